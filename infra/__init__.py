@@ -1,0 +1,1 @@
+"""What the system stands on: settings, object store, catalog, logging."""

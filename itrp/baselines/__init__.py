@@ -1,0 +1,1 @@
+"""Systems that ITRp is compared with."""
