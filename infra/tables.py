@@ -1,24 +1,30 @@
-"""The catalog's tables: what is stored where, what came from where, and which shard is labelled by which models."""
+"""The catalog's tables: what is stored where, where it came from, which shard is labelled by which models."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time, always timezone-aware UTC in Python, also where the database keeps no zone (SQLite)."""
+    """A point in time: timezone-aware UTC in Python, also where the database keeps no zone (SQLite)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value and value.tzinfo is None:
+            raise ValueError(
+                f"expected a timezone-aware point in time, found {value.isoformat()}: give it a zone"
+            )
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def now() -> datetime:
@@ -29,6 +35,15 @@ def now() -> datetime:
 class Base(DeclarativeBase):
     """Declarative base; `Base.metadata` is what the Alembic migrations build."""
 
+    # A migration can only change a constraint that has a name, the same on every database.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON}  # noqa: RUF012
 
 
@@ -60,7 +75,7 @@ class Shard(Base):
     hash: Mapped[str] = mapped_column(String(64), index=True)
     key: Mapped[str] = mapped_column(String(512))
     pairs: Mapped[int]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     """Bytes."""
     flow_run_id: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -130,7 +145,7 @@ class ModelRun(Base):
     mlflow_run_id: Mapped[str] = mapped_column(String(64), unique=True)
     experiment: Mapped[str] = mapped_column(String(128))
     task: Mapped[str] = mapped_column(String(16))
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"))
     dataset_hash: Mapped[str] = mapped_column(String(64))
     config: Mapped[dict[str, Any]]

@@ -1,0 +1,123 @@
+"""The command line's grammar: `itrp COMMAND …`. Light: importing it costs no library of ours."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["OneLineParser"]
+
+REFERENCE = "NAME@ALIAS or NAME/VERSION, for example itrp-text-task@challenger"
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that answers wrong use in one line and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is."""
+        print(f"{self.prog}: {message} (see `{self.prog} --help`)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def build_parser() -> OneLineParser:
+    """The whole grammar."""
+    parser = OneLineParser(
+        prog="itrp",
+        description="Is the text of a tweet represented in its picture, and does the picture add to its meaning? "
+        "ITRp answers without labels: ingest tweets, train two models, evaluate, promote, score.",
+        epilog="Settings are ITRP_… variables; `itrp doctor` shows them. Exit status: 0, 1 when the work failed, 2 for wrong use.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
+    for add in (_add_demo, _add_ingest, _add_train, _add_evaluate, _add_promote, _add_score, _add_explain, _add_doctor, _add_synthetic):
+        add(commands)
+    return parser
+
+
+def _add_command(commands: "Commands", name: str, help_text: str, description: str | None = None) -> OneLineParser:
+    parser = commands.add_parser(name, help=help_text, description=description or help_text)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output and nothing else there")
+    parser.add_argument("--verbose", action="store_true", help="log more; Prefect's lines too")
+    return parser
+
+
+def _add_demo(commands: "Commands") -> None:
+    parser = _add_command(commands, "demo", "run the whole chain on synthetic tweets, in a few minutes, with nothing to start")
+    parser.add_argument("--folder", default="itrp-demo", help="where everything goes; emptied first if a demo made it (default: %(default)s)")
+    parser.add_argument("--seed", type=_whole, default=1, help="seed of the synthetic tweets (default: %(default)s)")
+
+
+def _add_ingest(commands: "Commands") -> None:
+    parser = _add_command(
+        commands,
+        "ingest",
+        "turn tweets with pictures into checked shards",
+        "itrp ingest landing | itrp ingest twitter100k DIR --name N | itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N",
+    )
+    parser.add_argument("layout", nargs="?", choices=("landing", "twitter100k", "itr"), default="landing", help="where the tweets lie")
+    parser.add_argument("path", nargs="?", help="Twitter100k's folder (text.txt, images/), or ITR's label file")
+    parser.add_argument("--name", help="what the data set shall be called")
+    parser.add_argument("--images", metavar="DIR", help="ITR: folder of T<tweet id>.jpg")
+    parser.add_argument("--controversial", metavar="FILE", help="ITR: the relabelling list (controversial_samples.txt)")
+    parser.add_argument("--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts")
+    parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
+
+
+def _add_train(commands: "Commands") -> None:
+    parser = _add_command(commands, "train", "train a model without labels and register it as challenger")
+    parser.add_argument("experiment", help="paper-text, paper-image, code-text, code-image, small-text or small-image")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, for example seed=3 clustering.method=gmm")
+    parser.add_argument("--data", required=True, metavar="NAME", help="data set to train on")
+    parser.add_argument("--resume", action="store_true", help="go on where a killed run of the same settings and data stopped")
+
+
+def _add_evaluate(commands: "Commands") -> None:
+    parser = _add_command(
+        commands,
+        "evaluate",
+        "compare models with human labels; give a new model its class names",
+        "One model is evaluated on its task, a text and an image model together on the image-text task. Under dev and last, a "
+        "model whose clusters have no class names yet gets them: they are registered as a new version, the new challenger.",
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=REFERENCE)
+    parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
+    parser.add_argument("--protocol", choices=("dev", "oracle", "last"), default="dev", help="who chooses mapping and checkpoint (default: %(default)s)")
+    parser.add_argument("--set", choices=("raw", "RM", "RL"), default="raw", help="test set: as published, controversial removed, relabelled")
+
+
+def _add_promote(commands: "Commands") -> None:
+    parser = _add_command(commands, "promote", "make the challenger the champion if it is better")
+    parser.add_argument("task", nargs="?", choices=("text", "image"), help="one task; both by default")
+    parser.add_argument("--data", metavar="NAME", help="labelled data set to decide on (default: the newest)")
+    parser.add_argument("--set", choices=("raw", "RM", "RL"), default="raw", help="test set to decide on (default: %(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="move nothing; show how many of the last scored labels would change")
+    parser.add_argument("--to", metavar="VERSION", help="move the champion to this version without asking the gate (roll back)")
+    parser.add_argument("--accept", action="store_true", help="promote on label-free figures where there is no labelled data set")
+
+
+def _add_score(commands: "Commands") -> None:
+    parser = _add_command(commands, "score", "ingest what is new in the landing zone and label it, every tweet once")
+    parser.add_argument("--backfill", action="store_true", help="label everything that the current champions have not labelled")
+
+
+def _add_explain(commands: "Commands") -> None:
+    parser = _add_command(commands, "explain", "trace a tweet's labels back to models, data and the object it came in")
+    parser.add_argument("id", help="tweet id")
+
+
+def _add_doctor(commands: "Commands") -> None:
+    _add_command(commands, "doctor", "show each part, whether it answers, and the next step where it does not")
+
+
+def _add_synthetic(commands: "Commands") -> None:
+    parser = _add_command(commands, "synthetic", "write synthetic tweets with known truth")
+    parser.add_argument("folder", metavar="DIR", help="a folder that does not exist yet or is empty")
+    parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True)
+    parser.add_argument("--pairs", type=_whole, required=True, help="how many, 20 to 100000")
+    parser.add_argument("--seed", type=_whole, default=0)
+
+
+def _whole(text: str) -> int:
+    """A number of 0 or more."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
+    return int(text)

@@ -1,0 +1,69 @@
+"""What stands beside a model's result: the most frequent class, and k-means and GMM on the frozen features."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from flows.data_sets import find_data
+from flows.platform import Platform
+from itrp.annotations import select_set
+from itrp.baselines.majority import majority_rounds
+from itrp.baselines.vanilla import vanilla_rounds
+from itrp.clustering import Method
+from itrp.config import ExperimentConfig
+from itrp.embeddings import EmbeddingCache, Vectors
+from itrp.errors import NotFoundError, WeightsUnavailableError
+from itrp.evaluation import Evaluation, RoundPredictions, TaskPredictions, evaluate
+from itrp.inputs import ShardFile
+from itrp.labels import CLASS_NAMES
+from itrp.model import ItrpModel, build_model, read_description
+from itrp.training_set import limit_shards
+from serving.assessment import Assessor, LabelledSet
+from serving.files import local_shards
+from serving.registry import ModelVersion
+
+logger = logging.getLogger(__name__)
+
+METHODS: tuple[Method, ...] = ("kmeans", "gmm")
+
+
+def evaluate_baselines(
+    platform: Platform, assessor: Assessor, version: ModelVersion, labelled: LabelledSet, result: Evaluation
+) -> list[Evaluation]:
+    """Majority, vanilla k-means and vanilla GMM under the same protocol, task and set as a result.
+
+    The clusterings are fitted on the version's training data with as many clusters as the task has classes.
+    """
+    test_rows, _ = select_set(labelled.annotations, result.task, result.set)
+    rows = [_evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)]
+    config = ExperimentConfig.model_validate(read_description(platform.registry.fetch(version))["config"])
+    try:
+        training = find_data(platform, version.tags["itrp.dataset"])
+        pretrained = build_model(config).to(assessor.embeddings.device)
+    except (NotFoundError, WeightsUnavailableError) as error:
+        logger.warning("no vanilla clustering beside it: %s", error)
+        return rows
+    train_shards = limit_shards(local_shards(platform.store, training.shards, platform.settings.cache_dir), config.pairs)
+    train = _frozen_features(pretrained, train_shards, assessor.embeddings)[: config.pairs]
+    own = _frozen_features(pretrained, labelled.shards, assessor.embeddings)
+    for method in METHODS:
+        k = len(CLASS_NAMES[result.task])
+        rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed)
+        rows.append(_evaluate(f"vanilla {method}", rounds, labelled, result))
+    return rows
+
+
+def _evaluate(
+    system: str, rounds: Sequence[RoundPredictions], labelled: LabelledSet, result: Evaluation
+) -> Evaluation:
+    dev_labels = labelled.annotations.labels(result.task)[labelled.dev_rows]
+    _, test_labels = select_set(labelled.annotations, result.task, result.set)
+    predictions = TaskPredictions(rounds, dev_labels, test_labels)
+    return evaluate(result.protocol, result.set, result.task, predictions, system=system)
+
+
+def _frozen_features(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache) -> Vectors:
+    """[n, d] fused vectors of the pretrained encoders."""
+    text = np.concatenate(list(cache.text_vectors(model.text, shards)))
+    return model.fuse_vectors(text, np.concatenate(list(cache.image_vectors(model.image, shards))))

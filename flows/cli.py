@@ -1,0 +1,202 @@
+"""The command line `itrp`: reads arguments, runs a flow, prints its report. Heavy imports wait for their command."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
+
+from flows.arguments import build_parser
+from infra.errors import InfraError, SettingsError
+from itrp.errors import ItrpError, WrongUseError
+
+Report = dict[str, Any]
+"""What a command found out: printed as JSON, or by its own `show`."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, 1 when the work failed, 2 for wrong use."""
+    args = build_parser().parse_args(arguments)
+    try:
+        with redirect_stdout(sys.stderr):  # a library that prints must not get between the reader and the JSON
+            report, text = COMMANDS[args.command](args)
+    except (WrongUseError, SettingsError) as error:
+        return _fail(error, 2)
+    except (ItrpError, InfraError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("itrp: stopped", file=sys.stderr)
+        return 130
+    print(json.dumps(report, default=str) if args.json else text)
+    return int(report.pop("exit_status", 0)) if "exit_status" in report else 0
+
+
+def _fail(error: Exception, status: int) -> int:
+    print(f"itrp: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def _start(args: argparse.Namespace, *, flows: bool = True) -> Any:
+    """Settings read, environment and console ready; returns the settings."""
+    from flows.orchestration import configure_console, prepare_environment
+    from infra.logs import configure_logging
+    from infra.settings import load_settings
+
+    settings = load_settings()
+    prepare_environment(settings, verbose=args.verbose)
+    if flows:
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        configure_console(settings, verbose=args.verbose)
+    else:
+        configure_logging(args.verbose, settings.secrets)
+    return settings
+
+
+def _demo(args: argparse.Namespace) -> tuple[Report, str]:
+    from flows.demo import prepare_demo, run_demo
+
+    prepare_demo(args.folder)
+    _start(args)
+    report = run_demo(args.folder, args.seed)
+    return report.figures, report.text
+
+
+def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
+    if args.layout != "landing" and args.replay:
+        raise WrongUseError("--replay tries the landing zone's quarantine again: itrp ingest landing --replay")
+    if args.layout != "landing" and not (args.path and args.name):
+        raise WrongUseError(f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME")
+    _start(args)
+    from flows.ingest import ingest_tweets, open_folder
+
+    if args.layout != "landing":  # wrong paths are told before anything starts
+        open_folder(args.layout, args.path, images=args.images, controversial=args.controversial, texts=args.texts)
+    report = ingest_tweets(args.layout, args.path, args.name, args.images, args.controversial, args.texts, args.replay)
+    lines = [
+        f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates + {report.quarantined} quarantined; "
+        f"{report.shards} new shards"
+    ]
+    lines += [f"  quarantined {count:6d}  {code}" for code, count in report.by_code.items()]
+    return dataclasses.asdict(report), "\n".join(lines)
+
+
+def _train(args: argparse.Namespace) -> tuple[Report, str]:
+    from itrp.config import override
+    from itrp.experiments import find_experiment
+
+    override(find_experiment(args.experiment), args.overrides)
+    settings = _start(args)
+    from flows.data_sets import find_data
+    from flows.platform import open_platform
+
+    find_data(open_platform(settings), args.data)
+    from flows.train import train_itrp
+
+    report = train_itrp(args.experiment, args.data, args.overrides, args.resume)
+    text = (
+        f"{report.model}/{report.version} (challenger) from {report.experiment} on {args.data}: {report.rounds} rounds, "
+        f"MLflow run {report.run_id}\nnext: itrp evaluate {report.model}@challenger --data NAME gives its clusters class names"
+    )
+    return dataclasses.asdict(report), text
+
+
+def _evaluate(args: argparse.Namespace) -> tuple[Report, str]:
+    from serving.registry import parse_reference
+
+    for reference in args.models:
+        parse_reference(reference)
+    _start(args)
+    from flows.evaluate import evaluate_itrp
+
+    report = evaluate_itrp(args.models, args.data, args.protocol, args.set)
+    figures = dataclasses.asdict(report)
+    return {key: value for key, value in figures.items() if key != "table"}, f"{report.table}\nmodels: {', '.join(report.models)}"
+
+
+def _promote(args: argparse.Namespace) -> tuple[Report, str]:
+    if args.to is not None and args.task is None:
+        raise WrongUseError("--to VERSION needs the task it is for: itrp promote text --to 3")
+    _start(args)
+    from flows.promote import promote_models
+
+    reports = promote_models(args.task or "both", args.data, args.set, args.dry_run, args.to, args.accept)
+    lines = []
+    for report in reports:
+        verdict = "promoted" if report.promoted else ("dry run" if args.dry_run else "not promoted")
+        lines.append(f"{report.task}: {report.challenger} {verdict} (champion before: {report.champion or 'none'})\n  {report.reason}")
+        if report.preview is not None:
+            lines.append(f"  {report.preview.changed} of the {report.preview.looked_at} last scored labels would change")
+            lines += [f"    {each['id']}: {each['before']} -> {each['after']}: {each['text']!r}" for each in report.preview.examples]
+    return {"decisions": [dataclasses.asdict(report) for report in reports]}, "\n".join(lines)
+
+
+def _score(args: argparse.Namespace) -> tuple[Report, str]:
+    _start(args)
+    from flows.score import score_tweets
+
+    report = score_tweets(args.backfill)
+    lines = [f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"]
+    from itrp.labels import RELATIONS
+
+    lines += [f"  {code}  {count:7d}  {RELATIONS[code]}" for code, count in report.counts.items()]
+    return dataclasses.asdict(report), "\n".join(lines)
+
+
+def _explain(args: argparse.Namespace) -> tuple[Report, str]:
+    settings = _start(args, flows=False)
+    import yaml
+
+    from flows.explain import explain_tweet
+    from flows.platform import open_platform
+
+    report = explain_tweet(open_platform(settings), args.id)
+    return report, yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=120).rstrip()
+
+
+def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
+    settings = _start(args, flows=False)
+    from flows.doctor import examine
+
+    checks = examine(settings)
+    report: Report = {"ok": all(check.ok for check in checks), "parts": [dataclasses.asdict(check) for check in checks]}
+    report["exit_status"] = 0 if report["ok"] else 1
+    return report, "\n".join(f"{'ok  ' if check.ok else 'FAIL'} {check.part:14s} {check.told}" for check in checks)
+
+
+def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
+    from pathlib import Path
+
+    _start(args, flows=False)
+    from flows.progress import ProgressReporter
+    from itrp.datasets import synthetic
+
+    write = {
+        "itr": synthetic.write_itr_layout,
+        "twitter100k": synthetic.write_twitter100k_layout,
+        "landing": synthetic.write_landing_layout,
+    }[args.layout]
+    reporter = ProgressReporter()
+    folder = write(Path(args.folder), args.pairs, args.seed, progress=lambda done: reporter("tweets drawn", done, args.pairs))
+    reporter.close()
+    text = f"{args.pairs} tweets in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
+    return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
+    "demo": _demo,
+    "ingest": _ingest,
+    "train": _train,
+    "evaluate": _evaluate,
+    "promote": _promote,
+    "score": _score,
+    "explain": _explain,
+    "doctor": _doctor,
+    "synthetic": _synthetic,
+}
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    raise SystemExit(main())

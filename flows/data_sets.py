@@ -1,0 +1,48 @@
+"""Data sets by name, with errors that help."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from flows.platform import Platform
+from infra.catalog_queries import dataset_hash, get_dataset, list_shards
+from infra.tables import Dataset, Shard
+from itrp.errors import NotFoundError
+
+LANDING = "landing"
+"""The data set that tweets from the landing zone go to, and that scoring labels."""
+
+
+@dataclass(frozen=True)
+class KnownData:
+    """A data set of the catalog as it is now."""
+
+    dataset: Dataset
+    shards: list[Shard]
+    hash: str
+
+    @property
+    def pairs(self) -> int:
+        """Pairs in all shards."""
+        return sum(shard.pairs for shard in self.shards)
+
+
+def find_data(platform: Platform, name: str) -> KnownData:
+    """The named data set. Raises NotFoundError naming those there are when there is none or it is empty."""
+    with platform.catalog.session() as session:
+        dataset = get_dataset(session, name)
+        known = sorted(session.scalars(select(Dataset.name)))
+        if dataset is None:
+            there = f"there are {', '.join(known)}" if known else "there is none yet; `itrp ingest` makes one"
+            raise NotFoundError(f"no data set is called {name!r}: {there}")
+        shards = list_shards(session, name)
+        if not shards:
+            raise NotFoundError(f"the data set {name!r} holds no pair yet: ingest some first")
+        return KnownData(dataset, shards, dataset_hash(session, dataset))
+
+
+def find_labelled_name(platform: Platform) -> str | None:
+    """The newest data set with human labels, None when there is none."""
+    query = select(Dataset.name).where(Dataset.annotations_key.is_not(None)).order_by(Dataset.created_at.desc(), Dataset.id.desc())
+    with platform.catalog.session() as session:
+        return session.scalars(query).first()

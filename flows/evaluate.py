@@ -1,0 +1,37 @@
+"""The flow `evaluate-itrp`: registered models against human labels, under a named protocol."""
+
+from typing import Literal
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.evaluation_run import EvaluateReport, run_evaluation
+from flows.platform import Platform, open_platform
+
+
+@task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+def evaluate_task(platform: Platform, models: list[str], data: str, protocol: str, set_name: str) -> EvaluateReport:
+    """Evaluate, choose class names where there are none, and log."""
+    return run_evaluation(platform, models, data, protocol=protocol, set_name=set_name)
+
+
+@flow(name="evaluate-itrp", flow_run_name="evaluate-itrp/{protocol} on {data}", persist_result=False)
+def evaluate_itrp(
+    models: list[str],
+    data: str,
+    protocol: Literal["dev", "oracle", "last"] = "dev",
+    set_name: Literal["raw", "RM", "RL"] = "raw",
+) -> EvaluateReport:
+    """Evaluate one task model, or a text and an image model together.
+
+    Args:
+        models: Such as itrp-text-task@challenger or itrp-image-task/3.
+        data: Name of a data set with human labels.
+        protocol: Who may choose mapping and checkpoint: the train split (dev), the test labels (oracle: an upper bound),
+            or nobody (last: the last checkpoint, mapping from the train split).
+        set_name: The test set as published, with the controversial samples removed (RM) or relabelled (RL).
+    """
+    report = evaluate_task(open_platform(), models, data, protocol, set_name)
+    create_table_artifact(key="evaluation", table=report.rows, description=f"{report.task}, {report.set}, protocol {report.protocol}")
+    return report

@@ -1,0 +1,142 @@
+"""Evaluating registered versions on human labels, and giving a version its class names: no Prefect in here."""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from flows.baseline_rows import evaluate_baselines
+from flows.plots import plot_confusion
+from flows.platform import Platform
+from flows.tracking import log_figures
+from itrp.errors import WrongUseError
+from itrp.evaluation import Choice, Evaluation, Protocol, evaluate, evaluate_together, format_evaluations
+from itrp.labels import Task
+from itrp.model import load_model
+from serving.assessment import Assessor, LabelledSet, load_labelled_set
+from serving.registration import register_model
+from serving.registry import ModelVersion, connect_mlflow, origin_tags
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """The result of the evaluated model, and what stands beside it."""
+
+    task: str
+    set: str
+    protocol: str
+    f1: float
+    low: float
+    high: float
+    n: int
+    accuracy: float
+    round: int
+    models: list[str]
+    """The evaluated versions, after class names were chosen."""
+    table: str = field(repr=False)
+    """All rows as text: the model, majority, vanilla clusterings."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_evaluation(
+    platform: Platform, references: Sequence[str], data: str, *, protocol: str = "dev", set_name: str = "raw"
+) -> EvaluateReport:
+    """Evaluate one task model, or both together on the image-text task, under a named protocol.
+
+    A version without class names gets them under `dev` and `last`: the round and mapping chosen on the train split are
+    registered as a new version of the same run, which becomes the challenger. `oracle` looks at the test labels and never
+    registers anything. Raises WrongUseError, NotFoundError, DataError.
+    """
+    versions = [platform.registry.resolve(reference) for reference in references]
+    if len(versions) > 2 or len({version.task for version in versions}) != len(versions):
+        raise WrongUseError(f"expected one model, or a text and an image model together, found {', '.join(references)}")
+    labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
+    assessor = Assessor(platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device)
+    wanted = Protocol(protocol)
+    if len(versions) == 1:
+        result = _evaluate_one(assessor, versions[0], labelled, wanted, set_name)
+    else:
+        result = _evaluate_pair(assessor, versions, labelled, wanted, set_name)
+    if wanted is not Protocol.ORACLE:
+        choices = {version.task: choice for version, choice in zip(_in_task_order(versions), result.choices, strict=True)}
+        versions = [_name_classes(platform, assessor, version, choices[version.task], data) for version in versions]
+    rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result)]
+    _log(platform, versions, result)
+    return _report(result, versions, rows)
+
+
+def _evaluate_one(
+    assessor: Assessor, version: ModelVersion, labelled: LabelledSet, protocol: Protocol, set_name: str
+) -> Evaluation:
+    predictions = assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, protocol))
+    return evaluate(protocol, set_name, version.task, predictions, system=str(version))
+
+
+def _evaluate_pair(
+    assessor: Assessor, versions: Sequence[ModelVersion], labelled: LabelledSet, protocol: Protocol, set_name: str
+) -> Evaluation:
+    text, image = (
+        assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, protocol), on=Task.IMAGE_TEXT)
+        for version in _in_task_order(versions)
+    )
+    name = " + ".join(str(version) for version in _in_task_order(versions))
+    return evaluate_together(protocol, set_name, text, image, system=name)
+
+
+def _in_task_order(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
+    """The text model first."""
+    return sorted(versions, key=lambda version: version.task is not Task.TEXT)
+
+
+def _rounds(assessor: Assessor, version: ModelVersion, protocol: Protocol) -> list[int]:
+    rounds = assessor.rounds_of(version)
+    return rounds[-1:] if protocol is Protocol.LAST else rounds
+
+
+def _name_classes(
+    platform: Platform, assessor: Assessor, version: ModelVersion, choice: Choice, data: str
+) -> ModelVersion:
+    """The version itself when it has class names; else a new one with the chosen round's weights and its mapping."""
+    if version.mapping is not None:
+        return version
+    model, _ = load_model(platform.registry.fetch(version))
+    model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
+    tags = {**origin_tags(version), "itrp.mapped_on": data, "itrp.mapped_from": version.version}
+    with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
+        saved = Path(folder) / "model"
+        model.save(saved, mapping=choice.mapping, extra={"round": choice.round})
+        named = register_model(platform.registry, saved, version.run_id, version.task, tags=tags)
+    logger.info("%s is round %d of %s with class names chosen on the train split of %s", named, choice.round, version, data)
+    return named
+
+
+def _log(platform: Platform, versions: Sequence[ModelVersion], result: Evaluation) -> None:
+    client = connect_mlflow(platform.settings.mlflow_uri)
+    for version in versions:
+        log_figures(platform.settings, version.run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()])
+        title = f"{result.task} task, {result.set}, protocol {result.protocol}"
+        figure = plot_confusion(result.task, result.confusion, title)
+        client.log_figure(version.run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")
+
+
+def _report(result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence[Evaluation]) -> EvaluateReport:
+    return EvaluateReport(
+        task=str(result.task),
+        set=result.set,
+        protocol=str(result.protocol),
+        f1=result.f1,
+        low=result.low,
+        high=result.high,
+        n=result.n,
+        accuracy=result.accuracy,
+        round=result.round,
+        models=[str(version) for version in versions],
+        table=format_evaluations(rows),
+        rows=[{"system": row.system, "f1": row.f1, "low": row.low, "high": row.high, "accuracy": row.accuracy} for row in rows],
+    )

@@ -1,0 +1,89 @@
+"""`itrp explain ID`: from a tweet's labels back to the models, the data they learned from, and the object it came in."""
+
+from typing import Any
+
+import pyarrow.compute as pc
+from sqlalchemy import select
+
+from flows.platform import Platform
+from infra.catalog_queries import TweetOrigin, find_tweet, labels_of_shard
+from infra.tables import LabelFile, ModelRun, QuarantinedTweet
+from itrp.errors import NotFoundError
+from itrp.labels import RELATIONS, Task
+from serving.labels import decode_labels
+from serving.registry import MODEL_NAMES
+
+
+def explain_tweet(platform: Platform, tweet_id: str) -> dict[str, Any]:
+    """Everything known of a tweet. Raises NotFoundError when nothing is."""
+    with platform.catalog.session() as session:
+        origins = find_tweet(session, tweet_id)
+        refused = list(session.scalars(select(QuarantinedTweet).where(QuarantinedTweet.tweet_id == tweet_id)))
+        label_files = {origin.shard.id: labels_of_shard(session, origin.shard.id) for origin in origins}
+    if not origins and not refused:
+        raise NotFoundError(f"no tweet with the id {tweet_id!r} was ever ingested: check the id, or run `itrp ingest landing`")
+    return {
+        "id": tweet_id,
+        "stored": [_explain_origin(platform, origin, label_files[origin.shard.id]) for origin in origins],
+        "quarantined": [_explain_refusal(row) for row in refused],
+    }
+
+
+def _explain_origin(platform: Platform, origin: TweetOrigin, label_files: list[LabelFile]) -> dict[str, Any]:
+    return {
+        "dataset": origin.dataset.name,
+        "shard": {"key": origin.shard.key, "row": origin.tweet.row, "flow_run": origin.shard.flow_run_id},
+        "landing_object": {
+            "key": origin.landing_object.key,
+            "etag": origin.landing_object.etag,
+            "line": origin.tweet.line,
+            "ingested_at": origin.landing_object.ingested_at.isoformat(),
+            "flow_run": origin.landing_object.flow_run_id,
+        },
+        "labels": [_explain_label(platform, origin, file) for file in label_files],
+    }
+
+
+def _explain_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> dict[str, Any]:
+    table = decode_labels(platform.store.get(file.key))
+    label = table.filter(pc.equal(table.column("id"), origin.tweet.tweet_id)).to_pylist()[0]
+    return {
+        "relation": label["relation"],
+        "means": RELATIONS[label["relation"]],
+        "text_is_represented_probability": label["text_is_represented_probability"],
+        "image_adds_probability": label["image_adds_probability"],
+        "file": file.key,
+        "scored_at": file.scored_at.isoformat(),
+        "flow_run": file.flow_run_id,
+        "models": [
+            _explain_model(platform, MODEL_NAMES[Task.TEXT], file.text_version),
+            _explain_model(platform, MODEL_NAMES[Task.IMAGE], file.image_version),
+        ],
+    }
+
+
+def _explain_model(platform: Platform, name: str, version: str) -> dict[str, Any]:
+    """A version, the MLflow run it is of, and the data that taught it."""
+    found = platform.registry.resolve(f"{name}/{version}")
+    with platform.catalog.session() as session:
+        run = session.scalars(select(ModelRun).where(ModelRun.mlflow_run_id == found.run_id)).first()
+    return {
+        "model": str(found),
+        "mlflow_run": found.run_id,
+        "experiment": run.experiment if run else found.tags.get("itrp.experiment"),
+        "dataset": found.tags.get("itrp.dataset"),
+        "dataset_hash": run.dataset_hash if run else found.tags.get("itrp.dataset_hash"),
+        "git_commit": found.tags.get("itrp.git_commit"),
+        "flow_run": run.flow_run_id if run else None,
+    }
+
+
+def _explain_refusal(row: QuarantinedTweet) -> dict[str, Any]:
+    return {
+        "object": row.object_key,
+        "line": row.line,
+        "code": row.code,
+        "reason": row.reason,
+        "at": row.created_at.isoformat(),
+        "resolved_at": row.resolved_at.isoformat() if row.resolved_at else None,
+    }

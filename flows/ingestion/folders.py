@@ -1,0 +1,136 @@
+"""Ingest a data set that lies in a local folder: Twitter100k's and ITR's layouts."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from sqlalchemy import select
+
+from flows.ingestion.checking import Record, open_pool
+from flows.ingestion.commit import Target
+from flows.ingestion.landing import LANDING_DATASET, Progress, ingest_records
+from flows.ingestion.pending import SHARD_PAIRS, Pending
+from flows.ingestion.report import IngestReport
+from infra.catalog import Catalog
+from infra.catalog_queries import get_dataset
+from infra.object_store import ObjectStore
+from infra.tables import LandingObject
+from itrp.annotations import Annotations
+from itrp.errors import DataError, WrongUseError
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME = 128
+"""Longest name of a data set."""
+
+
+class FolderSource(Protocol):
+    """A data set in a folder; `Twitter100kFolder` and `ItrFolder` are two."""
+
+    @property
+    def layout(self) -> str:
+        """twitter100k or itr."""
+        ...
+
+    @property
+    def label_path(self) -> Path:
+        """The file that lists the tweets."""
+        ...
+
+    @property
+    def source_files(self) -> Sequence[Path]:
+        """The files whose content makes this source what it is, `label_path` first."""
+        ...
+
+    def candidates(self) -> Iterator[Record]:
+        """The records, line i of the source with `line` i."""
+        ...
+
+    def read_picture(self, key: str) -> bytes:
+        """A picture's bytes. Raises MissingPictureError."""
+        ...
+
+    def annotations(self) -> Annotations | None:
+        """Human labels, row i for the record with `line` i + 1; None when there are none."""
+        ...
+
+
+def ingest_folder(
+    store: ObjectStore,
+    catalog: Catalog,
+    name: str,
+    source: FolderSource,
+    *,
+    flow_run_id: str | None = None,
+    shard_size: int = SHARD_PAIRS,
+    on_progress: Progress | None = None,
+) -> IngestReport:
+    """Store a folder as the data set `name`, all of it or nothing. A second run does nothing.
+
+    Raises DataError when the name stands for another source already, WrongUseError for a name that cannot be
+    one.
+    """
+    target = Target(catalog, _check_name(name), source.layout, flow_run_id)
+    fingerprint = fingerprint_files(source.source_files)
+    if _is_stored(target, fingerprint, source):
+        logger.info("the data set %s holds %s already", name, source.label_path)
+        return IngestReport()
+    pending = Pending(store, target, shard_size)
+    batch = pending.begin(str(source.label_path.resolve()), fingerprint)
+    with open_pool() as pool:
+        ingest_records(source.candidates(), source.read_picture, batch, pending, pool, on_progress)
+    pending.flush()
+    pending.group.annotations_key = _write_annotations(pending, source.annotations())
+    pending.commit()
+    return pending.tally.report()
+
+
+def fingerprint_files(paths: Sequence[Path]) -> str:
+    """SHA-256 (hex) of a file's content; of several files, of their hashes one after the other."""
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _check_name(name: str) -> str:
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise WrongUseError(f"expected a name of 1 to {MAX_NAME} printable characters, found {name[:80]!r}")
+    if name == LANDING_DATASET:
+        raise WrongUseError(
+            f"expected a name of your own, found {name!r}, which is the landing zone's: choose another"
+        )
+    return name
+
+
+def _is_stored(target: Target, fingerprint: str, source: FolderSource) -> bool:
+    """Whether the data set is there with this very source. Raises DataError when it is there with another."""
+    with target.catalog.session() as session:
+        dataset = get_dataset(session, target.name)
+        if dataset is None:
+            return False
+        query = select(LandingObject.key, LandingObject.etag).where(LandingObject.dataset_id == dataset.id)
+        found = [(key, etag) for key, etag in session.execute(query)]
+        layout = dataset.layout
+    if layout == source.layout and fingerprint in [etag for _, etag in found]:
+        return True
+    held = ", ".join(key for key, _ in found)[:300] or "nothing"
+    raise DataError(
+        f"expected the data set {target.name} to hold {source.label_path} as it is now, found the layout "
+        f"{layout} with {held}: choose another name with --name"
+    )
+
+
+def _write_annotations(pending: Pending, annotations: Annotations | None) -> str | None:
+    """Put the labels of the stored pairs, in stored order, under their hash; None when there are none."""
+    if annotations is None:
+        return None
+    rows = np.array([tweet.line - 1 for tweet in pending.group.tweets], dtype=np.intp)
+    data = annotations.take(rows).to_parquet()
+    key = f"shards/annotations/{hashlib.sha256(data).hexdigest()}.parquet"
+    pending.store.put_if_absent(key, data)
+    return key

@@ -1,0 +1,119 @@
+"""Ingest what collectors dropped under landing/: JSONL batches and X API v2 responses."""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+from flows.ingestion.checking import (
+    Fetch,
+    Record,
+    check_in_order,
+    fetch_from,
+    open_pool,
+    read_at_most,
+    split_chunks,
+)
+from flows.ingestion.commit import Target, select_new
+from flows.ingestion.group import Batch
+from flows.ingestion.pending import SHARD_PAIRS, Pending
+from flows.ingestion.report import IngestReport
+from infra.catalog import Catalog
+from infra.errors import ObjectKeyError, ObjectMissingError
+from infra.object_store import ObjectInfo, ObjectStore
+from itrp.datasets.tweets import read_tweets
+from itrp.datasets.x_api import MAX_RESPONSE_BYTES, PICTURE_ENDINGS, read_response
+
+logger = logging.getLogger(__name__)
+
+LANDING_PREFIX = "landing/"
+LANDING_DATASET = "landing"
+"""Name of the data set and of the layout."""
+
+Progress = Callable[[int], None]
+"""Called with the number of records handled since the last call."""
+
+
+def ingest_landing(
+    store: ObjectStore,
+    catalog: Catalog,
+    *,
+    flow_run_id: str | None = None,
+    shard_size: int = SHARD_PAIRS,
+    on_progress: Progress | None = None,
+) -> IngestReport:
+    """Swallow every batch file that is new or changed, in the order of their keys.
+
+    A failing store or catalog aborts the run (StoreError, CatalogError) with no batch half in: run it again.
+    """
+    target = Target(catalog, LANDING_DATASET, LANDING_DATASET, flow_run_id)
+    pending = Pending(store, target, shard_size)
+    new = select_new(target, (info for info in store.list(LANDING_PREFIX) if _is_batch_file(info.key)))
+    logger.info("%d new batch files in %s", len(new), store.url)
+    with open_pool() as pool:
+        for info in new:
+            _ingest_object(store, info, pending, pool, on_progress)
+            pending.end_object()
+        pending.commit()
+    return pending.tally.report()
+
+
+@contextmanager
+def read_records(store: ObjectStore, key: str) -> Iterator[Iterator[Record]]:
+    """The records of a batch file, read as they are asked for. Raises ObjectMissingError when it is gone."""
+    with store.open(key) as stream:
+        if key.endswith(".jsonl"):
+            yield read_tweets(stream, key)
+        else:
+            data = read_at_most(stream.read, MAX_RESPONSE_BYTES + 1)
+            yield read_response(data, key, lambda stem: _find_picture(store, stem))
+
+
+def ingest_records(
+    records: Iterator[Record],
+    fetch: Fetch,
+    batch: Batch,
+    pending: Pending,
+    pool: ThreadPoolExecutor,
+    on_progress: Progress | None,
+) -> None:
+    """Check all records of a batch and add them to the group."""
+    for chunk in split_chunks(records):
+        pending.look_up(chunk)
+        for record, outcome in zip(chunk, check_in_order(chunk, fetch, pool), strict=True):
+            pending.add(outcome, batch, record.image_key)
+        if on_progress:
+            on_progress(len(chunk))
+
+
+def _ingest_object(
+    store: ObjectStore,
+    info: ObjectInfo,
+    pending: Pending,
+    pool: ThreadPoolExecutor,
+    on_progress: Progress | None,
+) -> None:
+    with ExitStack() as stack:
+        try:
+            records = stack.enter_context(read_records(store, info.key))
+        except ObjectMissingError:
+            logger.warning("%s was removed before it could be read: passed over", info.key)
+            return
+        batch = pending.begin(info.key, info.etag)
+        ingest_records(records, fetch_from(store), batch, pending, pool, on_progress)
+
+
+def _is_batch_file(key: str) -> bool:
+    return key.endswith((".jsonl", ".json"))
+
+
+def _find_picture(store: ObjectStore, stem: str) -> str | None:
+    """The picture with that name and one of the known endings."""
+    for ending in PICTURE_ENDINGS:
+        key = f"{stem}.{ending}"
+        try:
+            if store.stat(key) is not None:
+                return key
+        except ObjectKeyError:
+            return None
+    return None

@@ -1,0 +1,50 @@
+"""The flow `itrp-pipeline`: train both tasks, give them class names, promote, score."""
+
+from dataclasses import dataclass
+
+from prefect import flow
+
+from flows.evaluate import evaluate_itrp
+from flows.evaluation_run import EvaluateReport
+from flows.promote import promote_models
+from flows.promotion_run import PromoteReport
+from flows.score import score_tweets
+from flows.train import train_itrp
+from flows.training_run import TrainReport
+from serving.registry import CHALLENGER, MODEL_NAMES
+from serving.scoring import ScoreReport
+
+
+@dataclass(frozen=True)
+class PipelineReport:
+    """What each stage reported."""
+
+    trained: list[TrainReport]
+    evaluated: list[EvaluateReport]
+    promoted: list[PromoteReport]
+    scored: ScoreReport
+
+
+@flow(name="itrp-pipeline", flow_run_name="itrp-pipeline/{data}", persist_result=False)
+def itrp_pipeline(
+    data: str,
+    labelled: str,
+    text_experiment: str = "small-text",
+    image_experiment: str = "small-image",
+    overrides: list[str] | None = None,
+) -> PipelineReport:
+    """The whole chain.
+
+    Args:
+        data: Unlabelled data set to train on.
+        labelled: Data set with human labels, for class names and the gate.
+        text_experiment: Experiment of the text task.
+        image_experiment: Experiment of the image task.
+        overrides: Settings to change in both, each as key=value.
+    """
+    trained = [train_itrp(experiment, data, overrides) for experiment in (text_experiment, image_experiment)]
+    references = [f"{name}@{CHALLENGER}" for name in MODEL_NAMES.values()]
+    evaluated = [evaluate_itrp([reference], labelled) for reference in references]
+    evaluated.append(evaluate_itrp(references, labelled))
+    promoted = promote_models("both", labelled)
+    return PipelineReport(trained, evaluated, promoted, score_tweets())

@@ -1,0 +1,131 @@
+"""One MLflow run for a training run: data, configuration, curves, pictures, model card."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flows.model_card import write_model_card
+from flows.plots import plot_clusters, plot_rounds
+from flows.provenance import describe_environment, find_commit, flatten
+from infra.settings import Settings
+from itrp.config import ExperimentConfig
+from itrp.training import RoundResult
+from serving.registry import connect_mlflow
+
+EXPERIMENT = "itrp"
+"""The MLflow experiment all runs are in."""
+IDENTITY_TAG = "itrp.identity"
+"""Hash of configuration and data: a run that a kill has left open is found again by it."""
+
+
+@dataclass(frozen=True)
+class TrackedData:
+    """The data set a run is trained on."""
+
+    name: str
+    hash: str
+    pairs: int
+    store_url: str
+
+
+class RunTracker:
+    """An open MLflow run."""
+
+    def __init__(self, uri: str, run_id: str, commit: str) -> None:
+        self.client = connect_mlflow(uri)
+        self.run_id = run_id
+        self.commit = commit
+        self._rounds: list[RoundResult] = []
+
+    def log_round(self, result: RoundResult) -> None:
+        """Log a round's figures at its step; the same round twice (after a resume) is the same point."""
+        import time
+
+        from mlflow.entities import Metric
+
+        stamp = int(time.time() * 1000)
+        self._rounds.append(result)
+        self.client.log_batch(
+            self.run_id, metrics=[Metric(name, float(value), stamp, result.round) for name, value in result.figures()]
+        )
+
+    def log_summary(self, config: ExperimentConfig, data: TrackedData) -> None:
+        """Log the pictures and the model card of the finished run."""
+        self.client.log_figure(self.run_id, plot_rounds(self._rounds), "plots/rounds.png")
+        self.client.log_figure(self.run_id, plot_clusters(self._rounds), "plots/clusters.png")
+        card = write_model_card(config, self._rounds, data=data.name, data_hash=data.hash, commit=self.commit)
+        self.client.log_text(self.run_id, card, "model_card.md")
+
+
+@contextmanager
+def track_run(
+    settings: Settings, config: ExperimentConfig, data: TrackedData, *, identity: str, resume: bool, flow_run_id: str | None
+) -> Iterator[RunTracker]:
+    """Open a run (or, resuming, the one a kill left open), and close it as finished or failed."""
+    client = connect_mlflow(settings.mlflow_uri)
+    experiment_id = find_experiment_id(settings)
+    commit = find_commit()
+    run_id = _find_open_run(settings, experiment_id, identity) if resume else None
+    if run_id is None:
+        tags = {
+            IDENTITY_TAG: identity,
+            "itrp.dataset_hash": data.hash,
+            "itrp.git_commit": commit,
+            "mlflow.source.git.commit": commit,
+            "itrp.flow_run_id": flow_run_id or "",
+        }
+        name = f"{config.name} seed {config.seed}"
+        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+        _log_beginning(settings, run_id, config, data)
+    try:
+        yield RunTracker(settings.mlflow_uri, run_id, commit)
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def find_experiment_id(settings: Settings) -> str:
+    """The id of our MLflow experiment, made at the first call. With a database as the tracking store, artifacts lie in
+    the work folder; a server keeps them where it was told to."""
+    from mlflow.exceptions import MlflowException
+
+    client = connect_mlflow(settings.mlflow_uri)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    is_server = settings.mlflow_uri.startswith("http")
+    location = None if is_server else (settings.work_dir / "mlflow-artifacts").as_uri()
+    try:
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    except MlflowException:  # another process was quicker
+        return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)
+
+
+def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, float]]) -> None:
+    """Log (name, value) pairs on a finished run."""
+    client = connect_mlflow(settings.mlflow_uri)
+    for name, value in figures:
+        client.log_metric(run_id, name, value)
+
+
+def _find_open_run(settings: Settings, experiment_id: str, identity: str) -> str | None:
+    client = connect_mlflow(settings.mlflow_uri)
+    wanted = f"tags.`{IDENTITY_TAG}` = '{identity}' and attributes.status != 'FINISHED'"
+    runs = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time DESC"])
+    return str(runs[0].info.run_id) if runs else None
+
+
+def _log_beginning(settings: Settings, run_id: str, config: ExperimentConfig, data: TrackedData) -> None:
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag, Param
+
+    client = connect_mlflow(settings.mlflow_uri)
+    tree = config.model_dump(mode="json")
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in flatten(tree).items()])
+    client.log_dict(run_id, tree, "config.json")
+    client.log_dict(run_id, describe_environment(), "environment.json")
+    source = CodeDatasetSource(tags={"object_store": data.store_url, "dataset_hash": data.hash, "pairs": str(data.pairs)})
+    dataset = MetaDataset(source, name=data.name, digest=data.hash[:16])
+    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])])

@@ -1,0 +1,33 @@
+"""The flow `train-itrp`: one experiment on one data set, registered as the newest challenger."""
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.orchestration import current_flow_run_id
+from flows.platform import Platform, open_platform
+from flows.training_run import TrainReport, run_training
+
+
+@task(name="train-and-register", cache_policy=NO_CACHE, persist_result=False)
+def train_task(platform: Platform, experiment: str, data: str, overrides: list[str], resume: bool) -> TrainReport:
+    """Train, track and register."""
+    return run_training(platform, experiment, data, overrides, resume=resume, flow_run_id=current_flow_run_id())
+
+
+@flow(name="train-itrp", flow_run_name="train-itrp/{experiment} on {data}", persist_result=False)
+def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, resume: bool = False) -> TrainReport:
+    """Train an ITRp model without labels and register it.
+
+    Args:
+        experiment: paper-text, paper-image, code-text, code-image, small-text or small-image.
+        data: Name of an ingested data set.
+        overrides: Settings to change, each as key=value, for example seed=3 or clustering.method=gmm.
+        resume: Go on where a killed run of the same settings and data stopped.
+    """
+    report = train_task(open_platform(), experiment, data, overrides or [], resume)
+    create_markdown_artifact(
+        key="trained-model",
+        markdown=f"**{report.model}/{report.version}** from {report.experiment} on {data}, {report.rounds} rounds, MLflow run `{report.run_id}`",
+    )
+    return report

@@ -1,0 +1,135 @@
+"""Questions to the catalog, and the two records that several processes may write at once."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from infra.errors import CatalogError
+from infra.tables import Dataset, LabelFile, LandingObject, Shard, StoredTweet
+
+
+class TweetOrigin(NamedTuple):
+    """Where a stored tweet lies and where it came from."""
+
+    tweet: StoredTweet
+    shard: Shard
+    dataset: Dataset
+    landing_object: LandingObject
+
+
+def get_dataset(session: Session, name: str) -> Dataset | None:
+    """The data set of that name; None when there is none."""
+    return session.scalar(select(Dataset).where(Dataset.name == name))
+
+
+def get_or_create_dataset(session: Session, name: str, layout: str) -> Dataset:
+    """The data set of that name, made if need be. Raises CatalogError when it has another layout."""
+    _insert_unless_there(session, Dataset, ("name",), {"name": name, "layout": layout})
+    dataset = session.scalars(select(Dataset).where(Dataset.name == name)).one()
+    if dataset.layout != layout:
+        raise CatalogError(
+            f"expected the data set {name} to have the layout {layout}, found {dataset.layout}: "
+            "choose another name"
+        )
+    return dataset
+
+
+def list_shards(session: Session, name: str) -> list[Shard]:
+    """The data set's shards by position; none when there is no such data set."""
+    query = select(Shard).join(Shard.dataset).where(Dataset.name == name).order_by(Shard.position)
+    return [*session.scalars(query)]
+
+
+def dataset_hash(session: Session, dataset: Dataset) -> str:
+    """SHA-256 (hex) of each shard's hash and a newline, by position, then the annotations' key if any."""
+    query = select(Shard.hash).where(Shard.dataset_id == dataset.id).order_by(Shard.position)
+    lines = "".join(f"{shard_hash}\n" for shard_hash in session.scalars(query))
+    return hashlib.sha256((lines + (dataset.annotations_key or "")).encode()).hexdigest()
+
+
+def unlabelled_shards(
+    session: Session, name: str, text_version: str | None = None, image_version: str | None = None
+) -> list[Shard]:
+    """The data set's shards, by position, that no pair of models has labelled, or that this pair has not.
+
+    Raises ValueError when only one of the two versions is given.
+    """
+    if (text_version is None) != (image_version is None):
+        raise ValueError(
+            f"expected both versions or none, found text {text_version!r}, image {image_version!r}"
+        )
+    labelled = select(LabelFile.id).where(LabelFile.shard_id == Shard.id)
+    if text_version is not None:
+        labelled = labelled.where(
+            LabelFile.text_version == text_version, LabelFile.image_version == image_version
+        )
+    query = select(Shard).join(Shard.dataset).where(Dataset.name == name, ~labelled.exists())
+    return [*session.scalars(query.order_by(Shard.position))]
+
+
+def find_tweet(session: Session, tweet_id: str) -> list[TweetOrigin]:
+    """Every place the tweet is stored at, by the data set's name."""
+    query = (
+        select(StoredTweet, Shard, Dataset, LandingObject)
+        .join(Shard, Shard.id == StoredTweet.shard_id)
+        .join(Dataset, Dataset.id == StoredTweet.dataset_id)
+        .join(LandingObject, LandingObject.id == StoredTweet.landing_object_id)
+        .where(StoredTweet.tweet_id == tweet_id)
+        .order_by(Dataset.name)
+    )
+    return [TweetOrigin(*row) for row in session.execute(query)]
+
+
+def labels_of_shard(session: Session, shard_id: int) -> list[LabelFile]:
+    """The shard's label files, oldest first."""
+    query = (
+        select(LabelFile).where(LabelFile.shard_id == shard_id).order_by(LabelFile.scored_at, LabelFile.id)
+    )
+    return [*session.scalars(query)]
+
+
+def record_label_file(
+    session: Session,
+    *,
+    shard_id: int,
+    text_version: str,
+    image_version: str,
+    key: str,
+    sha256: str,
+    pairs: int,
+    counts: dict[str, Any],
+    flow_run_id: str | None = None,
+) -> LabelFile:
+    """Enter a label file in the ledger, once: where its shard and pair of versions stand, that row stays.
+
+    The caller sees by `sha256` whether the row returned is about the same bytes.
+    """
+    row = {
+        "shard_id": shard_id,
+        "text_version": text_version,
+        "image_version": image_version,
+        "key": key,
+        "sha256": sha256,
+        "pairs": pairs,
+        "counts": counts,
+        "flow_run_id": flow_run_id,
+    }
+    _insert_unless_there(session, LabelFile, ("shard_id", "text_version", "image_version"), row)
+    query = select(LabelFile).where(
+        LabelFile.shard_id == shard_id,
+        LabelFile.text_version == text_version,
+        LabelFile.image_version == image_version,
+    )
+    return session.scalars(query).one()
+
+
+def _insert_unless_there(
+    session: Session, table: type[Dataset] | type[LabelFile], unique: tuple[str, ...], row: dict[str, Any]
+) -> None:
+    """Insert a row; where one with the same unique columns lies, leave that one, without an error."""
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[session.get_bind().dialect.name]
+    statement = dialect.insert(table).values(**row)
+    session.execute(statement.on_conflict_do_nothing(index_elements=unique))

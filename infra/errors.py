@@ -1,0 +1,25 @@
+"""The infrastructure's errors. Every message says what was expected, what was found, and the next step."""
+
+
+class InfraError(Exception):
+    """Base of all errors of this room that are meant to be read by a person: one line, no secret in it."""
+
+
+class SettingsError(InfraError):
+    """A setting that cannot mean anything; the message names its ITRP_ variable."""
+
+
+class StoreError(InfraError):
+    """The object store does not answer, refuses, or is addressed wrongly."""
+
+
+class ObjectKeyError(StoreError):
+    """A key that no object can have: absolute, leading out of the store, or with impossible characters."""
+
+
+class ObjectMissingError(StoreError):
+    """No object lies at the key."""
+
+
+class CatalogError(InfraError):
+    """The catalog does not answer, is not up to date, or holds something else than was said."""

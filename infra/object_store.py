@@ -1,0 +1,235 @@
+"""Objects by key: what every store can do, how a key and a store's address are written."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from infra.errors import ObjectKeyError, StoreError
+
+TEMPORARY = ".tmp"
+"""First segment of the keys a store keeps for itself: half-written objects and probes, never listed."""
+
+MAX_KEY_BYTES = 1024
+"""S3's limit on a key in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What is known of an object without reading it."""
+
+    key: str
+    etag: str
+    """Changes when the content does. Comparable only within one store."""
+    size: int
+    """Bytes."""
+    modified: datetime
+    """Timezone-aware, UTC."""
+
+
+class ObjectStore(Protocol):
+    """A flat set of objects. Every method raises StoreError, with the next step, when the store fails."""
+
+    @property
+    def url(self) -> str:
+        """Where the objects lie; holds no secret."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with the prefix, in the order of their keys' UTF-8 bytes."""
+        ...
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """What is known of the object; None when there is none."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The whole object. Raises ObjectMissingError when there is none."""
+        ...
+
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """The object as a stream (`read(n)`, lines), never held whole. Raises ObjectMissingError."""
+        ...
+
+    def local_path(self, key: str) -> Path | None:
+        """The object's own file, to be read only; None where objects are no local files.
+
+        Raises ObjectMissingError when objects are files and there is none.
+        """
+        ...
+
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
+        """Write bytes or a local file over what lies there. A reader sees the old or the new, no part."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes | Path) -> bool:
+        """Write an object only where there is none: the first writer gets True, others False.
+
+        False means that an object lies there; after a broken connection it can be the one this call wrote.
+        """
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; keys without an object are passed over."""
+        ...
+
+    def check(self) -> None:
+        """Read and write for a trial. Raises StoreError saying what is wrong and the next step."""
+        ...
+
+
+def check_key(key: str) -> str:
+    """The key itself when it is one; raises ObjectKeyError otherwise.
+
+    A key is relative, its segments are neither empty nor "." nor "..", it holds no backslash and no control
+    character, is UTF-8 of at most 1,024 bytes, and does not lie in the store's own `.tmp/`.
+    """
+    problem = _key_problem(key)
+    if problem:
+        shown = key if len(key) <= 80 else key[:77] + "..."
+        raise ObjectKeyError(
+            f"expected an object key such as landing/2026/batch.jsonl, found {shown!r}, which {problem}: "
+            "correct the key"
+        )
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself when it is one: "", or the beginning of a key. Raises ObjectKeyError otherwise."""
+    folder, _, rest = prefix.rpartition("/")
+    if folder or prefix.startswith("/"):
+        check_key(folder or prefix)
+    if rest.strip("."):
+        check_key(rest)
+    return prefix
+
+
+def _key_problem(key: str) -> str | None:
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    segments = key.split("/")
+    problems = [
+        (not key, "is empty"),
+        (key.startswith("/"), "is absolute"),
+        ("\\" in key, "holds a backslash"),
+        (any(ord(character) < 32 or character == "\x7f" for character in key), "holds a control character"),
+        (".." in segments or "." in segments, "leads out of its folder"),
+        ("" in segments, "has an empty segment"),
+        (segments[0] == TEMPORARY, f"lies in the store's own {TEMPORARY}/"),
+        (size > MAX_KEY_BYTES, f"is {size} bytes long (limit {MAX_KEY_BYTES})"),
+    ]
+    return next((text for found, text in problems if found), None)
+
+
+@dataclass(frozen=True)
+class FolderAddress:
+    """A store in a local folder."""
+
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return self.folder.as_uri()
+
+
+@dataclass(frozen=True)
+class BucketAddress:
+    """A store in a bucket of an S3 server."""
+
+    bucket: str
+    endpoint: str
+    """host or host:port"""
+    secure: bool
+    region: str | None
+
+    @property
+    def server(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.endpoint}"
+
+    @property
+    def url(self) -> str:
+        region = f"&region={self.region}" if self.region else ""
+        return f"s3://{self.bucket}?endpoint={self.server}{region}"
+
+
+FORMS = "file:///folder or s3://bucket?endpoint=http://host:port"
+
+
+def parse_store_url(url: str) -> FolderAddress | BucketAddress:
+    """Read a store's address. Raises StoreError; the message never repeats a URL that holds a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise StoreError(f"expected {FORMS}, found something that is no URL ({error})") from None
+    if "@" in parts.netloc or "@" in parts.query:
+        raise StoreError(
+            f"expected {FORMS}, found a URL with a user or password in it: give the keys in "
+            "ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
+        )
+    if parts.scheme == "file":
+        return _parse_folder(url, parts)
+    if parts.scheme == "s3":
+        return _parse_bucket(url, parts)
+    raise StoreError(f"expected {FORMS}, found {url!r}")
+
+
+def _parse_folder(url: str, parts: SplitResult) -> FolderAddress:
+    local = parts.netloc in ("", "localhost")
+    if not local or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise StoreError(
+            f"expected an absolute folder such as file:///srv/objects, found {url!r}: write three slashes"
+        )
+    return FolderAddress(Path(unquote(parts.path)))
+
+
+def _parse_bucket(url: str, parts: SplitResult) -> BucketAddress:
+    options = dict(parse_qsl(parts.query))
+    strange = sorted(options.keys() - {"endpoint", "region"})
+    if strange or parts.path.strip("/") or parts.fragment:
+        raise StoreError(
+            f"expected s3://bucket?endpoint=http://host:port[&region=name], found {url!r}: remove the rest"
+        )
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
+        raise StoreError(
+            f"expected a bucket's name (3 to 63 of a-z 0-9 . -), found {parts.netloc!r}: correct it"
+        )
+    endpoint = urlsplit(options.get("endpoint", ""))
+    if endpoint.scheme not in ("http", "https") or not endpoint.hostname or endpoint.path.strip("/"):
+        raise StoreError(
+            f"expected ?endpoint=http://host:port after the bucket, found {url!r}: name the S3 server"
+        )
+    return BucketAddress(parts.netloc, endpoint.netloc, endpoint.scheme == "https", options.get("region"))
+
+
+def open_store(
+    url: str, access_key: str | SecretStr | None = None, secret_key: str | SecretStr | None = None
+) -> ObjectStore:
+    """The store at a URL, `file:///folder` or `s3://bucket?endpoint=http://host:port[&region=name]`.
+
+    Nothing is contacted or created yet; `check` does. Raises StoreError for a wrong URL or missing keys.
+    """
+    address = parse_store_url(url)
+    if isinstance(address, FolderAddress):
+        from infra.file_store import FileStore
+
+        return FileStore(address)
+    if not access_key or not secret_key:
+        raise StoreError(
+            f"{address.url} needs keys: set ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
+        )
+    # The S3 client takes 0.3 s to import; whoever keeps objects in a folder should not wait for it.
+    from infra.s3_store import S3Store
+
+    return S3Store(address, _reveal(access_key), _reveal(secret_key))
+
+
+def _reveal(secret: str | SecretStr) -> str:
+    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret

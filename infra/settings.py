@@ -1,0 +1,129 @@
+"""Where things lie and what they run on: the one reader of the environment (`ITRP_…`)."""
+
+import re
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.errors import SettingsError, StoreError
+from infra.object_store import BucketAddress, parse_store_url
+
+PREFIX = "ITRP_"
+
+
+class Settings(BaseSettings):
+    """The settings of one process. What is not set lies in `work_dir`; an empty variable is not set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    work_dir: Path = Field(default_factory=lambda: Path("~/.itrp"), validate_default=True)
+    """Absolute. Caches, and everything that is not set elsewhere."""
+    object_store_url: str = Field(default_factory=lambda known: (known["work_dir"] / "objects").as_uri())
+    """file:///folder or s3://bucket?endpoint=http://host:port"""
+    object_store_access_key: SecretStr | None = None
+    object_store_secret_key: SecretStr | None = None
+    catalog_url: str = Field(
+        default_factory=lambda known: f"sqlite:///{known['work_dir']}/catalog.db", repr=False
+    )
+    """An SQLAlchemy URL of SQLite or PostgreSQL; may hold a password."""
+    mlflow_uri: str = Field(
+        default_factory=lambda known: f"sqlite:///{known['work_dir']}/mlflow.db", repr=False
+    )
+    """MLflow's tracking URI; may hold a password."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    @property
+    def cache_dir(self) -> Path:
+        """Embeddings and downloads: may be deleted at any time."""
+        return self.work_dir / "cache"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must not stand in a log."""
+        keys = [
+            key.get_secret_value()
+            for key in (self.object_store_access_key, self.object_store_secret_key)
+            if key
+        ]
+        return (*keys, *_passwords(self.catalog_url), *_passwords(self.mlflow_uri))
+
+    @field_validator("work_dir")
+    @classmethod
+    def _make_absolute(cls, value: Path) -> Path:
+        if re.search(r"[?#%]", str(value)):
+            raise ValueError(
+                "expected a folder whose name holds none of ? # %, which mean something in a URL"
+            )
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("expected a folder, found a home directory (~) that is not known") from None
+
+    @field_validator("object_store_url")
+    @classmethod
+    def _check_store_url(cls, value: str) -> str:
+        try:
+            parse_store_url(value)
+        except StoreError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("catalog_url")
+    @classmethod
+    def _check_catalog_url(cls, value: str) -> str:
+        if not re.match(r"(sqlite:///|postgresql(\+psycopg)?://)", value):
+            found = value.partition("://")[0] if "://" in value else "no URL"
+            raise ValueError(f"expected sqlite:////folder/file.db or postgresql://…, found {found[:40]}")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _check_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            raise ValueError(f"expected auto, cpu, cuda or cuda:N, found {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        if isinstance(parse_store_url(self.object_store_url), BucketAddress):
+            for name in ("object_store_access_key", "object_store_secret_key"):
+                if not getattr(self, name):
+                    raise ValueError(
+                        f"{PREFIX}{name.upper()}: expected a key for the S3 server, found none: set it"
+                    )
+        return self
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment; arguments that are not None come first.
+
+    Raises SettingsError, one line that names the variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """One sentence a wrong setting. Never the value pydantic saw: it can be a secret."""
+    sentences = []
+    for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":
+            continue  # the default of a setting that depends on a wrong one
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"no such setting; there are {', '.join(Settings.model_fields)}"
+        name = f"{PREFIX}{str(problem['loc'][0]).upper()}: " if problem["loc"] else ""
+        sentences.append(name + " ".join(message.split()))
+    return sentences
+
+
+def _passwords(url: str) -> list[str]:
+    """The password of a URL as written and as meant; none when there is none."""
+    password = urlsplit(url).password
+    return sorted({password, unquote(password)}) if password else []

@@ -1,0 +1,154 @@
+"""From candidate to pair: every check a tweet passes before it is stored."""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import PurePosixPath
+
+from itrp.images import check_image
+from itrp.pairs import Candidate, Pair, Refusal
+from itrp.refusals import MissingPictureError, RefusedError
+from itrp.texts import check_text, is_utf8
+
+MAX_ID_LENGTH = 64
+MAX_LANG_LENGTH = 35
+"""Longest language tag that need be kept (RFC 5646, section 4.4.1)."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ROUNDED_ID = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
+_TWITTER_TIME = re.compile(
+    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d?) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})"
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS_FROM = 100_000_000_000
+"""Epoch figures from here on are milliseconds: as seconds they would lie beyond the year 5138."""
+
+
+def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair | Refusal:
+    """Check id, text and picture; the first check that fails makes the refusal.
+
+    fetch: returns the bytes at a picture's key, or raises MissingPictureError when nothing lies there, or
+    RefusedError when the key itself is refused. Whatever else it raises (a store that does not answer) is
+    passed on: it says nothing about the tweet.
+    """
+    try:
+        tweet_id = check_id(candidate.id)
+        text = check_text(candidate.text)
+        image_key, image = _fetch_image(candidate, fetch)
+    except RefusedError as error:
+        return refuse(candidate, error.code, error.reason)
+    return Pair(
+        id=tweet_id,
+        text=text,
+        image=image,
+        image_path=PurePosixPath(image_key).name,
+        created_at=parse_time(candidate.created_at),
+        lang=_clean_lang(candidate.lang),
+        source=candidate.source,
+        line=candidate.line,
+    )
+
+
+def refuse(candidate: Candidate, code: str, reason: str) -> Refusal:
+    """The refusal of a candidate, with its id in writing as far as there is one."""
+    return Refusal(
+        candidate.source, candidate.line, code, reason, describe_id(candidate.id), candidate.image_key
+    )
+
+
+def check_id(value: object) -> str:
+    """The id as a string; whole numbers count as their digits.
+
+    Raises RefusedError with the code id_missing or id_invalid.
+    """
+    if value is None or value == "":
+        raise RefusedError("id_missing", "expected an id, found none")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise RefusedError(
+            "id_invalid",
+            f"expected the id as a string, found a {type(value).__name__}: write the id in quotes",
+        )
+    tweet_id = describe_id(value) or ""
+    if isinstance(value, str) and _ROUNDED_ID.fullmatch(value):
+        raise RefusedError(
+            "id_invalid",
+            f"expected the tweet's digits, found {value[:40]!r}: a spreadsheet rounded the id, "
+            "its last digits are lost and are not guessed",
+        )
+    if (isinstance(value, str) and len(value) > MAX_ID_LENGTH) or not _ID.fullmatch(tweet_id):
+        raise RefusedError(
+            "id_invalid",
+            f"expected 1 to {MAX_ID_LENGTH} of the characters A-Z a-z 0-9 _ -, found {tweet_id!r}",
+        )
+    return tweet_id
+
+
+def describe_id(value: object) -> str | None:
+    """At most 64 printable characters of whatever stands in the place of the id; None when there is none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:
+        return "a number of more than 77 digits"
+    written = value if isinstance(value, str) else str(value)
+    return written.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:MAX_ID_LENGTH]
+
+
+def parse_time(value: object) -> datetime | None:
+    """Time of a tweet in UTC: ISO 8601, Twitter's "Wed Oct 10 20:19:24 +0000 2018", or epoch (milli)seconds.
+
+    A time without a zone is taken as UTC. What cannot be read is None: a tweet is not refused for its time.
+    """
+    try:
+        if isinstance(value, str):
+            return _parse_written_time(value.strip())
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _parse_epoch(value)
+    except (ValueError, OverflowError):
+        return None
+    return None
+
+
+def _parse_written_time(text: str) -> datetime | None:
+    if re.fullmatch(r"\d{9,14}(\.\d+)?", text):
+        return _parse_epoch(float(text) if "." in text else int(text))
+    match = _TWITTER_TIME.fullmatch(text)
+    if match is None:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    # Not strptime: its names of months follow the machine's language.
+    month, day, hour, minute, second, sign, zone_hours, zone_minutes, year = match.groups()
+    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes)) * (1 if sign == "+" else -1)
+    local = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
+    return datetime(*local, tzinfo=timezone(offset)).astimezone(UTC)
+
+
+def _parse_epoch(value: float) -> datetime | None:
+    if not math.isfinite(value):
+        return None
+    if abs(value) >= _MILLISECONDS_FROM:
+        return _EPOCH + timedelta(milliseconds=value)
+    return _EPOCH + timedelta(seconds=value)
+
+
+def _fetch_image(candidate: Candidate, fetch: Callable[[str], bytes]) -> tuple[str, bytes]:
+    key = candidate.image_key
+    if not key:
+        raise RefusedError("image_not_named", "expected the key of a picture, found none")
+    try:
+        image = fetch(key)
+    except MissingPictureError as error:
+        raise RefusedError(
+            "image_missing",
+            f"expected a picture at {key[:600]!r}, found nothing: upload it, then replay the quarantine",
+        ) from error
+    check_image(image)
+    return key, image
+
+
+def _clean_lang(value: object) -> str | None:
+    """A language tag as it came; what cannot be one is dropped."""
+    if isinstance(value, str) and 0 < len(value) <= MAX_LANG_LENGTH and is_utf8(value) and "\0" not in value:
+        return value
+    return None

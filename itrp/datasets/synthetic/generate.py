@@ -1,0 +1,125 @@
+"""Pairs of a text and a picture with known truth, one after the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from PIL import Image
+
+from itrp.datasets.synthetic.backdrops import paint_backdrop
+from itrp.datasets.synthetic.boards import Board, hang_board, paint_board
+from itrp.datasets.synthetic.camera import add_grain, encode_image, photograph
+from itrp.datasets.synthetic.dice import Dice
+from itrp.datasets.synthetic.plans import plan_pair
+from itrp.datasets.synthetic.recipes import Recipe
+from itrp.datasets.synthetic.scenes import paint_scene
+from itrp.errors import DataError
+
+_FIRST_TWEET = datetime(2016, 1, 1, tzinfo=UTC)
+_SPACING_MS = 5 * 60 * 1000
+_SNOWFLAKE_EPOCH_MS = 1288834974657
+_SNOWFLAKE_LOW_BITS = 22
+_MIXER = 0x9E3779B1
+"""Odd, so that seed -> seed * _MIXER is one-to-one modulo 2^22: no two seeds below 4,194,304 share an id."""
+
+PHOTOGRAPHED = 0.6
+"""Share of screenshots and graphics that are photographs of a screen or of paper."""
+
+_SIDES: tuple[tuple[int, int], ...] = (
+    (360, 360),
+    (320, 320),
+    (400, 300),
+    (448, 336),
+    (320, 240),
+    (300, 400),
+    (270, 360),
+    (480, 270),
+    (416, 234),
+    (270, 480),
+    (360, 240),
+    (380, 290),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticTweet:
+    """A made-up tweet with its picture and the truth about both."""
+
+    id: str
+    """18 or 19 digits; its high bits are the time, as in the ids of the real service."""
+    text: str
+    image: bytes
+    suffix: str
+    """The picture's format as a file name ending: .jpg, .png or .webp."""
+    created_at: datetime
+    """Timezone-aware, UTC."""
+    text_is_represented: int
+    image_adds: int
+
+
+def generate_tweets(
+    count: int, seed: int, start: int = 0, *, jpeg_only: bool = False
+) -> Iterator[SyntheticTweet]:
+    """Tweets start .. start+count-1 of a seed; tweet i depends on (seed, i) alone, so any slice can be had
+    by itself.
+
+    With `jpeg_only` every picture is a JPEG; the texts, labels, and the pictures that are JPEG anyway are
+    the same.
+    Raises DataError for a negative count, seed or start.
+    """
+    if min(count, seed, start) < 0:
+        raise DataError(
+            f"expected a count, seed and start of 0 or more, "
+            f"found count={count}, seed={seed}, start={start}; give other numbers"
+        )
+    return (_generate_tweet(seed, index, jpeg_only) for index in range(start, start + count))
+
+
+def plan_tweet(seed: int, index: int) -> Recipe:
+    """What tweet `index` of a seed says and shows, in words: the reason of its labels."""
+    return plan_pair(Dice(seed, index))
+
+
+def _generate_tweet(seed: int, index: int, jpeg_only: bool) -> SyntheticTweet:
+    dice = Dice(seed, index)
+    recipe = plan_pair(dice)
+    created_at = _FIRST_TWEET + timedelta(milliseconds=index * _SPACING_MS + dice.whole(0, _SPACING_MS - 1))
+    image, suffix = encode_image(
+        _paint(recipe, dice), dice, graphic=recipe.board is not None, jpeg_only=jpeg_only
+    )
+    return SyntheticTweet(
+        id=_make_id(seed, created_at),
+        text=recipe.text,
+        image=image,
+        suffix=suffix,
+        created_at=created_at,
+        text_is_represented=recipe.text_is_represented,
+        image_adds=recipe.image_adds,
+    )
+
+
+def _paint(recipe: Recipe, dice: Dice) -> Image.Image:
+    width, height = dice.pick(_SIDES)
+    size = (width + dice.whole(-24, 0), height + dice.whole(-24, 0) if height > 270 else height)
+    if recipe.board is not None:
+        return _paint_lettered(size, recipe.board, recipe.setting, dice)
+    if recipe.backdrop is not None:
+        return photograph(paint_backdrop(size, recipe.backdrop, dice), dice)
+    assert recipe.setting is not None
+    return photograph(paint_scene(size, recipe.setting, recipe.things, dice), dice)
+
+
+def _paint_lettered(size: tuple[int, int], board: Board, setting: str | None, dice: Dice) -> Image.Image:
+    """A board as such (a screenshot, a graphic), or hung up in a setting and photographed."""
+    if setting is not None:
+        image = paint_scene(size, setting, (), dice)
+        hang_board(image, board, dice)
+        return photograph(image, dice)
+    image = paint_board(size, board, dice)
+    return photograph(image, dice) if dice.chance(PHOTOGRAPHED) else add_grain(image, dice)
+
+
+def _make_id(seed: int, created_at: datetime) -> str:
+    milliseconds = (created_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    low = (seed * _MIXER + 1) % (1 << _SNOWFLAKE_LOW_BITS)
+    return str(((milliseconds - _SNOWFLAKE_EPOCH_MS) << _SNOWFLAKE_LOW_BITS) | low)

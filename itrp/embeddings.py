@@ -1,0 +1,111 @@
+"""Embedding pairs: batches by length, evaluation mode, and a cache on disk for encoders that do not change."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from os import getpid, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from itrp.image_encoder import ImageEncoder
+from itrp.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
+from itrp.model import fingerprint
+from itrp.text_encoder import TextEncoder
+
+Vectors = NDArray[np.float32]
+"""[n, d] embeddings."""
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU; any other name is taken as it is."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """bf16 arithmetic with fp32 weights on CUDA, plain fp32 on the CPU."""
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+@torch.inference_mode()
+def embed_tokens(
+    encoder: TextEncoder, rows: Sequence[NDArray[np.int32]], device: torch.device, batch_size: int
+) -> Vectors:
+    """Vectors of tokenised texts, [n, d]. Texts of like length share a batch, which saves padding."""
+    encoder.eval()
+    vectors = np.empty((len(rows), encoder.width), dtype=np.float32)
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    for start in range(0, len(rows), batch_size):
+        places = order[start : start + batch_size]
+        with autocast(device):
+            batch = encoder(*encoder.collate([rows[place] for place in places], device))
+        vectors[places] = batch.float().cpu().numpy()
+    return vectors
+
+
+@torch.inference_mode()
+def embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch.device, batch_size: int) -> Vectors:
+    """Vectors of pictures, [n, d], from [n, size, size, 3] uint8."""
+    encoder.eval()
+    parts = []
+    for start in range(0, len(pixels), batch_size):
+        batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + batch_size])).to(device)
+        with autocast(device):
+            parts.append(encoder(batch).float().cpu().numpy())
+    return np.concatenate(parts) if parts else np.empty((0, encoder.width), dtype=np.float32)
+
+
+def embed_pixel_rows(
+    encoder: ImageEncoder, pixels: Rows, rows: NDArray[np.integer], device: torch.device, batch_size: int
+) -> Vectors:
+    """Vectors of the chosen rows, [m, d], read batch by batch so that memory does not grow with m."""
+    chunks = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    return np.concatenate([embed_pixels(encoder, pixels.take(chunk), device, batch_size) for chunk in chunks])
+
+
+class EmbeddingCache:
+    """Vectors of whole shards by encoder: `<folder>/<encoder fingerprint>-<device>/<shard hash>.npy`.
+
+    A file is written under a temporary name and renamed, so that a reader never sees half of it.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, batch_size: int = 64) -> None:
+        self.folder = folder
+        self.device = device
+        self.batch_size = batch_size
+
+    def text_vectors(self, encoder: TextEncoder, shards: Sequence[ShardFile]) -> Iterator[Vectors]:
+        """One [n, d] array a shard, from the cache where it lies there."""
+        return self._cached(encoder, shards, lambda shard: self.embed_texts(encoder, shard))
+
+    def image_vectors(self, encoder: ImageEncoder, shards: Sequence[ShardFile]) -> Iterator[Vectors]:
+        """One [n, d] array a shard, from the cache where it lies there."""
+        return self._cached(encoder, shards, lambda shard: self.embed_images(encoder, shard))
+
+    def embed_texts(self, encoder: TextEncoder, shard: ShardFile) -> Vectors:
+        """[n, d] vectors of a shard's texts, computed and not kept: for an encoder that is being trained."""
+        return embed_tokens(encoder, encoder.tokenize(read_texts(shard)), self.device, self.batch_size)
+
+    def embed_images(self, encoder: ImageEncoder, shard: ShardFile) -> Vectors:
+        """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are."""
+        pixels = find_pixels(shard, encoder.config.size, self.folder)
+        batches = [pixels] if pixels is not None else iter_pixels(shard, encoder.config.size)
+        return np.concatenate([embed_pixels(encoder, batch, self.device, self.batch_size) for batch in batches])
+
+    def _cached(
+        self, encoder: TextEncoder | ImageEncoder, shards: Sequence[ShardFile], compute: Callable[[ShardFile], Vectors]
+    ) -> Iterator[Vectors]:
+        # bf16 and fp32 vectors differ, so the kind of device is part of the name
+        folder = self.folder / f"vectors-{fingerprint(encoder)}-{self.device.type}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for shard in shards:
+            path = folder / f"{shard.hash}.npy"
+            if not path.exists():
+                draft = folder / f"{shard.hash}.{getpid()}.draft"
+                with draft.open("wb") as file:
+                    np.save(file, compute(shard))
+                replace(draft, path)
+            yield np.load(path, mmap_mode="r")

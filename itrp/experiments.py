@@ -1,0 +1,98 @@
+"""Named experiments: functions that return a configuration. `itrp train NAME key=value` starts from one of these."""
+
+from collections.abc import Callable
+
+from itrp.config import (
+    ClusteringConfig,
+    ExperimentConfig,
+    ImageEncoderConfig,
+    OptimizerConfig,
+    TextEncoderConfig,
+)
+from itrp.errors import WrongUseError
+from itrp.labels import Task
+
+_ADAM = OptimizerConfig(name="adam", learning_rate=2e-5)
+_SGD = OptimizerConfig(name="sgd", learning_rate=3e-3)
+
+SMALL_SIZE = 160
+"""Side of the small experiments' pictures: half the arithmetic of 224."""
+
+
+def paper_text() -> ExperimentConfig:
+    """Text task as the paper describes it: BERT fine-tuned, ResNet-101 frozen, under-sampling (Sun et al. 2023)."""
+    return ExperimentConfig(
+        name="paper-text",
+        task=Task.TEXT,
+        text=TextEncoderConfig(name="bert-base-uncased", finetune=True, optimizer=_ADAM),
+        image=ImageEncoderConfig(name="resnet101", optimizer=_ADAM),
+        clustering=ClusteringConfig(n_init=10),
+        sampling="under",
+        pairs=100_000,
+    )
+
+
+def paper_image() -> ExperimentConfig:
+    """Image task as the paper describes it: ResNet-101 fine-tuned with Adam, BERT frozen, over-sampling."""
+    return ExperimentConfig(
+        name="paper-image",
+        task=Task.IMAGE,
+        text=TextEncoderConfig(name="bert-base-uncased", optimizer=_ADAM),
+        image=ImageEncoderConfig(name="resnet101", finetune=True, optimizer=_ADAM),
+        clustering=ClusteringConfig(n_init=10),
+        sampling="over",
+        pairs=100_000,
+    )
+
+
+def code_text() -> ExperimentConfig:
+    """Text task with the defaults of the paper's public code; they differ from the paper for the image encoder only."""
+    image = ImageEncoderConfig(name="resnet101", optimizer=_SGD)
+    return paper_text().model_copy(update={"name": "code-text", "image": image})
+
+
+def code_image() -> ExperimentConfig:
+    """Image task with the defaults of the paper's public code: SGD at 3e-3 for the image encoder."""
+    image = ImageEncoderConfig(name="resnet101", finetune=True, optimizer=_SGD)
+    return paper_image().model_copy(update={"name": "code-image", "image": image})
+
+
+def small_text() -> ExperimentConfig:
+    """Text task on a laptop: MiniLM fine-tuned, EfficientNet-Lite0 frozen; weights come with the package."""
+    return ExperimentConfig(
+        name="small-text",
+        task=Task.TEXT,
+        text=TextEncoderConfig(finetune=True),
+        image=ImageEncoderConfig(size=SMALL_SIZE),
+        sampling="under",
+        subset_size=500,
+    )
+
+
+def small_image() -> ExperimentConfig:
+    """Image task on a laptop: EfficientNet-Lite0 fine-tuned, MiniLM frozen; weights come with the package."""
+    return ExperimentConfig(
+        name="small-image",
+        task=Task.IMAGE,
+        image=ImageEncoderConfig(finetune=True, size=SMALL_SIZE),
+        sampling="over",
+        subset_size=500,
+    )
+
+
+EXPERIMENTS: dict[str, Callable[[], ExperimentConfig]] = {
+    "paper-text": paper_text,
+    "paper-image": paper_image,
+    "code-text": code_text,
+    "code-image": code_image,
+    "small-text": small_text,
+    "small-image": small_image,
+}
+"""Every experiment by name."""
+
+
+def find_experiment(name: str) -> ExperimentConfig:
+    """The named configuration. Raises WrongUseError listing the names when there is none."""
+    if name not in EXPERIMENTS:
+        raise WrongUseError(f"no experiment is called {name!r}; known are {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]()

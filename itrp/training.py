@@ -1,0 +1,249 @@
+"""Algorithm 1 of Sun et al. 2023: embed, cluster, balance, reset the head, one pass; round after round, without labels."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
+
+from itrp.agreement import agreement
+from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
+from itrp.clustering import assign_clusters
+from itrp.config import ExperimentConfig, OptimizerConfig
+from itrp.embeddings import EmbeddingCache, autocast
+from itrp.errors import DataError
+from itrp.inputs import ShardFile
+from itrp.model import ItrpModel
+from itrp.sampling import balance_indices
+from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is going on, steps done, steps in all)."""
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What one round (one subset in one epoch) did."""
+
+    round: int
+    """1-based, counted over all epochs."""
+    rounds: int
+    """Rounds of the whole run."""
+    pairs: int
+    """Pairs in the subset."""
+    loss: float
+    """Mean cross-entropy over the sampled pairs."""
+    cluster_sizes: tuple[int, ...]
+    sampled_sizes: tuple[int, ...]
+    """Pairs of each pseudo-label that the pass saw."""
+    agreement: float | None
+    """Share of the subset on which the previous round's model and the new pseudo-labels agree; None in round 1."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage: embed, cluster, sample, train, checkpoint."""
+
+    def figures(self) -> Iterator[tuple[str, float]]:
+        """(name, value) of everything worth a curve."""
+        yield "loss", self.loss
+        yield "pairs", self.pairs
+        if self.agreement is not None:
+            yield "agreement_with_previous_round", self.agreement
+        for cluster, (size, sampled) in enumerate(zip(self.cluster_sizes, self.sampled_sizes, strict=True)):
+            yield f"cluster_{cluster}_size", size
+            yield f"cluster_{cluster}_sampled", sampled
+        for stage, seconds in self.seconds.items():
+            yield f"seconds_{stage}", seconds
+
+
+class Trainer:
+    """One run of Algorithm 1 over some shards. `run()` yields a RoundResult a round and leaves a checkpoint for each.
+
+    The embeddings of a frozen encoder are computed once and cached; its batch-norm statistics never move because
+    it is never run in training mode. Randomness comes from (seed, round) alone, so that a resumed run ends with the
+    same weights as an undisturbed one on the same CPU.
+    """
+
+    def __init__(
+        self,
+        model: ItrpModel,
+        shards: Sequence[ShardFile],
+        *,
+        cache: EmbeddingCache,
+        checkpoints: Path,
+        progress: Progress | None = None,
+    ) -> None:
+        self.model = model.to(cache.device)
+        self.config = model.config
+        self.shards = limit_shards(shards, self.config.pairs)
+        self.cache = cache
+        self.checkpoints = checkpoints
+        self.progress = progress or (lambda stage, done, total: None)
+        self.optimizers = _encoder_optimizers(self.model)
+        self.subsets = cut_subsets(self.config, sum(shard.pairs for shard in self.shards))
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of the whole run: epochs times subsets."""
+        return self.config.epochs * len(self.subsets)
+
+    @property
+    def identity(self) -> str:
+        """Hash of what decides this run's outcome: configuration and data."""
+        parts = [self.config.model_dump_json(), *(shard.hash for shard in self.shards)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def run(self, *, resume: bool = False) -> Iterator[RoundResult]:
+        """Yield every round's result; with `resume`, those a killed run has left behind first, without computing them again.
+
+        Raises DataError when the checkpoints are another run's, or when they exist and `resume` is not asked for.
+        """
+        done = completed_rounds(self.checkpoints)
+        if done and not resume:
+            raise DataError(f"{self.checkpoints} holds {done} rounds of an earlier run: resume it, or name another folder")
+        yield from self._restore(done)
+        if done == self.rounds:
+            return
+        data = prepare_training_set(self.model, self.shards, self.cache)
+        for number in range(done + 1, self.rounds + 1):
+            yield self._run_round(data, number)
+
+    def _restore(self, done: int) -> Iterator[RoundResult]:
+        for number in range(1, done + 1):
+            state = read_state(self.checkpoints, number)
+            if state["identity"] != self.identity:
+                raise DataError(f"{self.checkpoints} holds a run with another configuration or other data: it cannot be resumed")
+            yield _read_result(state["result"])
+        if done:
+            self.model.load_tuned_state(load_tuned(self.checkpoints, done))
+            restore_optimizers(self.checkpoints, done, self.optimizers)
+
+    def _run_round(self, data: TrainingSet, number: int) -> RoundResult:
+        rows = self.subsets[(number - 1) % len(self.subsets)]
+        clock = _StageClock()
+        with clock.stage("embed"):
+            features = self.model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
+        with clock.stage("cluster"):
+            labels = assign_clusters(
+                features, self.config.clustering.method, self.config.k, self.config.seed, n_init=self.config.clustering.n_init
+            )
+        known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None
+        with clock.stage("sample"):
+            seed = _round_seed(self.config.seed, number)
+            sample = balance_indices(labels, self.config.sampling, seed)
+            sample = np.random.default_rng(seed).permutation(sample)
+        self.model.reset_head(seed)
+        with clock.stage("train"):
+            loss = self._train_pass(data, rows[sample], labels[sample], seed, number)
+        result = RoundResult(
+            round=number,
+            rounds=self.rounds,
+            pairs=len(rows),
+            loss=loss,
+            cluster_sizes=_count(labels, self.config.k),
+            sampled_sizes=_count(labels[sample], self.config.k),
+            agreement=known,
+            seconds=clock.seconds,
+        )
+        with clock.stage("checkpoint"):
+            state = {"identity": self.identity, "result": asdict(result), "config": self.config.model_dump(mode="json")}
+            save_round(self.checkpoints, number, self.model.tuned_state(), self.optimizers, state)
+        return result
+
+    @torch.inference_mode()
+    def _classify(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The previous round's answers, [n]: its head is still in place, and the features are its encoders'."""
+        logits = self.model.head(torch.from_numpy(features).to(self.cache.device))
+        return logits.argmax(dim=1).cpu().numpy()
+
+    def _train_pass(
+        self, data: TrainingSet, rows: NDArray[np.int64], labels: NDArray[np.int64], seed: int, number: int
+    ) -> float:
+        """One pass in batches over the balanced rows (Algorithm 1, step 5); returns the mean loss."""
+        head_optimizer = _build_optimizer(self.config.head_optimizer, self.model.head)
+        optimizers = [*self.optimizers.values(), head_optimizer]
+        self._enter_training_mode()
+        total = torch.zeros((), device=self.cache.device)
+        size = self.config.batch_size
+        batches = range(0, len(rows), size)
+        with _seeded(seed, self.cache.device):
+            for step, start in enumerate(batches, start=1):
+                batch = rows[start : start + size]
+                loss = self._step(data, batch, labels[start : start + size], optimizers)
+                total += loss.detach() * len(batch)
+                self.progress(f"round {number}/{self.rounds}", step, len(batches))
+        self.model.eval()
+        return float(total) / len(rows)
+
+    def _step(
+        self, data: TrainingSet, batch: NDArray[np.int64], labels: NDArray[np.int64], optimizers: Sequence[Optimizer]
+    ) -> Tensor:
+        with autocast(self.cache.device):
+            logits = self.model.classify(data.text_batch(batch), data.image_batch(batch))
+        loss = nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(self.cache.device))
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimizer in optimizers:
+            optimizer.step()
+        return loss
+
+    def _enter_training_mode(self) -> None:
+        self.model.train()
+        self.model.text.train(self.config.text.finetune)
+        self.model.image.train(self.config.image.finetune)
+
+
+def _encoder_optimizers(model: ItrpModel) -> dict[str, Optimizer]:
+    """One optimizer a fine-tuned encoder; frozen encoders lose their gradients. They live from the first round to the last."""
+    optimizers: dict[str, Optimizer] = {}
+    for name, encoder in (("text", model.text), ("image", model.image)):
+        encoder.requires_grad_(encoder.config.finetune)
+        if encoder.config.finetune:
+            optimizers[name] = _build_optimizer(encoder.config.optimizer, encoder)
+    return optimizers
+
+
+def _build_optimizer(config: OptimizerConfig, module: nn.Module) -> Optimizer:
+    kind = Adam if config.name == "adam" else SGD
+    return kind(module.parameters(), lr=config.learning_rate)
+
+
+def _round_seed(seed: int, number: int) -> int:
+    """A 32-bit seed for a round; equal for equal (seed, round)."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's generators seeded inside (dropout draws from them), and as they were afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _count(labels: NDArray[np.int64], k: int) -> tuple[int, ...]:
+    return tuple(int(count) for count in np.bincount(labels, minlength=k))
+
+
+def _read_result(state: Mapping[str, Any]) -> RoundResult:
+    return RoundResult(**{**state, "cluster_sizes": tuple(state["cluster_sizes"]), "sampled_sizes": tuple(state["sampled_sizes"])})
+
+
+class _StageClock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,143 @@
+"""A registered model against human labels: its checkpoints' answers on a labelled data set, ready for `itrp.evaluation`."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from infra.catalog import Catalog
+from infra.catalog_queries import dataset_hash, get_dataset, list_shards
+from infra.object_store import ObjectStore
+from itrp.annotations import Annotations, select_set
+from itrp.checkpoints import STATE_FILE, TUNED_FILE
+from itrp.embeddings import EmbeddingCache, choose_device
+from itrp.errors import DataError, NotFoundError
+from itrp.evaluation import RoundPredictions, TaskPredictions
+from itrp.inputs import ShardFile, cache_pixels
+from itrp.labels import Task
+from itrp.model import ItrpModel, load_model
+from itrp.prediction import predict_shards
+from serving.files import local_file, local_shards
+from serving.registry import ROUND_TAG, ModelVersion, Registry
+
+CHECKPOINTS_TAG = "itrp.checkpoints"
+"""Key prefix of the rounds a version's training run has left."""
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """A labelled data set as local files. `annotations` and the shards' pairs are in the same order."""
+
+    name: str
+    hash: str
+    shards: list[ShardFile]
+    annotations: Annotations
+
+    @property
+    def dev_rows(self) -> NDArray[np.intp]:
+        """Rows of the train split: the only labels that may choose a mapping or a checkpoint under `dev`."""
+        return np.flatnonzero(self.annotations.split == "train")
+
+
+def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Path) -> LabelledSet:
+    """A data set with human labels. Raises NotFoundError when there is none of that name, DataError when it has no labels."""
+    with catalog.session() as session:
+        dataset = get_dataset(session, name)
+        if dataset is None:
+            raise NotFoundError(f"no data set is called {name!r}: ingest it first, or see `itrp doctor` for those there are")
+        if dataset.annotations_key is None:
+            raise DataError(f"the data set {name!r} has no human labels: evaluation needs one ingested with `itrp ingest itr`")
+        rows, data_hash = list_shards(session, name), dataset_hash(session, dataset)
+    annotations = Annotations.from_parquet(store.get(dataset.annotations_key))
+    return LabelledSet(name, data_hash, local_shards(store, rows, cache), annotations)
+
+
+class Assessor:
+    """Answers of registered models on labelled sets. Answers are kept on disk by (weights, data): rounds are asked once."""
+
+    def __init__(self, store: ObjectStore, registry: Registry, *, cache: Path, device: str) -> None:
+        self.store = store
+        self.registry = registry
+        self.cache = cache
+        self.embeddings = EmbeddingCache(cache / "embeddings", choose_device(device))
+
+    def task_predictions(
+        self, version: ModelVersion, labelled: LabelledSet, set_name: str, rounds: Sequence[int], *, on: Task | None = None
+    ) -> TaskPredictions:
+        """Clusters of dev and test pairs by round. `on` is the task whose test rows are taken (its own by default)."""
+        test_rows, _ = select_set(labelled.annotations, on or version.task, set_name)
+        labels = labelled.annotations.labels(version.task)
+        test_labels = labelled.annotations.labels(version.task, corrected=set_name == "RL")[test_rows]
+        answers = self.clusters_by_round(version, labelled, rounds)
+        dev_rows = labelled.dev_rows
+        return TaskPredictions(
+            [RoundPredictions(number, clusters[dev_rows], clusters[test_rows]) for number, clusters in answers.items()],
+            labels[dev_rows],
+            test_labels,
+        )
+
+    def rounds_of(self, version: ModelVersion) -> list[int]:
+        """Numbers of the checkpoints that lie in the store, in order; the version's own round at least."""
+        prefix = version.tags.get(CHECKPOINTS_TAG)
+        found = set()
+        for info in self.store.list(prefix) if prefix else ():
+            match = re.search(rf"/round-(\d+)/{STATE_FILE}$", info.key)
+            if match:
+                found.add(int(match[1]))
+        return sorted(found) or [own_round(version)]
+
+    def clusters_by_round(
+        self, version: ModelVersion, labelled: LabelledSet, rounds: Sequence[int]
+    ) -> dict[int, NDArray[np.int64]]:
+        """Clusters [n] of the data set's pairs by each round's checkpoint."""
+        loaded: list[ItrpModel] = []  # at most one; loaded when the first answer is not on disk yet
+        answers = {}
+        for number in rounds:
+            tuned = self.tuned_file(version, number)
+            kept = self._answer_file(tuned, labelled)
+            if not kept.exists():
+                if not loaded:
+                    loaded.append(self.load(version, labelled))
+                loaded[0].load_tuned_state(load_file(tuned))
+                self._keep(kept, predict_shards(loaded[0], labelled.shards, self.embeddings))
+            answers[number] = np.load(kept).argmax(axis=1)
+        return answers
+
+    def load(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
+        """The version's model on this device, with the data set's pictures decoded once for all rounds."""
+        model, _ = load_model(self.registry.fetch(version))
+        if model.config.image.finetune:
+            for shard in labelled.shards:
+                cache_pixels(shard, model.config.image.size, self.embeddings.folder)
+        return model.to(self.embeddings.device)
+
+    def tuned_file(self, version: ModelVersion, number: int) -> Path:
+        """The checkpoint's tensors as a local file. Raises NotFoundError when the checkpoint was removed."""
+        key = f"{version.tags.get(CHECKPOINTS_TAG, '')}round-{number:04d}/{TUNED_FILE}"
+        if self.store.stat(key) is None:
+            raise NotFoundError(f"the checkpoint {key} of {version} is gone from the store: train again")
+        return local_file(self.store, key, self.cache / "objects")
+
+    def _answer_file(self, tuned: Path, labelled: LabelledSet) -> Path:
+        with tuned.open("rb") as file:
+            digest = sha256(file.read())
+        digest.update(json.dumps([labelled.hash, self.embeddings.device.type]).encode())
+        return self.cache / "answers" / f"{digest.hexdigest()}.npy"
+
+    @staticmethod
+    def _keep(path: Path, probabilities: NDArray[np.float32]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft.npy")
+        np.save(draft, probabilities)
+        draft.replace(path)
+
+
+def own_round(version: ModelVersion) -> int:
+    """The round whose weights a version holds."""
+    return int(version.tags[ROUND_TAG])

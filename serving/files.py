@@ -1,0 +1,30 @@
+"""Objects as local files: where the store is a folder they are used in place, otherwise they are downloaded once."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.object_store import ObjectStore
+from infra.tables import Shard
+from itrp.inputs import ShardFile
+
+
+def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
+    """A file with the object's bytes. Only for objects that never change: the key is taken for the content."""
+    path = store.local_path(key)
+    if path is not None:
+        return path
+    target = folder / key
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+        with store.open(key) as source, draft.open("wb") as sink:
+            shutil.copyfileobj(source, sink, 1 << 20)
+        os.replace(draft, target)
+    return target
+
+
+def local_shards(store: ObjectStore, shards: Sequence[Shard], cache: Path) -> list[ShardFile]:
+    """The shards as local files, in the order given."""
+    return [ShardFile(shard.hash, local_file(store, shard.key, cache / "objects"), shard.pairs) for shard in shards]

@@ -1,0 +1,80 @@
+"""Label files: one Parquet file a shard and pair of model versions, without a clock, so that equal work gives equal bytes."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from itrp.errors import DataError
+from itrp.labels import RELATIONS, relation_code
+from itrp.prediction import PROBABILITY_DECIMALS
+
+LABEL_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text_is_represented", pa.int8()),
+        ("image_adds", pa.int8()),
+        ("relation", pa.string()),
+        ("text_is_represented_probability", pa.float64()),
+        ("image_adds_probability", pa.float64()),
+        ("text_version", pa.string()),
+        ("image_version", pa.string()),
+        ("shard", pa.string()),
+    ]
+)
+"""Columns of a label file. The probabilities are of class 1 of each task."""
+
+
+def label_key(shard_hash: str, text_version: str, image_version: str) -> str:
+    """Where the labels of a shard by a pair of versions lie."""
+    return f"labels/text-{text_version}_image-{image_version}/{shard_hash}.parquet"
+
+
+def build_labels(
+    ids: Sequence[str],
+    text: NDArray[np.float64],
+    image: NDArray[np.float64],
+    *,
+    shard: str,
+    text_version: str,
+    image_version: str,
+) -> pa.Table:
+    """Class probabilities [n, 2] of both tasks as a table of labels, n rows."""
+    text_labels, image_labels = text.argmax(axis=1), image.argmax(axis=1)
+    columns = {
+        "id": list(ids),
+        "text_is_represented": text_labels,
+        "image_adds": image_labels,
+        "relation": [relation_code(t, i) for t, i in zip(text_labels, image_labels, strict=True)],
+        "text_is_represented_probability": text[:, 1].round(PROBABILITY_DECIMALS),
+        "image_adds_probability": image[:, 1].round(PROBABILITY_DECIMALS),
+        "text_version": [text_version] * len(ids),
+        "image_version": [image_version] * len(ids),
+        "shard": [shard] * len(ids),
+    }
+    return pa.table([pa.array(columns[field.name], field.type) for field in LABEL_SCHEMA], schema=LABEL_SCHEMA)
+
+
+def encode_labels(table: pa.Table) -> bytes:
+    """The label file's bytes; equal tables give equal bytes."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def decode_labels(data: bytes) -> pa.Table:
+    """Read a label file. Raises DataError for another schema."""
+    table = pq.read_table(io.BytesIO(data))
+    if table.schema.names != LABEL_SCHEMA.names:
+        raise DataError(f"expected a label file with the columns {LABEL_SCHEMA.names}, found {table.schema.names}")
+    return table
+
+
+def count_relations(table: pa.Table) -> dict[str, int]:
+    """Pairs by relation code, all four codes present."""
+    counts = Counter(table.column("relation").to_pylist())
+    return {code: counts.get(code, 0) for code in RELATIONS}

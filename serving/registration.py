@@ -1,0 +1,65 @@
+"""Putting a saved model into the registry: pyfunc from code, safetensors, a signature and an example."""
+
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from itrp.labels import RELATIONS, Task
+from itrp.model import read_description
+from serving.predictor import class_vocabulary
+from serving.registry import CHALLENGER, MAPPING_TAG, MODEL_NAMES, ROUND_TAG, ModelVersion, Registry, connect_mlflow
+
+REQUIREMENTS = ("itrp", "torch", "torchvision", "transformers", "safetensors", "numpy", "pandas", "pillow", "mlflow")
+"""Packages whose versions a registered model names."""
+
+
+def register_model(registry: Registry, folder: Path, run_id: str, task: Task, *, tags: Mapping[str, Any]) -> ModelVersion:
+    """Register the model saved in `folder` as the newest version of its task and give it the alias `challenger`."""
+    client = connect_mlflow(registry.uri)
+    import mlflow
+
+    description = read_description(folder)
+    with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
+        warnings.simplefilter("ignore")  # MLflow asks for type hints that cannot say "text and image columns"
+        info = mlflow.pyfunc.log_model(
+            name=f"{task}-round-{description['round']}{'-mapped' if description['mapping'] is not None else ''}",
+            python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+            artifacts={"model": str(folder)},
+            signature=build_signature(),
+            pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS],
+            metadata={"task": str(task), "classes": class_vocabulary(task), "relations": RELATIONS, **dict(tags)},
+            # an unmapped model refuses to answer, so MLflow's trial run of the example would fail
+            input_example=_example() if description["mapping"] is not None else None,
+        )
+    found = mlflow.register_model(info.model_uri, MODEL_NAMES[task], tags={key: str(value) for key, value in tags.items()})
+    client.set_model_version_tag(found.name, found.version, MAPPING_TAG, json.dumps(description["mapping"]))
+    client.set_model_version_tag(found.name, found.version, ROUND_TAG, str(description["round"]))
+    registered = registry.resolve(f"{found.name}/{found.version}")
+    registry.set_alias(registered, CHALLENGER)
+    return registered
+
+
+def build_signature() -> Any:
+    """text: string, image: binary -> label: long, probability: double."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    return ModelSignature(
+        Schema([ColSpec("string", "text"), ColSpec("binary", "image")]),
+        Schema([ColSpec("long", "label"), ColSpec("double", "probability")]),
+    )
+
+
+def _example() -> Any:
+    """One made-up pair: a plain blue picture and a sentence of ours."""
+    import pandas as pd
+
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48), (60, 110, 200)).save(picture, "PNG")
+    return pd.DataFrame({"text": ["nothing but blue sky today"], "image": [picture.getvalue()]})

@@ -1,0 +1,196 @@
+"""The two task models in MLflow's registry: versions, aliases, tags, and their files."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
+from itrp.labels import Task
+from serving.predictor import explain_unmapped
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL_NAMES: dict[Task, str] = {Task.TEXT: "itrp-text-task", Task.IMAGE: "itrp-image-task"}
+"""Registered models by task."""
+CHAMPION = "champion"
+"""Alias of the version that scores."""
+CHALLENGER = "challenger"
+"""Alias of the newest version."""
+
+MAPPING_TAG = "itrp.mapping"
+ROUND_TAG = "itrp.round"
+GATE_PREFIX = "itrp.gate."
+"""Tags of the promotion gate's numbers."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One immutable version of a task model."""
+
+    name: str
+    version: str
+    task: Task
+    run_id: str
+    source: str
+    mapping: tuple[int, ...] | None
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+    @property
+    def short(self) -> str:
+        """Name of the version in keys and on screens: its number."""
+        return self.version
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """The two versions a scoring run has pinned."""
+
+    text: ModelVersion
+    image: ModelVersion
+
+    def __str__(self) -> str:
+        return f"text {self.text.version}, image {self.image.version}"
+
+
+class Registry:
+    """MLflow's registry. `cache` is where model files are kept, one folder a version."""
+
+    def __init__(self, uri: str, cache: Path) -> None:
+        self.uri = uri
+        self.cache = cache
+
+    @property
+    def client(self) -> "MlflowClient":
+        """A client; MLflow is imported here and not before, it takes seconds."""
+        return connect_mlflow(self.uri)
+
+    def resolve(self, reference: str) -> ModelVersion:
+        """`itrp-text-task@champion` or `itrp-text-task/3` as a version, now.
+
+        Raises WrongUseError for another form and NotFoundError when nothing is registered so.
+        """
+        name, version, alias = parse_reference(reference)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = (
+                self.client.get_model_version(name, version)
+                if version
+                else self.client.get_model_version_by_alias(name, alias)
+            )
+        except MlflowException:
+            raise NotFoundError(f"no model is registered as {reference}: {self._known(name)}") from None
+        return _read_version(found)
+
+    def find(self, task: Task, alias: str) -> ModelVersion | None:
+        """The version an alias names, None when it names none."""
+        try:
+            return self.resolve(f"{MODEL_NAMES[task]}@{alias}")
+        except NotFoundError:
+            return None
+
+    def champions(self) -> ModelPair:
+        """The pair that scores. Raises NotFoundError, naming the next step, when a task has no champion."""
+        found = {task: self.find(task, CHAMPION) for task in MODEL_NAMES}
+        missing = [str(task) for task, version in found.items() if version is None]
+        text, image = found[Task.TEXT], found[Task.IMAGE]
+        if text is None or image is None:
+            raise NotFoundError(f"no champion yet for the {' and the '.join(missing)} task: train a model, then `itrp promote`")
+        for version in (text, image):
+            if version.mapping is None:
+                raise UnmappedModelError(explain_unmapped(str(version), f"{version.name}/{version.version}"))
+        return ModelPair(text, image)
+
+    def versions(self, task: Task) -> list[ModelVersion]:
+        """All versions of a task's model, newest first."""
+        found = self.client.search_model_versions(f"name='{MODEL_NAMES[task]}'")
+        return sorted((_read_version(version) for version in found), key=lambda version: -int(version.version))
+
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Move an alias to a version."""
+        self.client.set_registered_model_alias(version.name, alias, version.version)
+
+    def tag(self, version: ModelVersion, tags: Mapping[str, object]) -> None:
+        """Write tags on a version."""
+        client = self.client
+        for key, value in tags.items():
+            client.set_model_version_tag(version.name, version.version, key, str(value))
+
+    def fetch(self, version: ModelVersion) -> Path:
+        """The version's folder as `ItrpModel.save` wrote it, downloaded once."""
+        folder = self.cache / f"{version.name}-{version.version}-{sha256((self.uri + version.source).encode()).hexdigest()[:12]}"
+        if not folder.exists():
+            from mlflow.artifacts import download_artifacts
+
+            draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
+            draft.mkdir(parents=True, exist_ok=True)
+            self.client.get_model_version(version.name, version.version)
+            found = download_artifacts(artifact_uri=f"models:/{version.name}/{version.version}", dst_path=str(draft))
+            model = next(Path(found).glob("artifacts/*/model.json")).parent
+            try:
+                os.replace(model, folder)
+            except OSError:  # another process was quicker
+                if not folder.exists():
+                    raise
+            shutil.rmtree(draft, ignore_errors=True)
+        return folder
+
+    def _known(self, name: str) -> str:
+        found = self.client.search_model_versions(f"name='{name}'")
+        if not found:
+            return f"{name} has no version yet; `itrp train` registers one"
+        newest = max(int(version.version) for version in found)
+        return f"{name} has the versions 1 to {newest}; write {name}/{newest}, {name}@challenger or {name}@champion"
+
+
+def connect_mlflow(uri: str) -> "MlflowClient":
+    """A client for a tracking and registry address; also makes it the one MLflow's module functions use."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def parse_reference(reference: str) -> tuple[str, str, str]:
+    """(name, version, alias) of `NAME@ALIAS` or `NAME/VERSION`; one of the last two is empty. Raises WrongUseError."""
+    name, at, alias = reference.partition("@")
+    if at and alias:
+        version = ""
+    else:
+        name, _, version = reference.partition("/")
+    if name not in MODEL_NAMES.values() or not (alias or version.isdigit()):
+        raise WrongUseError(
+            f"expected a model such as {MODEL_NAMES[Task.TEXT]}@challenger or {MODEL_NAMES[Task.IMAGE]}/3, found {reference!r}"
+        )
+    return name, version, alias
+
+
+def origin_tags(version: ModelVersion) -> dict[str, str]:
+    """The tags that tell where a version comes from; what was found out about it (mapping, gate) is its own."""
+    own = (MAPPING_TAG, ROUND_TAG)
+    return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(GATE_PREFIX)}
+
+
+def _read_version(found: Any) -> ModelVersion:
+    tags = dict(found.tags)
+    mapping = json.loads(tags.get(MAPPING_TAG, "null"))
+    task = next(task for task, name in MODEL_NAMES.items() if name == found.name)
+    return ModelVersion(
+        name=found.name,
+        version=str(found.version),
+        task=task,
+        run_id=found.run_id,
+        source=found.source,
+        mapping=tuple(mapping) if mapping is not None else None,
+        tags=tags,
+    )

@@ -1,0 +1,176 @@
+"""Twitter100k's and ITR's folders -> data sets of their own."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sqlalchemy import select
+
+from flows.ingestion import IngestReport, ingest_folder, ingest_landing, replay_quarantine
+from infra.catalog import Catalog, open_catalog
+from infra.catalog_queries import get_dataset, list_shards
+from infra.object_store import ObjectStore, open_store
+from infra.tables import LandingObject, QuarantinedTweet
+from itrp.annotations import Annotations
+from itrp.datasets.itr import ItrFolder
+from itrp.datasets.itr_labels import LABEL_COLUMNS
+from itrp.datasets.twitter100k import Twitter100kFolder
+from itrp.errors import DataError, WrongUseError
+from itrp.shards import read_shard
+
+REAL = Path(__file__).parents[2].parent / "shared/data/twitter100k_layout"
+ONE_HOT = {"11": "1000", "01": "0100", "10": "0010", "00": "0001"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return open_store((tmp_path / "objects").as_uri())
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")
+    yield catalog
+    catalog.dispose()
+
+
+def draw(number: int) -> bytes:
+    sink = io.BytesIO()
+    Image.new("RGB", (8, 8), (number, 2 * number, 3 * number)).save(sink, "JPEG")
+    return sink.getvalue()
+
+
+def make_twitter100k(folder: Path, count: int) -> Twitter100kFolder:
+    (folder / "images").mkdir(parents=True)
+    (folder / "text.txt").write_bytes(b"".join(b"text %d\n" % n for n in range(1, count + 1)))
+    for n in range(1, count + 1):
+        (folder / f"images/{n}.jpg").write_bytes(draw(n))
+    return Twitter100kFolder(folder)
+
+
+def make_itr(folder: Path, rows: list[tuple[str, str]], without: tuple[str, ...] = ()) -> Path:
+    """(id, relation code) rows in the quoted form; pictures for all ids but some."""
+    (folder / "images").mkdir(parents=True)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL, escapechar="\\", doublequote=False)
+        writer.writerow(["tweet_id", "user_id", "tweet", *LABEL_COLUMNS])
+        writer.writerows([id_, "9", f'text "{id_}"', *code, *ONE_HOT[code]] for id_, code in rows)
+    for number, (id_, _) in enumerate(rows):
+        if id_ not in without:
+            (folder / f"images/T{id_}.jpg").write_bytes(draw(number))
+    return folder / "labels.csv"
+
+
+def test_twitter100k(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    source = make_twitter100k(tmp_path / "t", 7)
+    (tmp_path / "t/images/3.jpg").unlink()
+    report = ingest_folder(store, catalog, "tweets", source, shard_size=4, flow_run_id="run")
+    assert report == IngestReport(7, 6, 0, 1, 2, {"image_missing": 1})
+    with catalog.session() as session:
+        dataset = get_dataset(session, "tweets")
+        assert dataset is not None
+        assert (dataset.layout, dataset.annotations_key) == ("twitter100k", None)
+        shards = list_shards(session, "tweets")
+        assert [(shard.pairs, shard.flow_run_id) for shard in shards] == [(4, "run"), (2, "run")]
+        (row,) = session.scalars(select(QuarantinedTweet))
+        assert (row.line, row.image_key) == (3, "images/3.jpg")
+    rows = read_shard(store.get(shards[0].key)).to_pylist()
+    assert [(row["id"], row["text"]) for row in rows] == [(i, f"text {i}") for i in ("1", "2", "4", "5")]
+    assert rows[2]["image"]["bytes"] == draw(4)
+
+
+def test_second_run_does_nothing(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    source = make_twitter100k(tmp_path / "t", 3)
+    ingest_folder(store, catalog, "tweets", source)
+    assert ingest_folder(store, catalog, "tweets", source) == IngestReport()
+    with catalog.session() as session:
+        assert len([*session.scalars(select(LandingObject))]) == 1
+
+
+def test_a_name_stands_for_one_source(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    ingest_folder(store, catalog, "tweets", make_twitter100k(tmp_path / "a", 3))
+    with pytest.raises(DataError, match="choose another name"):
+        ingest_folder(store, catalog, "tweets", make_twitter100k(tmp_path / "b", 4))
+    labels = make_itr(tmp_path / "itr", [("1", "00")])
+    with pytest.raises(DataError, match="found the layout twitter100k"):
+        ingest_folder(store, catalog, "tweets", ItrFolder(labels, tmp_path / "itr/images"))
+    assert ingest_folder(store, catalog, "more", make_twitter100k(tmp_path / "c", 4)).pairs == 4
+
+
+@pytest.mark.parametrize("name", ["landing", "", " ", "x" * 129, "a\nb"])
+def test_names_that_cannot_be(store: ObjectStore, catalog: Catalog, tmp_path: Path, name: str) -> None:
+    with pytest.raises(WrongUseError, match="expected a name"):
+        ingest_folder(store, catalog, name, make_twitter100k(tmp_path / "a", 1))
+
+
+def read_annotations(store: ObjectStore, catalog: Catalog, name: str) -> Annotations:
+    with catalog.session() as session:
+        dataset = get_dataset(session, name)
+        assert dataset is not None
+        assert dataset.annotations_key is not None
+        assert dataset.annotations_key.startswith("shards/annotations/")
+        return Annotations.from_parquet(store.get(dataset.annotations_key))
+
+
+def test_itr_annotations_are_those_of_the_stored_pairs(
+    store: ObjectStore, catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = [
+        ("10", "00"),
+        ("11", "01"),
+        ("6.9E+17", "10"),
+        ("13", "11"),
+        ("10", "00"),
+        ("15", "10"),
+        ("16", "01"),
+    ]
+    labels = make_itr(tmp_path / "itr", rows, without=("11",))
+    (tmp_path / "itr/images/T10.jpg").write_bytes(draw(0))
+    corrections = tmp_path / "itr/controversial_samples.txt"
+    corrections.write_text("10->01: 5\n01->11: 1\n")
+    source = ItrFolder(labels, tmp_path / "itr/images", corrections)
+    report = ingest_folder(store, catalog, "itr", source, shard_size=2)
+    assert report == IngestReport(7, 4, 1, 2, 2, {"id_invalid": 1, "image_missing": 1})
+    annotations = read_annotations(store, catalog, "itr")
+    with catalog.session() as session:
+        stored = [
+            i
+            for s in list_shards(session, "itr")
+            for i in read_shard(store.get(s.key), ["id"]).column("id").to_pylist()
+        ]
+    assert annotations.ids.tolist() == stored == ["10", "13", "15", "16"]
+    assert annotations.split.tolist() == ["train", "train", "test", "test"]
+    assert annotations.text.tolist() == [0, 1, 1, 0]
+    assert annotations.image.tolist() == [0, 1, 0, 1]
+    assert annotations.controversial.tolist() == [False, False, True, False]
+    assert annotations.corrected_text.tolist() == [0, 1, 0, 0]
+    assert annotations.corrected_image.tolist() == [0, 1, 1, 1]
+
+
+def test_another_controversial_list_is_another_source(
+    store: ObjectStore, catalog: Catalog, tmp_path: Path
+) -> None:
+    labels = make_itr(tmp_path / "itr", [("1", "00"), ("2", "01")])
+    ingest_folder(store, catalog, "itr", ItrFolder(labels, tmp_path / "itr/images"))
+    corrections = tmp_path / "c.txt"
+    corrections.write_text("01->00: 1\n")
+    with pytest.raises(DataError, match="choose another name"):
+        ingest_folder(store, catalog, "itr", ItrFolder(labels, tmp_path / "itr/images", corrections))
+
+
+def test_replay_leaves_folders_alone(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    source = make_twitter100k(tmp_path / "t", 2)
+    (tmp_path / "t/images/1.jpg").unlink()
+    ingest_folder(store, catalog, "tweets", source)
+    assert replay_quarantine(store, catalog) == IngestReport()
+    assert ingest_landing(store, catalog) == IngestReport()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.exists(), reason="no real tweets beside the checkout")
+def test_real_twitter100k_all_lines(store: ObjectStore, catalog: Catalog) -> None:
+    report = ingest_folder(store, catalog, "real", Twitter100kFolder(REAL), shard_size=500)
+    assert report == IngestReport(lines=1500, pairs=1500, shards=3)

@@ -1,0 +1,280 @@
+"""What every object store does, on a folder and on a real S3 server."""
+
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from infra.errors import InfraError, ObjectKeyError, ObjectMissingError, StoreError
+from infra.object_store import ObjectStore, check_key, check_prefix, open_store, parse_store_url
+
+WRONG_KEYS = {
+    "": "is empty",
+    "/etc/passwd": "is absolute",
+    "..": "leads out of its folder",
+    "a/../../b": "leads out of its folder",
+    "a/./b": "leads out of its folder",
+    "a//b": "has an empty segment",
+    "a/": "has an empty segment",
+    "a\\b": "holds a backslash",
+    "a\0b": "holds a control character",
+    "a\nb": "holds a control character",
+    "\ud800": "is not UTF-8",
+    ".tmp/x": "lies in the store's own .tmp/",
+    "a" * 1025: "is 1025 bytes long",
+}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """An empty-to-the-test store; on S3 every test keeps to its own prefix (`fresh`)."""
+    if request.param == "folder":
+        return open_store((tmp_path / "objects").as_uri())
+    server: Any = request.getfixturevalue("s3_server")
+    return open_store(server.url(), server.access_key, SecretStr(server.secret_key))
+
+
+@pytest.fixture
+def fresh() -> str:
+    """A prefix nobody else writes under."""
+    return f"t-{uuid.uuid4().hex}/"
+
+
+def keys_under(store: ObjectStore, prefix: str) -> list[str]:
+    """Keys listed under a prefix, without the test's own first folder."""
+    return [info.key.partition("/")[2] for info in store.list(prefix)]
+
+
+def race(count: int, act: Callable[[int], bool]) -> list[bool]:
+    """Let threads act at the same moment."""
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> bool:
+        barrier.wait()
+        return act(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return [*pool.map(run, range(count))]
+
+
+def test_put_then_read(store: ObjectStore, fresh: str) -> None:
+    before = datetime.now(UTC)
+    info = store.put(fresh + "a/b.bin", b"\x00\x01two\r\n")
+    assert (info.key, info.size) == (fresh + "a/b.bin", 7)
+    assert store.get(info.key) == b"\x00\x01two\r\n"
+    found = store.stat(info.key)
+    assert found is not None
+    assert (found.etag, found.size) == (info.etag, 7)
+    for moment in (info.modified, found.modified):
+        assert moment.utcoffset() == timedelta(0)
+        # Servers give whole seconds.
+        assert before - timedelta(seconds=1) <= moment <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+def test_put_a_local_file_larger_than_a_part(store: ObjectStore, fresh: str, tmp_path: Path) -> None:
+    content = bytes(range(256)) * (17 << 12)  # 17 MiB: two parts on S3
+    source = tmp_path / "source.bin"
+    source.write_bytes(content)
+    assert store.put(fresh + "large", source).size == 17 << 20
+    assert store.get(fresh + "large") == content
+    assert store.put_if_absent(fresh + "large-too", source)
+    assert store.get(fresh + "large-too") == content
+
+
+def test_a_local_file_that_is_not_there_is_no_fault_of_the_store(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.put("x", tmp_path / "missing")
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore, fresh: str) -> None:
+    store.put(fresh + "empty", b"")
+    assert store.put_if_absent(fresh + "empty-too", b"")
+    assert store.get(fresh + "empty") == b"" == store.get(fresh + "empty-too")
+    assert keys_under(store, fresh) == ["empty", "empty-too"]
+
+
+def test_put_over_changes_content_and_etag(store: ObjectStore, fresh: str) -> None:
+    first = store.put(fresh + "x", b"one")
+    second = store.put(fresh + "x", b"two")
+    assert store.get(fresh + "x") == b"two"
+    assert first.etag != second.etag
+    listed = [*store.list(fresh)]
+    assert [(info.key, info.etag, info.size) for info in listed] == [(fresh + "x", second.etag, 3)]
+
+
+def test_stream_by_lines_and_by_pieces(store: ObjectStore, fresh: str) -> None:
+    store.put(fresh + "lines", b"first\nsecond\n\nlast")
+    with store.open(fresh + "lines") as stream:
+        assert [*stream] == [b"first\n", b"second\n", b"\n", b"last"]
+    with store.open(fresh + "lines") as stream:
+        assert (stream.read(3), stream.readline(), stream.read(), stream.read(1)) == (
+            b"fir", b"st\n", b"second\n\nlast", b"",
+        )  # fmt: skip
+
+
+def test_a_stream_left_early_does_not_spoil_the_next(store: ObjectStore, fresh: str) -> None:
+    content = b"0123456789" * 300_000
+    store.put(fresh + "x", content)
+    for _ in range(3):
+        with store.open(fresh + "x") as stream:
+            assert stream.read(5) == b"01234"
+    assert store.get(fresh + "x") == content
+
+
+def test_what_is_not_there(store: ObjectStore, fresh: str) -> None:
+    store.put(fresh + "folder/x", b"1")
+    for key in (fresh + "nothing", fresh + "folder", fresh + "folder/x/y"):
+        assert store.stat(key) is None
+        with pytest.raises(ObjectMissingError, match=f"no object lies at {key} in .*: put it there"):
+            store.get(key)
+        with pytest.raises(ObjectMissingError), store.open(key):
+            pass
+    assert keys_under(store, fresh + "nothing/") == []
+
+
+def test_list_is_in_the_order_of_bytes(store: ObjectStore, fresh: str) -> None:
+    keys = ["a/x", "a-b/x", "a.txt", "a0", "ab", "A/z", "a/é", "a/z", "a/b c+%20&.txt", "Z/\U0001f600", "￿"]
+    for key in keys:
+        store.put(fresh + key, b"1")
+    assert keys_under(store, fresh) == [
+        "A/z", "Z/\U0001f600", "a-b/x", "a.txt", "a/b c+%20&.txt", "a/x", "a/z", "a/é", "a0", "ab", "￿",
+    ]  # fmt: skip
+    assert keys_under(store, fresh) == sorted(keys, key=str.encode)
+
+
+def test_a_prefix_is_the_beginning_of_a_string(store: ObjectStore, fresh: str) -> None:
+    for key in ("2026/a", "2026/b/c", "2026-11/d", "2027/e"):
+        store.put(fresh + key, b"1")
+    assert keys_under(store, fresh + "2026") == ["2026-11/d", "2026/a", "2026/b/c"]
+    assert keys_under(store, fresh + "2026/") == ["2026/a", "2026/b/c"]
+    assert keys_under(store, fresh + "2026/b/c") == ["2026/b/c"]
+    assert keys_under(store, fresh + "2026/b/cd") == []
+    assert {info.key for info in store.list()} >= {fresh + "2026/a", fresh + "2027/e"}
+
+
+def test_more_than_a_page_is_listed_and_deleted(store: ObjectStore, fresh: str) -> None:
+    keys = [f"{fresh}{number:04d}" for number in range(1005)]
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(lambda key: store.put(key, b"x"), keys)]
+    assert [info.key for info in store.list(fresh)] == keys
+    store.delete(keys[1:])
+    assert keys_under(store, fresh) == ["0000"]
+
+
+def test_delete_passes_over_what_is_not_there(store: ObjectStore, fresh: str) -> None:
+    store.put(fresh + "x", b"1")
+    store.put(fresh + "y", b"1")
+    store.delete(iter([fresh + "x", fresh + "nothing", fresh + "x/below"]))
+    assert keys_under(store, fresh) == ["y"]
+    store.delete([])
+
+
+def test_put_if_absent_keeps_the_first(store: ObjectStore, fresh: str) -> None:
+    assert store.put_if_absent(fresh + "x", b"first") is True
+    assert store.put_if_absent(fresh + "x", b"second") is False
+    assert store.get(fresh + "x") == b"first"
+    store.delete([fresh + "x"])
+    assert store.put_if_absent(fresh + "x", b"third") is True
+
+
+def test_of_32_racing_writers_one_wins(store: ObjectStore, fresh: str) -> None:
+    won = race(32, lambda number: store.put_if_absent(fresh + "x", f"writer {number}".encode() * 5000))
+    assert won.count(True) == 1
+    assert store.get(fresh + "x") == f"writer {won.index(True)}".encode() * 5000
+    assert keys_under(store, fresh) == ["x"]
+
+
+def test_a_reader_sees_the_old_or_the_new(store: ObjectStore, fresh: str) -> None:
+    versions = [bytes([65 + number]) * (200_000 + number) for number in range(20)]
+    store.put(fresh + "x", versions[0])
+    done = threading.Event()
+
+    def read_until_done() -> set[bytes]:
+        seen = set()
+        while not done.is_set():
+            seen.add(store.get(fresh + "x"))
+        return seen
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read_until_done)
+        try:
+            for version in versions:
+                store.put(fresh + "x", version)
+        finally:
+            done.set()
+        assert reader.result()
+        assert reader.result() <= set(versions)
+
+
+@pytest.mark.parametrize("key", WRONG_KEYS, ids=range(len(WRONG_KEYS)))
+def test_a_wrong_key_is_refused_everywhere(store: ObjectStore, key: str) -> None:
+    acts: list[Callable[[], object]] = [
+        lambda: store.stat(key),
+        lambda: store.get(key),
+        lambda: store.local_path(key),
+        lambda: store.put(key, b"x"),
+        lambda: store.put_if_absent(key, b"x"),
+        lambda: store.delete([key]),
+    ]
+    for act in acts:
+        with pytest.raises(ObjectKeyError, match=WRONG_KEYS[key]):
+            act()
+
+
+def test_the_check_passes_and_leaves_nothing(store: ObjectStore, fresh: str) -> None:
+    before = [info.key for info in store.list()]
+    store.check()
+    assert [info.key for info in store.list()] == before
+
+
+def test_keys_and_prefixes() -> None:
+    for key in ("a", "landing/2026/x.jsonl", "..a/b..", "a b", "é/ü", "x" * 1024, "tmp/.tmp"):
+        assert check_key(key) == key
+    for prefix in ("", "a", "a/", "a/b", ".", "a/.", "a/.."):
+        assert check_prefix(prefix) == prefix
+    for prefix in ("/", "/a", "../", "a/../b", "a//", "a\\", ".tmp/", "a/\0"):
+        with pytest.raises(ObjectKeyError):
+            check_prefix(prefix)
+    assert issubclass(ObjectKeyError, StoreError)
+    assert issubclass(StoreError, InfraError)
+
+
+def test_addresses() -> None:
+    folder = parse_store_url("file:///srv/a%20b")
+    assert (folder.url, getattr(folder, "folder", None)) == ("file:///srv/a%20b", Path("/srv/a b"))
+    bucket = parse_store_url("s3://tweets?endpoint=https://s3.example.org&region=eu-1")
+    assert bucket.url == "s3://tweets?endpoint=https://s3.example.org&region=eu-1"
+    assert (getattr(bucket, "secure", None), getattr(bucket, "endpoint", None)) == (True, "s3.example.org")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("objects", "expected file:///folder or s3://bucket"),
+        ("ftp://host/x", "found 'ftp://host/x'"),
+        ("file://objects/x", "write three slashes"),
+        ("s3://tweets", "name the S3 server"),
+        ("s3://tweets?endpoint=localhost:9000", "name the S3 server"),
+        ("s3://Tweets?endpoint=http://h", "bucket's name"),
+        ("s3://tweets/folder?endpoint=http://h", "remove the rest"),
+        ("s3://tweets?endpoint=http://h&key=x", "remove the rest"),
+    ],
+)
+def test_wrong_addresses(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        open_store(url, "key", "secret")
+
+
+def test_keys_belong_in_the_settings_not_in_the_address() -> None:
+    for url in ("s3://user:geheim@tweets?endpoint=http://h", "s3://tweets?endpoint=http://user:geheim@h"):
+        with pytest.raises(StoreError, match="ITRP_OBJECT_STORE_SECRET_KEY") as caught:
+            open_store(url)
+        assert "geheim" not in str(caught.value)
+    with pytest.raises(StoreError, match="needs keys: set ITRP_OBJECT_STORE_ACCESS_KEY"):
+        open_store("s3://tweets?endpoint=http://h", "key", None)

@@ -1,0 +1,108 @@
+"""What only the S3 store has to get right: refusals, and that no secret comes out."""
+
+import io
+import socket
+import traceback
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from minio import Minio
+
+from infra.errors import ObjectMissingError, StoreError
+from infra.object_store import ObjectStore, open_store
+
+
+@pytest.fixture
+def store(s3_server: Any) -> ObjectStore:
+    return open_store(s3_server.url(), s3_server.access_key, s3_server.secret_key)
+
+
+@pytest.fixture
+def key() -> str:
+    return f"t-{uuid.uuid4().hex}"
+
+
+def every_act(store: ObjectStore, key: str) -> list[Callable[[], object]]:
+    return [
+        lambda: [*store.list()],
+        lambda: store.get(key),
+        lambda: store.put(key, b"x"),
+        lambda: store.put_if_absent(key, b"x"),
+        lambda: store.delete([key]),
+        store.check,
+    ]
+
+
+def failures(store: ObjectStore, key: str) -> list[str]:
+    """The message of every act, each of which must fail; a traceback must not hold more than it."""
+    messages = []
+    for act in every_act(store, key):
+        with pytest.raises(StoreError) as caught:
+            act()
+        whole = "".join(traceback.format_exception(caught.value))
+        assert "X-Amz-Signature" not in whole
+        assert "wrong-secret" not in whole
+        assert "itrp-test-secret" not in whole
+        messages.append(str(caught.value))
+    return messages
+
+
+def test_a_wrong_access_key(s3_server: Any, key: str) -> None:
+    for message in failures(open_store(s3_server.url(), "nobody", s3_server.secret_key), key):
+        assert "does not know the access key: correct ITRP_OBJECT_STORE_ACCESS_KEY" in message
+        assert "nobody" not in message
+
+
+def test_a_wrong_secret_key(s3_server: Any, key: str) -> None:
+    for message in failures(open_store(s3_server.url(), s3_server.access_key, "wrong-secret"), key):
+        assert "found the secret key wrong: correct ITRP_OBJECT_STORE_SECRET_KEY" in message
+
+
+def test_keys_that_may_only_read(s3_server: Any, store: ObjectStore, key: str) -> None:
+    store.put(key, b"x")
+    reader = open_store(s3_server.url(), s3_server.reader_access_key, s3_server.reader_secret_key)
+    assert reader.get(key) == b"x"
+    for act in every_act(reader, key)[2:]:
+        with pytest.raises(StoreError, match=r"refused the keys: .* right to read and write the bucket"):
+            act()
+    assert store.get(key) == b"x"
+
+
+def test_a_missing_bucket(s3_server: Any, key: str) -> None:
+    store = open_store(s3_server.url("no-such-bucket"), s3_server.access_key, s3_server.secret_key)
+    for message in failures(store, key):
+        assert "has no such bucket: create it, or correct the name in ITRP_OBJECT_STORE_URL" in message
+        assert "bucket no-such-bucket" in message
+
+
+def test_nothing_answers(s3_server: Any, key: str) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        store = open_store(s3_server.url(port=port), s3_server.access_key, "hidden")
+        with pytest.raises(
+            StoreError, match=f"nothing answers at http://127.0.0.1:{port}: start the S3 server"
+        ):
+            store.check()
+
+
+def test_objects_that_are_none_of_ours_are_not_listed(s3_server: Any, store: ObjectStore, key: str) -> None:
+    client = Minio(f"127.0.0.1:{s3_server.port}", s3_server.access_key, s3_server.secret_key, secure=False)
+    for name in (f"{key}/folder/", f"{key}/delete\x7f", f".tmp/{key}", f"{key}/x"):
+        client.put_object("tweets", name, io.BytesIO(b""), 0)
+    assert [info.key for info in store.list(key)] == [f"{key}/x"]
+    assert not [info for info in store.list() if info.key.startswith(".tmp")]
+    with pytest.raises(ObjectMissingError):
+        store.get(f"{key}/folder")
+
+
+def test_objects_of_a_server_are_no_local_files(store: ObjectStore, key: str) -> None:
+    store.put(key, b"x")
+    assert store.local_path(key) is None
+
+
+def test_the_url_and_the_name_hold_no_secret(s3_server: Any, store: ObjectStore) -> None:
+    assert store.url == s3_server.url()
+    assert s3_server.secret_key not in repr(store) + repr(vars(store))

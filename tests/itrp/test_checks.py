@@ -1,0 +1,145 @@
+"""Candidate -> pair or refusal."""
+
+import hashlib
+import io
+from datetime import UTC, datetime
+
+import pytest
+from PIL import Image
+
+from itrp.checks import check_candidate, check_id, parse_time
+from itrp.pairs import Candidate, Pair, Refusal
+from itrp.refusals import MissingPictureError, RefusedError
+
+
+def draw(colour: str = "red") -> bytes:
+    sink = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(sink, "PNG")
+    return sink.getvalue()
+
+
+PICTURE = draw()
+
+
+def fetch(key: str) -> bytes:
+    if key == "refused.png":
+        raise RefusedError("image_key_invalid", "expected a key, found another")
+    if key != "landing/a/1.png":
+        raise MissingPictureError(key)
+    return PICTURE
+
+
+def candidate(**changes: object) -> Candidate:
+    values = {
+        "source": "landing/a/b.jsonl",
+        "line": 3,
+        "id": "17",
+        "text": "words",
+        "image_key": "landing/a/1.png",
+    }
+    return Candidate(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_pair_keeps_everything() -> None:
+    pair = check_candidate(candidate(created_at="2018-10-10T20:19:24Z", lang="lv"), fetch)
+    assert isinstance(pair, Pair)
+    assert (pair.id, pair.text, pair.image, pair.image_path) == ("17", "words", PICTURE, "1.png")
+    assert (pair.source, pair.line, pair.lang) == ("landing/a/b.jsonl", 3, "lv")
+    assert pair.created_at == datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)
+    assert pair.image_sha256 == hashlib.sha256(PICTURE).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"id": None}, "id_missing"),
+        ({"id": ""}, "id_missing"),
+        ({"id": "a b"}, "id_invalid"),
+        ({"id": "x" * 65}, "id_invalid"),
+        ({"id": 1.5}, "id_invalid"),
+        ({"id": True}, "id_invalid"),
+        ({"id": ["1"]}, "id_invalid"),
+        ({"text": None}, "text_missing"),
+        ({"text": " "}, "text_empty"),
+        ({"image_key": None}, "image_not_named"),
+        ({"image_key": "landing/a/2.png"}, "image_missing"),
+        ({"image_key": "refused.png"}, "image_key_invalid"),
+    ],
+)
+def test_refusals(changes: dict[str, object], code: str) -> None:
+    refusal = check_candidate(candidate(**changes), fetch)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == code
+    assert (refusal.source, refusal.line) == ("landing/a/b.jsonl", 3)
+    assert refusal.image_key == changes.get("image_key", "landing/a/1.png")
+
+
+def test_a_failing_store_says_nothing_about_the_tweet() -> None:
+    def broken(key: str) -> bytes:
+        raise ConnectionError("the store is away")
+
+    with pytest.raises(ConnectionError):
+        check_candidate(candidate(), broken)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a-B_9", "a-B_9"), (682734696447520768, "682734696447520768"), ("x" * 64, "x" * 64)],
+)
+def test_ids(value: object, expected: str) -> None:
+    assert check_id(value) == expected
+
+
+@pytest.mark.parametrize("value", ["6.92094E+17", "7e17", "6.9e+17"])
+def test_rounded_ids_are_not_guessed(value: str) -> None:
+    with pytest.raises(RefusedError, match="a spreadsheet rounded the id"):
+        check_id(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["1\n", "../1", "1" * 5000, 10**5000, "\ud800", "a\0", "\u0661"], ids=range(7)
+)
+def test_strange_ids_are_refused_in_writing(value: object) -> None:
+    refusal = check_candidate(candidate(id=value), fetch)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "id_invalid"
+    assert refusal.id is not None
+    assert len(refusal.id) <= 64
+    assert refusal.id.isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2018-10-10T20:19:24Z", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("2018-10-10T20:19:24.500+02:00", datetime(2018, 10, 10, 18, 19, 24, 500_000, tzinfo=UTC)),
+        ("2018-10-10 20:19:24", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("2018-10-10", datetime(2018, 10, 10, tzinfo=UTC)),
+        ("Wed Oct 10 20:19:24 +0000 2018", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("Wed Oct 10 20:19:24 -0330 2018", datetime(2018, 10, 10, 23, 49, 24, tzinfo=UTC)),
+        (1539202764, datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("1539202764", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        (1539202764000, datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        ("yesterday", None),
+        ("Wed Foo 10 20:19:24 +0000 2018", None),
+        ("2018-13-45", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**30, None),
+        ({}, None),
+    ],
+)
+def test_times_are_read_leniently(value: object, expected: datetime | None) -> None:
+    assert parse_time(value) == expected
+
+
+@pytest.mark.parametrize("value", ["\ud800", 12, "x" * 36, "", "a\0"])
+def test_a_strange_language_is_dropped(value: object) -> None:
+    pair = check_candidate(candidate(lang=value), fetch)
+    assert isinstance(pair, Pair)
+    assert pair.lang is None

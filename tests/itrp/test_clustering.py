@@ -1,0 +1,193 @@
+import logging
+import warnings
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from itrp.clustering import Method, ScikitClusters, assign_clusters, fit_clusters
+from itrp.errors import DataError
+from itrp.tied_mixture import SingularScatterError, TiedMixture, fit_tied_mixture
+
+METHODS: tuple[Method, ...] = ("kmeans", "gmm", "random")
+
+
+def make_noise(n: int, d: int, seed: int) -> NDArray[np.float64]:
+    """[n, d] values without any clusters, their scales far apart, one column constant."""
+    generator = np.random.default_rng(seed)
+    values = np.maximum(generator.normal(size=(n, d)) * generator.lognormal(size=d) + 0.3, 0)
+    values[:, 0] = 0
+    return values
+
+
+def make_clusters(n: int, d: int, k: int, seed: int, distance: float = 3.0) -> NDArray[np.float64]:
+    """[n, d] values around k overlapping centres, far from the origin."""
+    generator = np.random.default_rng(seed)
+    centres = 50 + distance * generator.normal(size=(k, d)) / np.sqrt(d)
+    return generator.normal(size=(n, d)) + centres[generator.integers(k, size=n)]
+
+
+def fit_reference(values: NDArray[np.float64], k: int, seed: int, n_init: int = 1) -> GaussianMixture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianMixture(k, covariance_type="tied", random_state=seed, n_init=n_init).fit(values)
+
+
+@pytest.mark.parametrize("kind", ["noise", "clusters"])
+@pytest.mark.parametrize(
+    ("n", "d", "k"),
+    [(600, 200, 2), (600, 200, 4), (300, 200, 2), (300, 200, 4), (201, 200, 2), (500, 8, 4), (900, 20, 3)],
+)
+def test_the_mixture_is_scikit_learns(kind: str, n: int, d: int, k: int) -> None:
+    values = make_noise(n, d, seed=n) if kind == "noise" else make_clusters(n, d, k, seed=n)
+    reference = fit_reference(values, k, seed=1)
+    ours = fit_tied_mixture(values, k, seed=1)
+    np.testing.assert_array_equal(ours.predict(values), reference.predict(values))
+    # scikit-learn takes the means off after squaring, which costs it digits where n is close to d.
+    assert ours.log_likelihood == pytest.approx(reference.lower_bound_, rel=1e-7)
+    assert (ours.iterations, ours.converged) == (reference.n_iter_, reference.converged_)
+    np.testing.assert_allclose(ours.weights, reference.weights_, atol=1e-9)
+
+
+def test_the_shapes_above_let_em_really_move() -> None:
+    reference = fit_reference(make_noise(600, 200, seed=600), 4, seed=1)
+    assert reference.n_iter_ > 5
+
+
+def test_the_mixture_predicts_other_rows_as_scikit_learn_does() -> None:
+    values = make_clusters(900, 20, 3, seed=5)
+    others = make_clusters(400, 20, 3, seed=5)[200:]
+    ours, reference = fit_tied_mixture(values[:500], 3, seed=0), fit_reference(values[:500], 3, seed=0)
+    np.testing.assert_array_equal(ours.predict(others), reference.predict(others))
+    np.testing.assert_array_equal(ours.predict(values), reference.predict(values))
+
+
+def test_the_best_of_several_starts_is_scikit_learns() -> None:
+    values = make_noise(400, 10, seed=2)
+    reference = fit_reference(values, 4, seed=3, n_init=5)
+    ours = fit_tied_mixture(values, 4, seed=3, n_init=5)
+    np.testing.assert_array_equal(ours.predict(values), reference.predict(values))
+    assert ours.log_likelihood == pytest.approx(reference.lower_bound_, rel=1e-9)
+    assert ours.log_likelihood > fit_tied_mixture(values, 4, seed=3).log_likelihood
+
+
+def test_a_tied_mixture_sees_clusters_that_k_means_cannot() -> None:
+    # Two slanted parallel strips: least squares cuts across their ends, a tied covariance runs between them.
+    generator = np.random.default_rng(0)
+    strip = np.arange(600) % 2
+    values = generator.normal(size=(600, 2)) * (1.3, 0.2) + np.outer(strip, (1.0, 2.0))
+    by_mixture = assign_clusters(values, "gmm", 2, seed=0)
+    by_means = assign_clusters(values, "kmeans", 2, seed=0)
+    assert max((by_mixture == strip).mean(), (by_mixture != strip).mean()) == 1.0
+    assert max((by_means == strip).mean(), (by_means != strip).mean()) < 0.9
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 60), (60, 60)])
+def test_with_no_more_rows_than_features_scikit_learn_fits_the_mixture(n: int, d: int) -> None:
+    values = make_clusters(n, d, 2, seed=1)
+    with pytest.raises(SingularScatterError, match=f"{n} rows in {d} dimensions"):
+        fit_tied_mixture(values, 2, seed=0)
+    fitted = fit_clusters(values, "gmm", 2, seed=0)
+    assert isinstance(fitted, ScikitClusters)
+    np.testing.assert_array_equal(fitted.predict(values), fit_reference(values, 2, seed=0).predict(values))
+
+
+def test_components_that_explain_everything_are_left_to_scikit_learn() -> None:
+    values = np.repeat([[0.0, 0.0], [1e7, 0.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
+    with pytest.raises(SingularScatterError, match="explain the whole scatter"):
+        fit_tied_mixture(values, 2, seed=0)
+    clusters = assign_clusters(values, "gmm", 2, seed=0)
+    assert np.bincount(clusters).tolist() == [20, 20]
+
+
+def test_float32_features_are_fitted_in_float64() -> None:
+    values = make_clusters(300, 200, 2, seed=4).astype(np.float32)
+    reference = fit_reference(values.astype(np.float64), 2, seed=0)
+    clusters = assign_clusters(values, "gmm", 2, seed=0)
+    np.testing.assert_array_equal(clusters, reference.predict(values.astype(np.float64)))
+
+
+def test_a_mixture_that_does_not_converge_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("itrp.tied_mixture.MAX_ITERATIONS", 3)
+    with caplog.at_level(logging.WARNING):
+        fitted = fit_clusters(make_noise(600, 200, seed=600), "gmm", 4, seed=1)
+    assert isinstance(fitted, TiedMixture)
+    assert (fitted.iterations, fitted.converged) == (3, False)
+    assert "stopped after 3 iterations without converging" in caplog.text
+
+
+@pytest.mark.parametrize("n_init", [1, 10])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_k_means_is_scikit_learns(n_init: int, dtype: type[np.floating]) -> None:
+    values = make_noise(300, 15, seed=0).astype(dtype)
+    expected = KMeans(4, random_state=6, n_init=n_init).fit(values).predict(values)
+    clusters = assign_clusters(values, "kmeans", 4, seed=6, n_init=n_init)
+    np.testing.assert_array_equal(clusters, expected)
+    assert clusters.dtype == np.int64
+
+
+def test_k_means_fitted_in_one_precision_predicts_the_other() -> None:
+    values = make_clusters(200, 5, 2, seed=0, distance=20)
+    fitted = fit_clusters(values.astype(np.float32), "kmeans", 2, seed=0)
+    np.testing.assert_array_equal(fitted.predict(values), fitted.predict(values.astype(np.float32)))
+
+
+def test_random_clusters_are_even_and_look_at_nothing() -> None:
+    clusters = assign_clusters(np.zeros((8000, 3)), "random", 4, seed=0)
+    sizes = np.bincount(clusters, minlength=4)
+    # 2,000 expected, standard deviation 39.
+    assert (np.abs(sizes - 2000) < 200).all()
+    np.testing.assert_array_equal(clusters, np.random.default_rng(0).integers(4, size=8000))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_gives_one_clustering_and_leaves_the_global_generator_alone(method: Method) -> None:
+    values = make_noise(200, 12, seed=0)
+    before = str(np.random.get_state())
+    first = assign_clusters(values, method, 2, seed=3)
+    np.testing.assert_array_equal(assign_clusters(values, method, 2, seed=3), first)
+    assert str(np.random.get_state()) == before
+    assert set(first.tolist()) == {0, 1}
+    assert first.dtype == np.int64
+
+
+@pytest.mark.parametrize("method", ["kmeans", "gmm"])
+def test_fewer_different_rows_than_clusters_are_refused(method: Method) -> None:
+    values = np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 3.0]] * 20)
+    with pytest.raises(
+        DataError, match="at least 3 different rows for 3 clusters, found 2: use a larger subset"
+    ):
+        assign_clusters(values, method, 3, seed=0)
+
+
+def test_fewer_rows_than_clusters_are_refused_for_chance_too() -> None:
+    with pytest.raises(DataError, match="at least 4 different rows for 4 clusters, found 3"):
+        assign_clusters(np.zeros((3, 2)), "random", 4, seed=0)
+
+
+def test_an_empty_cluster_is_refused_with_advice() -> None:
+    draws = {seed: set(np.random.default_rng(seed).integers(2, size=3).tolist()) for seed in range(100)}
+    seed = next(seed for seed, clusters in draws.items() if len(clusters) == 1)
+    with pytest.raises(
+        DataError, match=r"2 clusters with pairs in each, random found the sizes .*another seed"
+    ):
+        assign_clusters(np.zeros((3, 1)), "random", 2, seed=seed)
+
+
+def test_features_that_are_no_table_of_finite_numbers_are_refused() -> None:
+    with pytest.raises(DataError, match=r"shape \[n, d\], found the shape \(6,\)"):
+        assign_clusters(np.arange(6.0), "kmeans", 2, seed=0)
+    values = make_noise(20, 3, seed=0)
+    values[4, 1] = np.nan
+    with pytest.raises(DataError, match="found NaN or infinity"):
+        assign_clusters(values, "gmm", 2, seed=0)
+
+
+def test_another_method_is_refused() -> None:
+    with pytest.raises(DataError, match="kmeans, gmm or random, found 'dbscan'"):
+        assign_clusters(np.zeros((4, 2)), "dbscan", 2, seed=0)  # type: ignore[arg-type]
