@@ -25,24 +25,43 @@ def build_parser() -> OneLineParser:
         prog="itrp",
         description="Is the text of a tweet represented in its picture, and does the picture add to its meaning? "
         "ITRp answers without labels: ingest tweets, train two models, evaluate, promote, score.",
-        epilog="Settings are ITRP_… variables; `itrp doctor` shows them. Exit status: 0, 1 when the work failed, 2 for wrong use.",
+        epilog="Settings are ITRP_… variables; `itrp doctor` shows what they lead to. "
+        "Exit status: 0, 1 when the work failed, 2 for wrong use.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
-    for add in (_add_demo, _add_ingest, _add_train, _add_evaluate, _add_promote, _add_score, _add_explain, _add_doctor, _add_synthetic):
+    for add in (
+        _add_demo,
+        _add_ingest,
+        _add_train,
+        _add_evaluate,
+        _add_promote,
+        _add_score,
+        _add_explain,
+        _add_doctor,
+        _add_synthetic,
+    ):
         add(commands)
     return parser
 
 
 def _add_command(commands: "Commands", name: str, help_text: str, description: str | None = None) -> OneLineParser:
     parser = commands.add_parser(name, help=help_text, description=description or help_text)
-    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output and nothing else there")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on standard output and nothing else there"
+    )
     parser.add_argument("--verbose", action="store_true", help="log more; Prefect's lines too")
     return parser
 
 
 def _add_demo(commands: "Commands") -> None:
-    parser = _add_command(commands, "demo", "run the whole chain on synthetic tweets, in a few minutes, with nothing to start")
-    parser.add_argument("--folder", default="itrp-demo", help="where everything goes; emptied first if a demo made it (default: %(default)s)")
+    parser = _add_command(
+        commands, "demo", "run the whole chain on synthetic tweets, in a few minutes, with nothing to start"
+    )
+    parser.add_argument(
+        "--folder",
+        default="itrp-demo",
+        help="where everything goes; emptied first if a demo made it (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=_whole, default=1, help="seed of the synthetic tweets (default: %(default)s)")
 
 
@@ -51,23 +70,32 @@ def _add_ingest(commands: "Commands") -> None:
         commands,
         "ingest",
         "turn tweets with pictures into checked shards",
-        "itrp ingest landing | itrp ingest twitter100k DIR --name N | itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N",
+        "itrp ingest landing | itrp ingest twitter100k DIR --name N | "
+        "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N",
     )
-    parser.add_argument("layout", nargs="?", choices=("landing", "twitter100k", "itr"), default="landing", help="where the tweets lie")
+    parser.add_argument(
+        "layout", nargs="?", choices=("landing", "twitter100k", "itr"), default="landing", help="where the tweets lie"
+    )
     parser.add_argument("path", nargs="?", help="Twitter100k's folder (text.txt, images/), or ITR's label file")
     parser.add_argument("--name", help="what the data set shall be called")
     parser.add_argument("--images", metavar="DIR", help="ITR: folder of T<tweet id>.jpg")
     parser.add_argument("--controversial", metavar="FILE", help="ITR: the relabelling list (controversial_samples.txt)")
-    parser.add_argument("--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts")
+    parser.add_argument(
+        "--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts"
+    )
     parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
 
 
 def _add_train(commands: "Commands") -> None:
     parser = _add_command(commands, "train", "train a model without labels and register it as challenger")
     parser.add_argument("experiment", help="paper-text, paper-image, code-text, code-image, small-text or small-image")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, for example seed=3 clustering.method=gmm")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings to change, for example seed=3 clustering.method=gmm"
+    )
     parser.add_argument("--data", required=True, metavar="NAME", help="data set to train on")
-    parser.add_argument("--resume", action="store_true", help="go on where a killed run of the same settings and data stopped")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where a killed run of the same settings and data stopped"
+    )
 
 
 def _add_evaluate(commands: "Commands") -> None:
@@ -80,23 +108,43 @@ def _add_evaluate(commands: "Commands") -> None:
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help=REFERENCE)
     parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
-    parser.add_argument("--protocol", choices=("dev", "oracle", "last"), default="dev", help="who chooses mapping and checkpoint (default: %(default)s)")
-    parser.add_argument("--set", choices=("raw", "RM", "RL"), default="raw", help="test set: as published, controversial removed, relabelled")
+    parser.add_argument(
+        "--protocol",
+        choices=("dev", "oracle", "last"),
+        default="dev",
+        help="who chooses mapping and checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        choices=("raw", "RM", "RL"),
+        default="raw",
+        help="test set: as published, controversial removed, relabelled",
+    )
 
 
 def _add_promote(commands: "Commands") -> None:
     parser = _add_command(commands, "promote", "make the challenger the champion if it is better")
     parser.add_argument("task", nargs="?", choices=("text", "image"), help="one task; both by default")
     parser.add_argument("--data", metavar="NAME", help="labelled data set to decide on (default: the newest)")
-    parser.add_argument("--set", choices=("raw", "RM", "RL"), default="raw", help="test set to decide on (default: %(default)s)")
-    parser.add_argument("--dry-run", action="store_true", help="move nothing; show how many of the last scored labels would change")
-    parser.add_argument("--to", metavar="VERSION", help="move the champion to this version without asking the gate (roll back)")
-    parser.add_argument("--accept", action="store_true", help="promote on label-free figures where there is no labelled data set")
+    parser.add_argument(
+        "--set", choices=("raw", "RM", "RL"), default="raw", help="test set to decide on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="move nothing; show how many of the last scored labels would change"
+    )
+    parser.add_argument(
+        "--to", metavar="VERSION", help="move the champion to this version without asking the gate (roll back)"
+    )
+    parser.add_argument(
+        "--accept", action="store_true", help="promote on label-free figures where there is no labelled data set"
+    )
 
 
 def _add_score(commands: "Commands") -> None:
     parser = _add_command(commands, "score", "ingest what is new in the landing zone and label it, every tweet once")
-    parser.add_argument("--backfill", action="store_true", help="label everything that the current champions have not labelled")
+    parser.add_argument(
+        "--backfill", action="store_true", help="label everything that the current champions have not labelled"
+    )
 
 
 def _add_explain(commands: "Commands") -> None:

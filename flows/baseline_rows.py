@@ -44,7 +44,9 @@ def evaluate_baselines(
     except (NotFoundError, WeightsUnavailableError) as error:
         logger.warning("no vanilla clustering beside it: %s", error)
         return rows
-    train_shards = limit_shards(local_shards(platform.store, training.shards, platform.settings.cache_dir), config.pairs)
+    train_shards = limit_shards(
+        local_shards(platform.store, training.shards, platform.settings.cache_dir), config.pairs
+    )
     train = _frozen_features(pretrained, train_shards, assessor.embeddings)[: config.pairs]
     own = _frozen_features(pretrained, labelled.shards, assessor.embeddings)
     for method in METHODS:
@@ -54,9 +56,7 @@ def evaluate_baselines(
     return rows
 
 
-def _evaluate(
-    system: str, rounds: Sequence[RoundPredictions], labelled: LabelledSet, result: Evaluation
-) -> Evaluation:
+def _evaluate(system: str, rounds: Sequence[RoundPredictions], labelled: LabelledSet, result: Evaluation) -> Evaluation:
     dev_labels = labelled.annotations.labels(result.task)[labelled.dev_rows]
     _, test_labels = select_set(labelled.annotations, result.task, result.set)
     predictions = TaskPredictions(rounds, dev_labels, test_labels)

@@ -67,7 +67,9 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
     if args.layout != "landing" and args.replay:
         raise WrongUseError("--replay tries the landing zone's quarantine again: itrp ingest landing --replay")
     if args.layout != "landing" and not (args.path and args.name):
-        raise WrongUseError(f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME")
+        raise WrongUseError(
+            f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME"
+        )
     _start(args)
     from flows.ingest import ingest_tweets, open_folder
 
@@ -75,8 +77,8 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
         open_folder(args.layout, args.path, images=args.images, controversial=args.controversial, texts=args.texts)
     report = ingest_tweets(args.layout, args.path, args.name, args.images, args.controversial, args.texts, args.replay)
     lines = [
-        f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates + {report.quarantined} quarantined; "
-        f"{report.shards} new shards"
+        f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates "
+        f"+ {report.quarantined} quarantined; {report.shards} new shards"
     ]
     lines += [f"  quarantined {count:6d}  {code}" for code, count in report.by_code.items()]
     return dataclasses.asdict(report), "\n".join(lines)
@@ -112,7 +114,9 @@ def _evaluate(args: argparse.Namespace) -> tuple[Report, str]:
 
     report = evaluate_itrp(args.models, args.data, args.protocol, args.set)
     figures = dataclasses.asdict(report)
-    return {key: value for key, value in figures.items() if key != "table"}, f"{report.table}\nmodels: {', '.join(report.models)}"
+    return {
+        key: value for key, value in figures.items() if key != "table"
+    }, f"{report.table}\nmodels: {', '.join(report.models)}"
 
 
 def _promote(args: argparse.Namespace) -> tuple[Report, str]:
@@ -125,10 +129,17 @@ def _promote(args: argparse.Namespace) -> tuple[Report, str]:
     lines = []
     for report in reports:
         verdict = "promoted" if report.promoted else ("dry run" if args.dry_run else "not promoted")
-        lines.append(f"{report.task}: {report.challenger} {verdict} (champion before: {report.champion or 'none'})\n  {report.reason}")
+        lines.append(
+            f"{report.task}: {report.challenger} {verdict} (champion before: {report.champion or 'none'})\n  {report.reason}"
+        )
         if report.preview is not None:
-            lines.append(f"  {report.preview.changed} of the {report.preview.looked_at} last scored labels would change")
-            lines += [f"    {each['id']}: {each['before']} -> {each['after']}: {each['text']!r}" for each in report.preview.examples]
+            lines.append(
+                f"  {report.preview.changed} of the {report.preview.looked_at} last scored labels would change"
+            )
+            lines += [
+                f"    {each['id']}: {each['before']} -> {each['after']}: {each['text']!r}"
+                for each in report.preview.examples
+            ]
     return {"decisions": [dataclasses.asdict(report) for report in reports]}, "\n".join(lines)
 
 
@@ -137,7 +148,9 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
     from flows.score import score_tweets
 
     report = score_tweets(args.backfill)
-    lines = [f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"]
+    lines = [
+        f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"
+    ]
     from itrp.labels import RELATIONS
 
     lines += [f"  {code}  {count:7d}  {RELATIONS[code]}" for code, count in report.counts.items()]
@@ -178,7 +191,9 @@ def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
         "landing": synthetic.write_landing_layout,
     }[args.layout]
     reporter = ProgressReporter()
-    folder = write(Path(args.folder), args.pairs, args.seed, progress=lambda done: reporter("tweets drawn", done, args.pairs))
+    folder = write(
+        Path(args.folder), args.pairs, args.seed, progress=lambda done: reporter("tweets drawn", done, args.pairs)
+    )
     reporter.close()
     text = f"{args.pairs} tweets in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
     return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text

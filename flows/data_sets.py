@@ -43,6 +43,10 @@ def find_data(platform: Platform, name: str) -> KnownData:
 
 def find_labelled_name(platform: Platform) -> str | None:
     """The newest data set with human labels, None when there is none."""
-    query = select(Dataset.name).where(Dataset.annotations_key.is_not(None)).order_by(Dataset.created_at.desc(), Dataset.id.desc())
+    query = (
+        select(Dataset.name)
+        .where(Dataset.annotations_key.is_not(None))
+        .order_by(Dataset.created_at.desc(), Dataset.id.desc())
+    )
     with platform.catalog.session() as session:
         return session.scalars(query).first()

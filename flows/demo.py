@@ -70,7 +70,12 @@ def run_demo(folder: str, seed: int) -> DemoReport:
     figures = {
         "evaluations": [{"task": each.task, "rows": each.rows} for each in pipeline.evaluated],
         "promoted": {each.task: each.promoted for each in pipeline.promoted},
-        "scored": {"pairs": scored.pairs, "shards": scored.shards, "counts": scored.counts, "second_run_pairs": again.pairs},
+        "scored": {
+            "pairs": scored.pairs,
+            "shards": scored.shards,
+            "counts": scored.counts,
+            "second_run_pairs": again.pairs,
+        },
         "agreement_with_truth": correct,
         "folder": str(path),
     }
@@ -113,7 +118,8 @@ def compare_with_truth(settings: Settings, truth_file: Path) -> dict[str, float]
         for column in ("text_is_represented", "image_adds")
     }
     both = [
-        label["relation"] == truth[label["id"]]["text_is_represented"] + truth[label["id"]]["image_adds"] for label in labels
+        label["relation"] == truth[label["id"]]["text_is_represented"] + truth[label["id"]]["image_adds"]
+        for label in labels
     ]
     return {**hits, "relation": float(np.mean(both))}
 
@@ -123,7 +129,12 @@ def _tell(figures: dict[str, Any], evaluated: list[Any], settings: Settings) -> 
     lines = ["", "Weighted F1 on the labelled test split, ITRp beside vanilla clustering of the frozen features"]
     for each in evaluated:
         lines += ["", each.table]
-    lines += ["", f"{scored['pairs']} new tweets labelled in {scored['shards']} shard(s); scoring again labelled {scored['second_run_pairs']}", ""]
+    lines += [
+        "",
+        f"{scored['pairs']} new tweets labelled in {scored['shards']} shard(s); "
+        f"scoring again labelled {scored['second_run_pairs']}",
+        "",
+    ]
     lines += [f"  {code}  {scored['counts'].get(code, 0):4d}  {meaning}" for code, meaning in RELATIONS.items()]
     lines += [
         "",

@@ -62,7 +62,9 @@ def _check_catalog(platform: Platform) -> str:
     with platform.catalog.session() as session:
         shards = session.scalar(select(func.count(Shard.id)))
         files = session.scalar(select(func.count(LabelFile.id)))
-        open_rows = session.scalar(select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None)))
+        open_rows = session.scalar(
+            select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None))
+        )
     return f"{platform.catalog.url}: {shards} shards, {files} label files, {open_rows} tweets in quarantine"
 
 
@@ -95,7 +97,8 @@ def _tell_task(platform: Platform, task: Task) -> str:
     champion, challenger = (platform.registry.find(task, alias) for alias in (CHAMPION, CHALLENGER))
     if champion is None and challenger is None:
         return f"{task}: none yet, next: itrp train small-{task} --data NAME"
-    return f"{task}: champion {champion.version if champion else 'none yet'}, challenger {challenger.version if challenger else 'none'}"
+    names = [version.version if version else "none" for version in (champion, challenger)]
+    return f"{task}: champion {names[0]}, challenger {names[1]}"
 
 
 def _tell_prefect() -> str:
@@ -121,8 +124,8 @@ def _tell_encoders() -> str:
 
 
 def _find_packages() -> Iterator[str]:
-    from itrp.image_encoder import load_image_encoder
     from itrp.experiments import small_text
+    from itrp.image_encoder import load_image_encoder
     from itrp.text_encoder import load_text_encoder
 
     config = small_text()

@@ -33,5 +33,7 @@ def evaluate_itrp(
         set_name: The test set as published, with the controversial samples removed (RM) or relabelled (RL).
     """
     report = evaluate_task(open_platform(), models, data, protocol, set_name)
-    create_table_artifact(key="evaluation", table=report.rows, description=f"{report.task}, {report.set}, protocol {report.protocol}")
+    create_table_artifact(
+        key="evaluation", table=report.rows, description=f"{report.task}, {report.set}, protocol {report.protocol}"
+    )
     return report

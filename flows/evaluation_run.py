@@ -10,8 +10,8 @@ from typing import Any
 from safetensors.torch import load_file
 
 from flows.baseline_rows import evaluate_baselines
-from flows.plots import plot_confusion
 from flows.platform import Platform
+from flows.plots import plot_confusion
 from flows.tracking import log_figures
 from itrp.errors import WrongUseError
 from itrp.evaluation import Choice, Evaluation, Protocol, evaluate, evaluate_together, format_evaluations
@@ -57,14 +57,18 @@ def run_evaluation(
     if len(versions) > 2 or len({version.task for version in versions}) != len(versions):
         raise WrongUseError(f"expected one model, or a text and an image model together, found {', '.join(references)}")
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    assessor = Assessor(platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device)
+    assessor = Assessor(
+        platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device
+    )
     wanted = Protocol(protocol)
     if len(versions) == 1:
         result = _evaluate_one(assessor, versions[0], labelled, wanted, set_name)
     else:
         result = _evaluate_pair(assessor, versions, labelled, wanted, set_name)
     if wanted is not Protocol.ORACLE:
-        choices = {version.task: choice for version, choice in zip(_in_task_order(versions), result.choices, strict=True)}
+        choices = {
+            version.task: choice for version, choice in zip(_in_task_order(versions), result.choices, strict=True)
+        }
         versions = [_name_classes(platform, assessor, version, choices[version.task], data) for version in versions]
     rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result)]
     _log(platform, versions, result)
@@ -112,14 +116,18 @@ def _name_classes(
         saved = Path(folder) / "model"
         model.save(saved, mapping=choice.mapping, extra={"round": choice.round})
         named = register_model(platform.registry, saved, version.run_id, version.task, tags=tags)
-    logger.info("%s is round %d of %s with class names chosen on the train split of %s", named, choice.round, version, data)
+    logger.info(
+        "%s is round %d of %s with class names chosen on the train split of %s", named, choice.round, version, data
+    )
     return named
 
 
 def _log(platform: Platform, versions: Sequence[ModelVersion], result: Evaluation) -> None:
     client = connect_mlflow(platform.settings.mlflow_uri)
     for version in versions:
-        log_figures(platform.settings, version.run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()])
+        log_figures(
+            platform.settings, version.run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()]
+        )
         title = f"{result.task} task, {result.set}, protocol {result.protocol}"
         figure = plot_confusion(result.task, result.confusion, title)
         client.log_figure(version.run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")
@@ -138,5 +146,8 @@ def _report(result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence
         round=result.round,
         models=[str(version) for version in versions],
         table=format_evaluations(rows),
-        rows=[{"system": row.system, "f1": row.f1, "low": row.low, "high": row.high, "accuracy": row.accuracy} for row in rows],
+        rows=[
+            {"system": row.system, "f1": row.f1, "low": row.low, "high": row.high, "accuracy": row.accuracy}
+            for row in rows
+        ],
     )

@@ -21,7 +21,9 @@ def explain_tweet(platform: Platform, tweet_id: str) -> dict[str, Any]:
         refused = list(session.scalars(select(QuarantinedTweet).where(QuarantinedTweet.tweet_id == tweet_id)))
         label_files = {origin.shard.id: labels_of_shard(session, origin.shard.id) for origin in origins}
     if not origins and not refused:
-        raise NotFoundError(f"no tweet with the id {tweet_id!r} was ever ingested: check the id, or run `itrp ingest landing`")
+        raise NotFoundError(
+            f"no tweet with the id {tweet_id!r} was ever ingested: check the id, or run `itrp ingest landing`"
+        )
     return {
         "id": tweet_id,
         "stored": [_explain_origin(platform, origin, label_files[origin.shard.id]) for origin in origins],

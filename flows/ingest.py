@@ -40,7 +40,12 @@ def ingest_folder_task(platform: Platform, name: str, source: FolderSource) -> I
 
 
 def open_folder(
-    layout: Layout, folder: str | None, *, images: str | None = None, controversial: str | None = None, texts: str | None = None
+    layout: Layout,
+    folder: str | None,
+    *,
+    images: str | None = None,
+    controversial: str | None = None,
+    texts: str | None = None,
 ) -> FolderSource:
     """The folder of a data set. Raises WrongUseError when a path is not given and DataError when it does not hold the layout."""
     if folder is None:

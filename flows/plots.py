@@ -19,7 +19,9 @@ def plot_rounds(rounds: Sequence[RoundResult]) -> Figure:
     axes.set(xlabel="round", ylabel="mean cross-entropy", xticks=numbers)
     other = axes.twinx()
     known = [(result.round, result.agreement) for result in rounds if result.agreement is not None]
-    other.plot([number for number, _ in known], [share for _, share in known], "s--", color="tab:green", label="agreement")
+    other.plot(
+        [number for number, _ in known], [share for _, share in known], "s--", color="tab:green", label="agreement"
+    )
     other.set(ylabel="agreement with previous round", ylim=(0.45, 1.02))
     figure.legend(loc="outside upper center", ncols=2)
     return figure

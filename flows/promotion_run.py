@@ -84,7 +84,9 @@ def run_promotion(
     challenger = platform.registry.resolve(f"{MODEL_NAMES[task]}@{CHALLENGER}")
     _require_names(challenger)
     if champion is not None and champion.version == challenger.version:
-        return PromoteReport(str(task), str(challenger), str(champion), False, "the challenger is the champion already: nothing to do")
+        return PromoteReport(
+            str(task), str(challenger), str(champion), False, "the challenger is the champion already: nothing to do"
+        )
     decision = _decide(platform, challenger, champion, data or find_labelled_name(platform), set_name, accept)
     preview = preview_flips(platform, challenger) if dry_run else None
     if not dry_run:
@@ -130,7 +132,11 @@ def _describe_flips(
 
 def _last_scored(platform: Platform) -> list[tuple[LabelFile, Shard]]:
     """The newest label files, one a shard, of at most PREVIEW_PAIRS pairs (but one file at least)."""
-    query = select(LabelFile, Shard).join(Shard, Shard.id == LabelFile.shard_id).order_by(LabelFile.scored_at.desc(), LabelFile.id.desc())
+    query = (
+        select(LabelFile, Shard)
+        .join(Shard, Shard.id == LabelFile.shard_id)
+        .order_by(LabelFile.scored_at.desc(), LabelFile.id.desc())
+    )
     chosen: dict[int, tuple[LabelFile, Shard]] = {}
     with platform.catalog.session() as session:
         for label_file, shard in session.execute(query):
@@ -151,7 +157,9 @@ def _decide(
     if data is None:
         return _decide_without_labels(platform, challenger, champion, accept)
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    assessor = Assessor(platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device)
+    assessor = Assessor(
+        platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device
+    )
     rows, labels = select_set(labelled.annotations, challenger.task, set_name)
     answers = _classes(assessor, challenger, labelled)[rows]
     if champion is not None:
@@ -161,7 +169,9 @@ def _decide(
         rival, name = predict_majority(dev_labels, len(rows)), "the most frequent class (no champion yet)"
     decision = decide_on_labels(labels, answers, rival, rival_name=name)
     # mapping and round were chosen on the train split when the version was given its class names
-    return GateDecision(decision.passed, decision.reason, {**decision.figures, "protocol": "dev", "set": set_name, "data": data})
+    return GateDecision(
+        decision.passed, decision.reason, {**decision.figures, "protocol": "dev", "set": set_name, "data": data}
+    )
 
 
 def _classes(assessor: Assessor, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.int64]:
@@ -247,8 +257,6 @@ def _require_names(version: ModelVersion) -> None:
 def _write_gate(
     platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, decision: GateDecision
 ) -> None:
-    figures = {
-        name: f"{value:.6f}" if isinstance(value, float) else value for name, value in decision.figures.items()
-    }
+    figures = {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in decision.figures.items()}
     told = {"passed": decision.passed, "reason": decision.reason, "champion_before": champion or "none", **figures}
     platform.registry.tag(challenger, {GATE_PREFIX + name: value for name, value in told.items()})

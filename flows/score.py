@@ -44,7 +44,9 @@ def score_tweets(backfill: bool = False) -> ScoreReport:
     report = summarise(rows, scorer.pair)
     create_table_artifact(
         key="label-counts",
-        table=[{"relation": code, "means": RELATIONS[code], "tweets": report.counts.get(code, 0)} for code in RELATIONS],
+        table=[
+            {"relation": code, "means": RELATIONS[code], "tweets": report.counts.get(code, 0)} for code in RELATIONS
+        ],
         description=f"{report.pairs} tweets in {report.shards} shards; champions: {scorer.pair}",
     )
     return report

@@ -59,7 +59,13 @@ class RunTracker:
 
 @contextmanager
 def track_run(
-    settings: Settings, config: ExperimentConfig, data: TrackedData, *, identity: str, resume: bool, flow_run_id: str | None
+    settings: Settings,
+    config: ExperimentConfig,
+    data: TrackedData,
+    *,
+    identity: str,
+    resume: bool,
+    flow_run_id: str | None,
 ) -> Iterator[RunTracker]:
     """Open a run (or, resuming, the one a kill left open), and close it as finished or failed."""
     client = connect_mlflow(settings.mlflow_uri)
@@ -99,7 +105,10 @@ def find_experiment_id(settings: Settings) -> str:
     try:
         return str(client.create_experiment(EXPERIMENT, artifact_location=location))
     except MlflowException:  # another process was quicker
-        return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            raise
+        return str(found.experiment_id)
 
 
 def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, float]]) -> None:
@@ -126,6 +135,10 @@ def _log_beginning(settings: Settings, run_id: str, config: ExperimentConfig, da
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in flatten(tree).items()])
     client.log_dict(run_id, tree, "config.json")
     client.log_dict(run_id, describe_environment(), "environment.json")
-    source = CodeDatasetSource(tags={"object_store": data.store_url, "dataset_hash": data.hash, "pairs": str(data.pairs)})
-    dataset = MetaDataset(source, name=data.name, digest=data.hash[:16])
-    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])])
+    source = CodeDatasetSource(
+        tags={"object_store": data.store_url, "dataset_hash": data.hash, "pairs": str(data.pairs)}
+    )
+    dataset = MetaDataset(source, name=data.name, digest=data.hash[:16])  # type: ignore[abstract]
+    client.log_inputs(
+        run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
+    )

@@ -28,6 +28,7 @@ def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, r
     report = train_task(open_platform(), experiment, data, overrides or [], resume)
     create_markdown_artifact(
         key="trained-model",
-        markdown=f"**{report.model}/{report.version}** from {report.experiment} on {data}, {report.rounds} rounds, MLflow run `{report.run_id}`",
+        markdown=f"**{report.model}/{report.version}** from {report.experiment} on {data}, "
+        f"{report.rounds} rounds, MLflow run `{report.run_id}`",
     )
     return report

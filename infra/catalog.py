@@ -177,8 +177,7 @@ def _parse_url(url: str) -> URL:
         ) from None
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise CatalogError(
-            f"expected a catalog in SQLite or PostgreSQL, found {parsed.get_backend_name()}: "
-            "correct ITRP_CATALOG_URL"
+            f"expected a catalog in SQLite or PostgreSQL, found {parsed.get_backend_name()}: correct ITRP_CATALOG_URL"
         )
     return parsed
 

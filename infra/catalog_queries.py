@@ -31,8 +31,7 @@ def get_or_create_dataset(session: Session, name: str, layout: str) -> Dataset:
     dataset = session.scalars(select(Dataset).where(Dataset.name == name)).one()
     if dataset.layout != layout:
         raise CatalogError(
-            f"expected the data set {name} to have the layout {layout}, found {dataset.layout}: "
-            "choose another name"
+            f"expected the data set {name} to have the layout {layout}, found {dataset.layout}: choose another name"
         )
     return dataset
 
@@ -58,14 +57,10 @@ def unlabelled_shards(
     Raises ValueError when only one of the two versions is given.
     """
     if (text_version is None) != (image_version is None):
-        raise ValueError(
-            f"expected both versions or none, found text {text_version!r}, image {image_version!r}"
-        )
+        raise ValueError(f"expected both versions or none, found text {text_version!r}, image {image_version!r}")
     labelled = select(LabelFile.id).where(LabelFile.shard_id == Shard.id)
     if text_version is not None:
-        labelled = labelled.where(
-            LabelFile.text_version == text_version, LabelFile.image_version == image_version
-        )
+        labelled = labelled.where(LabelFile.text_version == text_version, LabelFile.image_version == image_version)
     query = select(Shard).join(Shard.dataset).where(Dataset.name == name, ~labelled.exists())
     return [*session.scalars(query.order_by(Shard.position))]
 
@@ -85,9 +80,7 @@ def find_tweet(session: Session, tweet_id: str) -> list[TweetOrigin]:
 
 def labels_of_shard(session: Session, shard_id: int) -> list[LabelFile]:
     """The shard's label files, oldest first."""
-    query = (
-        select(LabelFile).where(LabelFile.shard_id == shard_id).order_by(LabelFile.scored_at, LabelFile.id)
-    )
+    query = select(LabelFile).where(LabelFile.shard_id == shard_id).order_by(LabelFile.scored_at, LabelFile.id)
     return [*session.scalars(query)]
 
 

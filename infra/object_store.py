@@ -184,9 +184,7 @@ def parse_store_url(url: str) -> FolderAddress | BucketAddress:
 def _parse_folder(url: str, parts: SplitResult) -> FolderAddress:
     local = parts.netloc in ("", "localhost")
     if not local or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise StoreError(
-            f"expected an absolute folder such as file:///srv/objects, found {url!r}: write three slashes"
-        )
+        raise StoreError(f"expected an absolute folder such as file:///srv/objects, found {url!r}: write three slashes")
     return FolderAddress(Path(unquote(parts.path)))
 
 
@@ -198,14 +196,10 @@ def _parse_bucket(url: str, parts: SplitResult) -> BucketAddress:
             f"expected s3://bucket?endpoint=http://host:port[&region=name], found {url!r}: remove the rest"
         )
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
-        raise StoreError(
-            f"expected a bucket's name (3 to 63 of a-z 0-9 . -), found {parts.netloc!r}: correct it"
-        )
+        raise StoreError(f"expected a bucket's name (3 to 63 of a-z 0-9 . -), found {parts.netloc!r}: correct it")
     endpoint = urlsplit(options.get("endpoint", ""))
     if endpoint.scheme not in ("http", "https") or not endpoint.hostname or endpoint.path.strip("/"):
-        raise StoreError(
-            f"expected ?endpoint=http://host:port after the bucket, found {url!r}: name the S3 server"
-        )
+        raise StoreError(f"expected ?endpoint=http://host:port after the bucket, found {url!r}: name the S3 server")
     return BucketAddress(parts.netloc, endpoint.netloc, endpoint.scheme == "https", options.get("region"))
 
 
@@ -222,9 +216,7 @@ def open_store(
 
         return FileStore(address)
     if not access_key or not secret_key:
-        raise StoreError(
-            f"{address.url} needs keys: set ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
-        )
+        raise StoreError(f"{address.url} needs keys: set ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY")
     # The S3 client takes 0.3 s to import; whoever keeps objects in a folder should not wait for it.
     from infra.s3_store import S3Store
 

@@ -50,9 +50,7 @@ def explain_failure(error: Exception, address: BucketAddress, key: str | None) -
 def explain_code(code: str, message: str | None, address: BucketAddress, key: str | None) -> StoreError:
     """The error to raise for an S3 error code; ObjectMissingError where there is no object."""
     if code == "NoSuchKey":
-        return ObjectMissingError(
-            f"no object lies at {key} in {address.url}: put it there, or correct the key"
-        )
+        return ObjectMissingError(f"no object lies at {key} in {address.url}: put it there, or correct the key")
     answer = f"{code} ({message})" if message else code
     step = _BY_CODE.get(code, f"answered {answer}: look at the server's log and try again")
     return StoreError(f"the S3 server at {address.server} {step} ({_place(address, key)})")

@@ -121,9 +121,7 @@ class S3Store:
             first_writer_wins = not self._put_first(probe, b"probe")
             self._client.remove_object(self._address.bucket, probe)
         if not first_writer_wins:
-            logger.warning(
-                "%s ignores If-None-Match: of two writers of one key the last wins", self._address.server
-            )
+            logger.warning("%s ignores If-None-Match: of two writers of one key the last wins", self._address.server)
 
     @contextmanager
     def _explaining(self, key: str | None = None) -> Iterator[None]:
@@ -187,9 +185,7 @@ class S3Store:
         return explain_failure(S3Error.fromxml(response), self._address, key)
 
     def _put_after_looking(self, key: str, data: bytes | Path) -> bool:
-        logger.warning(
-            "%s refuses If-None-Match: two writers of %s at once can both win", self._address.server, key
-        )
+        logger.warning("%s refuses If-None-Match: two writers of %s at once can both win", self._address.server, key)
         try:
             self._client.stat_object(self._address.bucket, key)
         except S3Error as error:
@@ -210,9 +206,7 @@ def _make_pool(retries: int) -> PoolManager:
         allowed_methods=None,
         raise_on_status=False,
     )
-    return PoolManager(
-        timeout=Timeout(connect=5, read=60), retries=policy, maxsize=32, cert_reqs="CERT_REQUIRED"
-    )
+    return PoolManager(timeout=Timeout(connect=5, read=60), retries=policy, maxsize=32, cert_reqs="CERT_REQUIRED")
 
 
 def _make_client(address: BucketAddress, access_key: str, secret_key: str, http: PoolManager) -> Minio:

@@ -25,13 +25,9 @@ class Settings(BaseSettings):
     """file:///folder or s3://bucket?endpoint=http://host:port"""
     object_store_access_key: SecretStr | None = None
     object_store_secret_key: SecretStr | None = None
-    catalog_url: str = Field(
-        default_factory=lambda known: f"sqlite:///{known['work_dir']}/catalog.db", repr=False
-    )
+    catalog_url: str = Field(default_factory=lambda known: f"sqlite:///{known['work_dir']}/catalog.db", repr=False)
     """An SQLAlchemy URL of SQLite or PostgreSQL; may hold a password."""
-    mlflow_uri: str = Field(
-        default_factory=lambda known: f"sqlite:///{known['work_dir']}/mlflow.db", repr=False
-    )
+    mlflow_uri: str = Field(default_factory=lambda known: f"sqlite:///{known['work_dir']}/mlflow.db", repr=False)
     """MLflow's tracking URI; may hold a password."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
@@ -44,20 +40,14 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that must not stand in a log."""
-        keys = [
-            key.get_secret_value()
-            for key in (self.object_store_access_key, self.object_store_secret_key)
-            if key
-        ]
+        keys = [key.get_secret_value() for key in (self.object_store_access_key, self.object_store_secret_key) if key]
         return (*keys, *_passwords(self.catalog_url), *_passwords(self.mlflow_uri))
 
     @field_validator("work_dir")
     @classmethod
     def _make_absolute(cls, value: Path) -> Path:
         if re.search(r"[?#%]", str(value)):
-            raise ValueError(
-                "expected a folder whose name holds none of ? # %, which mean something in a URL"
-            )
+            raise ValueError("expected a folder whose name holds none of ? # %, which mean something in a URL")
         try:
             return value.expanduser().absolute()
         except RuntimeError:
@@ -92,9 +82,7 @@ class Settings(BaseSettings):
         if isinstance(parse_store_url(self.object_store_url), BucketAddress):
             for name in ("object_store_access_key", "object_store_secret_key"):
                 if not getattr(self, name):
-                    raise ValueError(
-                        f"{PREFIX}{name.upper()}: expected a key for the S3 server, found none: set it"
-                    )
+                    raise ValueError(f"{PREFIX}{name.upper()}: expected a key for the S3 server, found none: set it")
         return self
 
 

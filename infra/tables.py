@@ -16,9 +16,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
         if value and value.tzinfo is None:
-            raise ValueError(
-                f"expected a timezone-aware point in time, found {value.isoformat()}: give it a zone"
-            )
+            raise ValueError(f"expected a timezone-aware point in time, found {value.isoformat()}: give it a zone")
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:

@@ -18,9 +18,7 @@ def align_clusters(reference: NDArray[np.integer], other: NDArray[np.integer], k
     """
     reference, other = np.asarray(reference), np.asarray(other)
     if len(reference) and reference.min() < 0:
-        raise DataError(
-            f"expected clusters from 0 to {k - 1}, found {reference.min()}: pass clusters, not labels"
-        )
+        raise DataError(f"expected clusters from 0 to {k - 1}, found {reference.min()}: pass clusters, not labels")
     return best_mapping(other, reference, k)
 
 

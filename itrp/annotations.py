@@ -79,7 +79,9 @@ class Annotations:
         """Read what `to_parquet` wrote. Raises DataError for another schema."""
         table = pq.read_table(io.BytesIO(data))
         if table.schema.names != ANNOTATION_SCHEMA.names:
-            raise DataError(f"expected an annotation file with the columns {ANNOTATION_SCHEMA.names}, found {table.schema.names}")
+            raise DataError(
+                f"expected an annotation file with the columns {ANNOTATION_SCHEMA.names}, found {table.schema.names}"
+            )
         column = {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.schema.names}
         return Annotations(
             ids=column["id"].astype(str),
@@ -107,5 +109,7 @@ def select_set(annotations: Annotations, task: Task, name: str) -> tuple[NDArray
         chosen &= ~annotations.controversial
     rows = np.flatnonzero(chosen)
     if not len(rows):
-        raise DataError(f"the test set {name} has no labelled pair for the {task} task: ingest a labelled data set with a test split")
+        raise DataError(
+            f"the test set {name} has no labelled pair for the {task} task: ingest a labelled data set with a test split"
+        )
     return rows, labels[rows]

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Mapping
-from os import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,11 @@ def round_folder(folder: Path, number: int) -> Path:
 
 
 def save_round(
-    folder: Path, number: int, tuned: Mapping[str, Tensor], optimizers: Mapping[str, Optimizer], state: Mapping[str, Any]
+    folder: Path,
+    number: int,
+    tuned: Mapping[str, Tensor],
+    optimizers: Mapping[str, Optimizer],
+    state: Mapping[str, Any],
 ) -> Path:
     """Write a round under a temporary name and rename it; the optimizer's state of the round before goes."""
     draft = folder / f".draft-{number:04d}"
@@ -34,7 +37,7 @@ def save_round(
     save_file(_flatten_optimizers(optimizers), draft / OPTIMIZER_FILE)
     (draft / STATE_FILE).write_text(json.dumps(state, indent=1, sort_keys=True) + "\n")
     final = round_folder(folder, number)
-    replace(draft, final)
+    draft.replace(final)
     (round_folder(folder, number - 1) / OPTIMIZER_FILE).unlink(missing_ok=True)
     return final
 
@@ -65,7 +68,9 @@ def restore_optimizers(folder: Path, number: int, optimizers: Mapping[str, Optim
     """Put the encoders' optimizer state of a round back. Raises DataError when it was not kept."""
     path = round_folder(folder, number) / OPTIMIZER_FILE
     if not path.exists():
-        raise DataError(f"expected the optimizer's state in {path}, found none: only a run's last round can be resumed from")
+        raise DataError(
+            f"expected the optimizer's state in {path}, found none: only a run's last round can be resumed from"
+        )
     tensors = load_file(path)
     for group, optimizer in optimizers.items():
         state: dict[int, dict[str, Tensor]] = {}

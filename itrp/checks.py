@@ -17,9 +17,7 @@ MAX_LANG_LENGTH = 35
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROUNDED_ID = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
-_TWITTER_TIME = re.compile(
-    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d?) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})"
-)
+_TWITTER_TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d?) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 100_000_000_000
@@ -53,9 +51,7 @@ def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair
 
 def refuse(candidate: Candidate, code: str, reason: str) -> Refusal:
     """The refusal of a candidate, with its id in writing as far as there is one."""
-    return Refusal(
-        candidate.source, candidate.line, code, reason, describe_id(candidate.id), candidate.image_key
-    )
+    return Refusal(candidate.source, candidate.line, code, reason, describe_id(candidate.id), candidate.image_key)
 
 
 def check_id(value: object) -> str:

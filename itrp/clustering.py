@@ -67,9 +67,7 @@ def assign_clusters(
     return clusters
 
 
-def fit_clusters(
-    features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1
-) -> Clusters:
+def fit_clusters(features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1) -> Clusters:
     """Fit k clusters to features [n, d], to be predicted for these or other features.
 
     `kmeans` is scikit-learn's KMeans in the features' own precision (n_init 1 is its default now, 10 was when
@@ -103,9 +101,7 @@ def _fit_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int)
 
 def _fit_scikit_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int) -> ScikitClusters:
     """scikit-learn's tied mixture in float64. Raises DataError when it cannot fit either."""
-    mixture = GaussianMixture(
-        k, covariance_type="tied", reg_covar=REGULARISATION, random_state=seed, n_init=n_init
-    )
+    mixture = GaussianMixture(k, covariance_type="tied", reg_covar=REGULARISATION, random_state=seed, n_init=n_init)
     try:
         fitted = mixture.fit(features.astype(np.float64))
     except ValueError as error:

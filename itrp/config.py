@@ -97,7 +97,9 @@ def override(config: ExperimentConfig, assignments: Iterable[str]) -> Experiment
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
         if not separator:
-            raise WrongUseError(f"expected key=value, found {assignment!r}; for example seed=3 or clustering.method=gmm")
+            raise WrongUseError(
+                f"expected key=value, found {assignment!r}; for example seed=3 or clustering.method=gmm"
+            )
         _assign(tree, key.strip(), _parse_value(value))
     try:
         return ExperimentConfig.model_validate(tree)

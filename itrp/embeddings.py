@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from os import getpid, replace
+from os import getpid
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,8 @@ def embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch
     encoder.eval()
     parts = []
     for start in range(0, len(pixels), batch_size):
-        batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + batch_size])).to(device)
+        # a copy: the rows may be a read-only memory map
+        batch = torch.from_numpy(np.array(pixels[start : start + batch_size])).to(device)
         with autocast(device):
             parts.append(encoder(batch).float().cpu().numpy())
     return np.concatenate(parts) if parts else np.empty((0, encoder.width), dtype=np.float32)
@@ -107,5 +108,5 @@ class EmbeddingCache:
                 draft = folder / f"{shard.hash}.{getpid()}.draft"
                 with draft.open("wb") as file:
                     np.save(file, compute(shard))
-                replace(draft, path)
+                draft.replace(path)
             yield np.load(path, mmap_mode="r")

@@ -256,15 +256,11 @@ def _keep_labelled(
         )
     labelled = labels != UNLABELLED
     if not labelled.any():
-        raise DataError(
-            f"the test set {set_name} has no labelled pair: ingest a labelled data set with a test split"
-        )
+        raise DataError(f"the test set {set_name} has no labelled pair: ingest a labelled data set with a test split")
     return labels[labelled], predictions[labelled]
 
 
-def _report_classes(
-    task: Task, labels: NDArray[np.int64], predictions: NDArray[np.int64]
-) -> list[ClassFigures]:
+def _report_classes(task: Task, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> list[ClassFigures]:
     """Precision, recall, F1 and support by class; zeros where a class has neither labels nor predictions."""
     names = CLASS_NAMES[task]
     columns = precision_recall_fscore_support(

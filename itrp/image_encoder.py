@@ -31,7 +31,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.config = config
         # NHWC in memory: the pixels come so, and convolutions on CPU and GPU are quicker with it
-        self.backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backbone = backbone.to(memory_format=torch.channels_last)
         mean, std = _LITE if config.name == EFFICIENTNET_LITE0 else _IMAGENET
         # not persistent: constants of the architecture, not weights
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
@@ -85,9 +85,13 @@ def _build_backbone(name: str) -> nn.Module:
         return package.EfficientNet.from_name(EFFICIENTNET_LITE0)
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise WrongUseError(f"image.name: expected {EFFICIENTNET_LITE0} or a torchvision classifier such as resnet101, found {name!r}")
+        raise WrongUseError(
+            f"image.name: expected {EFFICIENTNET_LITE0} or a torchvision classifier such as resnet101, found {name!r}"
+        )
     if name in ("googlenet", "inception_v3"):
-        return torchvision.models.get_model(name, weights=None, aux_logits=False, init_weights=False, transform_input=True)
+        return torchvision.models.get_model(
+            name, weights=None, aux_logits=False, init_weights=False, transform_input=True
+        )
     return torchvision.models.get_model(name, weights=None)
 
 
@@ -98,7 +102,9 @@ def _cut_classifier(backbone: nn.Module) -> nn.Module:
         return backbone
     name = next((name for name in _CLASSIFIERS if hasattr(backbone, name)), None)
     if name is None:
-        raise WrongUseError(f"image.name: {type(backbone).__name__} has no last layer called any of {', '.join(_CLASSIFIERS)}")
+        raise WrongUseError(
+            f"image.name: {type(backbone).__name__} has no last layer called any of {', '.join(_CLASSIFIERS)}"
+        )
     setattr(backbone, name, nn.Identity())
     return backbone
 
@@ -128,7 +134,7 @@ def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
         return dict(known[config.weights].get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise WeightsUnavailableError(
-            f"the weights {config.weights} of {config.name} were looked for in the torch cache and at {known[config.weights].url} "
-            f"and could not be had ({error}); give image.weights=FILE with that state dict, "
+            f"the weights {config.weights} of {config.name} were looked for in the torch cache "
+            f"and at {known[config.weights].url} and could not be had ({error}); give image.weights=FILE with that state dict, "
             f"or use image.name={EFFICIENTNET_LITE0}, whose weights come with the package"
         ) from None

@@ -44,9 +44,7 @@ def check_image(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = M
     Raises RefusedError: image_empty, image_not_a_picture, image_truncated or image_too_large.
     """
     if not data:
-        raise RefusedError(
-            "image_empty", "expected a picture, found an object of zero bytes: upload the picture again"
-        )
+        raise RefusedError("image_empty", "expected a picture, found an object of zero bytes: upload the picture again")
     if len(data) > max_bytes:
         raise RefusedError(
             "image_too_large",
@@ -79,9 +77,7 @@ def _load_first_frame(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
     """Open by content, judge the size from the header, then decode."""
     opener = _find_opener(data)
     if opener is None:
-        raise RefusedError(
-            "image_not_a_picture", f"expected a JPEG, PNG, GIF or WebP, found {_describe_content(data)}"
-        )
+        raise RefusedError("image_not_a_picture", f"expected a JPEG, PNG, GIF or WebP, found {_describe_content(data)}")
     buffer = io.BytesIO(data)
     try:
         if opener is WebPImageFile:
@@ -138,9 +134,7 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
 def _check_webp_header(data: bytes, max_pixels: int) -> None:
     """Length and size as the container states them (RFC 9649, sections 2.4 to 2.7)."""
     if len(data) < 30 or len(data) < int.from_bytes(data[4:8], "little") + 8:
-        raise RefusedError(
-            "image_truncated", "expected a whole WebP file, found fewer bytes than its header says"
-        )
+        raise RefusedError("image_truncated", "expected a whole WebP file, found fewer bytes than its header says")
     kind = data[12:16]
     if kind == b"VP8X":
         size = (int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1)
@@ -153,9 +147,7 @@ def _check_webp_header(data: bytes, max_pixels: int) -> None:
             int.from_bytes(data[28:30], "little") & 0x3FFF,
         )
     else:
-        raise RefusedError(
-            "image_not_a_picture", f"expected a WebP picture, found a WebP file with the part {kind!r}"
-        )
+        raise RefusedError("image_not_a_picture", f"expected a WebP picture, found a WebP file with the part {kind!r}")
     _check_pixels(size, max_pixels)
 
 
@@ -164,9 +156,7 @@ def _explain_decoding_error(error: Exception, *, ended: bool) -> RefusedError:
     detail = str(error)[:200] or type(error).__name__
     if ended or "truncated" in detail.lower():
         return RefusedError("image_truncated", f"expected a whole picture, its data ends too early: {detail}")
-    return RefusedError(
-        "image_not_a_picture", f"expected a picture that decodes, its data is damaged: {detail}"
-    )
+    return RefusedError("image_not_a_picture", f"expected a picture that decodes, its data is damaged: {detail}")
 
 
 def _to_rgb(frame: Image.Image) -> Image.Image:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count, getpid, replace
+from os import cpu_count, getpid
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def cache_pixels(shard: ShardFile, size: int, folder: Path) -> NDArray[np.uint8]
             start += len(batch)
         pixels.flush()
         del pixels
-        replace(draft, path)
+        draft.replace(path)
     return np.load(path, mmap_mode="r")
 
 

@@ -14,9 +14,7 @@ Mapping = tuple[int, ...]
 """A mapping cluster -> class: the index is the cluster, the value the class."""
 
 
-def count_cells(
-    rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]
-) -> NDArray[np.int64]:
+def count_cells(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> NDArray[np.int64]:
     """How often each (row, column) occurs: two [n] arrays of numbers below `shape` to counts of that shape.
 
     Raises DataError when the arrays differ in length or a number lies outside `shape`.

@@ -66,7 +66,11 @@ class ItrpModel(nn.Module):
 
     def tuned_state(self) -> dict[str, Tensor]:
         """The tensors that training changes: the fine-tuned encoders' (batch-norm statistics too) and the head's."""
-        parts = [name for name, tuned in (("text.", self.config.text.finetune), ("image.", self.config.image.finetune)) if tuned]
+        parts = [
+            name
+            for name, tuned in (("text.", self.config.text.finetune), ("image.", self.config.image.finetune))
+            if tuned
+        ]
         prefixes = (*parts, "head.")
         return {name: tensor for name, tensor in self.state_dict().items() if name.startswith(prefixes)}
 
@@ -74,13 +78,18 @@ class ItrpModel(nn.Module):
         """Put back what `tuned_state` gave. Raises DataError when it is another model's."""
         expected = set(self.tuned_state())
         if set(state) != expected:
-            raise DataError(f"expected a checkpoint of {len(expected)} tensors of this model, found {len(state)}: it is of another experiment")
+            raise DataError(
+                f"expected a checkpoint of {len(expected)} tensors of this model, found {len(state)}: it is of another experiment"
+            )
         self.load_state_dict(state, strict=False)
 
     def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
         """Write weights, architecture, tokenizer and class names into a folder that must not exist yet."""
         folder.mkdir(parents=True)
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS_FILE)
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()},
+            folder / WEIGHTS_FILE,
+        )
         self.text.save(folder / TEXT_FOLDER)
         description = {
             "config": self.config.model_dump(mode="json"),

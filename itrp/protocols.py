@@ -85,15 +85,11 @@ def _sort_rounds(rounds: Sequence[RoundPredictions]) -> list[RoundPredictions]:
     ordered = sorted(rounds, key=lambda each: each.round)
     numbers = [each.round for each in ordered]
     if len(set(numbers)) != len(numbers):
-        raise DataError(
-            f"expected each round once, found the rounds {numbers}: predict with every checkpoint once"
-        )
+        raise DataError(f"expected each round once, found the rounds {numbers}: predict with every checkpoint once")
     return ordered
 
 
-def _choose_best(
-    rounds: list[tuple[int, NDArray[np.integer]]], labels: NDArray[np.integer], classes: int
-) -> Choice:
+def _choose_best(rounds: list[tuple[int, NDArray[np.integer]]], labels: NDArray[np.integer], classes: int) -> Choice:
     """The round with the best weighted F1 under its own best mapping, on the labelled rows."""
     labelled = np.asarray(labels) != UNLABELLED
     choices, scores = [], []

@@ -30,15 +30,11 @@ def balance_indices(pseudo_labels: NDArray[np.integer], strategy: Strategy, seed
     indices = np.arange(len(labels), dtype=np.int64)
     if strategy == "random":
         return indices
-    target = {"under": sizes.min(), "over": sizes.max(), "combination": len(labels) // len(clusters)}[
-        strategy
-    ]
+    target = {"under": sizes.min(), "over": sizes.max(), "combination": len(labels) // len(clusters)}[strategy]
     return np.sort(_resample(indices, labels, int(target), seed))
 
 
-def _resample(
-    indices: NDArray[np.int64], labels: NDArray[np.integer], target: int, seed: int
-) -> NDArray[np.int64]:
+def _resample(indices: NDArray[np.int64], labels: NDArray[np.integer], target: int, seed: int) -> NDArray[np.int64]:
     """Bring every cluster to `target` indices: the larger are cut, then the smaller raised."""
     clusters, sizes = np.unique(labels, return_counts=True)
     table = indices.reshape(-1, 1)  # (n, 1), the samplers want a table
@@ -46,9 +42,7 @@ def _resample(
     raised = {c: target for c, size in zip(clusters.tolist(), sizes, strict=True) if size < target}
     # A sampler is called only where it has work: imbalanced-learn refuses a single class.
     if cut:
-        table, labels = RandomUnderSampler(sampling_strategy=cut, random_state=seed).fit_resample(
-            table, labels
-        )
+        table, labels = RandomUnderSampler(sampling_strategy=cut, random_state=seed).fit_resample(table, labels)
     if raised:
         table, _ = RandomOverSampler(sampling_strategy=raised, random_state=seed).fit_resample(table, labels)
     return table.ravel()

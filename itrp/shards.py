@@ -94,9 +94,7 @@ def iter_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The shard in record batches of at most `batch_size` rows, a row group in memory at a time."""
     with _open_shard(source) as file:
-        yield from file.iter_batches(
-            batch_size=batch_size, columns=list(columns) if columns is not None else None
-        )
+        yield from file.iter_batches(batch_size=batch_size, columns=list(columns) if columns is not None else None)
 
 
 def iter_rows(source: bytes | Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -129,7 +127,5 @@ def _open_shard(source: bytes | Path) -> pq.ParquetFile:
         found = ", ".join(f"{field.name} {field.type}" for field in file.schema_arrow)
         file.close()
         wanted = ", ".join(f"{field.name} {field.type}" for field in SHARD_SCHEMA)
-        raise DataError(
-            f"expected a shard with the columns {wanted}; found in {name}: {found}. Ingest the data again"
-        )
+        raise DataError(f"expected a shard with the columns {wanted}; found in {name}: {found}. Ingest the data again")
     return file

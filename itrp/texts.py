@@ -16,16 +16,12 @@ def check_text(value: object) -> str:
     Raises RefusedError: text_missing, text_not_utf8, text_too_long, text_with_nul or text_empty.
     """
     if isinstance(value, bytes):
-        raise RefusedError(
-            "text_not_utf8", "expected UTF-8, found bytes that are not: save the file as UTF-8"
-        )
+        raise RefusedError("text_not_utf8", "expected UTF-8, found bytes that are not: save the file as UTF-8")
     if not isinstance(value, str):
         found = "none" if value is None else f"a {type(value).__name__}"
         raise RefusedError("text_missing", f"expected a text, found {found}")
     if len(value) > MAX_CHARACTERS:
-        raise RefusedError(
-            "text_too_long", f"expected at most {MAX_CHARACTERS:,} characters, found {len(value):,}"
-        )
+        raise RefusedError("text_too_long", f"expected at most {MAX_CHARACTERS:,} characters, found {len(value):,}")
     if not is_utf8(value):
         raise RefusedError("text_not_utf8", "expected UTF-8, found half of a surrogate pair in the text")
     if "\0" in value:

@@ -168,9 +168,7 @@ def _estimate_log_probabilities(data: _Whitened, components: _Components) -> NDA
     return -0.5 * (constant + distances) + np.log(components.weights)
 
 
-def _unwhiten(
-    data: _Whitened, components: _Components, bound: float, iterations: int, converged: bool
-) -> TiedMixture:
+def _unwhiten(data: _Whitened, components: _Components, bound: float, iterations: int, converged: bool) -> TiedMixture:
     """Linear scores for the features themselves: inverse covariance times mean is L^-T (I - C C^T)^-1 a."""
     roots = np.sqrt(components.weights)
     # (I - C C^T)^-1 a_j = a_j + C (I - C^T C)^-1 C^T a_j, and C = A^T diag(roots).

@@ -17,7 +17,7 @@ from torch.optim import SGD, Adam, Optimizer
 from itrp.agreement import agreement
 from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
 from itrp.clustering import assign_clusters
-from itrp.config import ExperimentConfig, OptimizerConfig
+from itrp.config import OptimizerConfig
 from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.inputs import ShardFile
@@ -106,7 +106,9 @@ class Trainer:
         """
         done = completed_rounds(self.checkpoints)
         if done and not resume:
-            raise DataError(f"{self.checkpoints} holds {done} rounds of an earlier run: resume it, or name another folder")
+            raise DataError(
+                f"{self.checkpoints} holds {done} rounds of an earlier run: resume it, or name another folder"
+            )
         yield from self._restore(done)
         if done == self.rounds:
             return
@@ -118,7 +120,9 @@ class Trainer:
         for number in range(1, done + 1):
             state = read_state(self.checkpoints, number)
             if state["identity"] != self.identity:
-                raise DataError(f"{self.checkpoints} holds a run with another configuration or other data: it cannot be resumed")
+                raise DataError(
+                    f"{self.checkpoints} holds a run with another configuration or other data: it cannot be resumed"
+                )
             yield _read_result(state["result"])
         if done:
             self.model.load_tuned_state(load_tuned(self.checkpoints, done))
@@ -131,7 +135,11 @@ class Trainer:
             features = self.model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
         with clock.stage("cluster"):
             labels = assign_clusters(
-                features, self.config.clustering.method, self.config.k, self.config.seed, n_init=self.config.clustering.n_init
+                features,
+                self.config.clustering.method,
+                self.config.k,
+                self.config.seed,
+                n_init=self.config.clustering.n_init,
             )
         known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None
         with clock.stage("sample"):
@@ -189,7 +197,7 @@ class Trainer:
         loss = nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(self.cache.device))
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for optimizer in optimizers:
             optimizer.step()
         return loss
@@ -233,7 +241,9 @@ def _count(labels: NDArray[np.int64], k: int) -> tuple[int, ...]:
 
 
 def _read_result(state: Mapping[str, Any]) -> RoundResult:
-    return RoundResult(**{**state, "cluster_sizes": tuple(state["cluster_sizes"]), "sampled_sizes": tuple(state["sampled_sizes"])})
+    return RoundResult(
+        **{**state, "cluster_sizes": tuple(state["cluster_sizes"]), "sampled_sizes": tuple(state["sampled_sizes"])}
+    )
 
 
 class _StageClock:

@@ -62,9 +62,13 @@ def prepare_training_set(model: ItrpModel, shards: Sequence[ShardFile], cache: E
     return TrainingSet(
         model=model,
         cache=cache,
-        tokens=[row for shard in shards for row in model.text.tokenize(read_texts(shard))] if config.text.finetune else None,
+        tokens=[row for shard in shards for row in model.text.tokenize(read_texts(shard))]
+        if config.text.finetune
+        else None,
         text_vectors=None if config.text.finetune else Rows(list(cache.text_vectors(model.text, shards))),
-        pixels=Rows([cache_pixels(shard, config.image.size, cache.folder) for shard in shards]) if config.image.finetune else None,
+        pixels=Rows([cache_pixels(shard, config.image.size, cache.folder) for shard in shards])
+        if config.image.finetune
+        else None,
         image_vectors=None if config.image.finetune else Rows(list(cache.image_vectors(model.image, shards))),
     )
 
@@ -87,7 +91,9 @@ def cut_subsets(config: ExperimentConfig, available: int) -> list[NDArray[np.int
     """
     count = min(available, config.pairs or available)
     if count < max(config.k, 2):
-        raise DataError(f"training needs at least {max(config.k, 2)} pairs, found {count}: ingest more, or name another data set")
+        raise DataError(
+            f"training needs at least {max(config.k, 2)} pairs, found {count}: ingest more, or name another data set"
+        )
     rows = np.arange(count)
     if config.shuffle:
         rows = np.random.default_rng(0).permutation(rows)

@@ -50,9 +50,13 @@ def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Pa
     with catalog.session() as session:
         dataset = get_dataset(session, name)
         if dataset is None:
-            raise NotFoundError(f"no data set is called {name!r}: ingest it first, or see `itrp doctor` for those there are")
+            raise NotFoundError(
+                f"no data set is called {name!r}: ingest it first, or see `itrp doctor` for those there are"
+            )
         if dataset.annotations_key is None:
-            raise DataError(f"the data set {name!r} has no human labels: evaluation needs one ingested with `itrp ingest itr`")
+            raise DataError(
+                f"the data set {name!r} has no human labels: evaluation needs one ingested with `itrp ingest itr`"
+            )
         rows, data_hash = list_shards(session, name), dataset_hash(session, dataset)
     annotations = Annotations.from_parquet(store.get(dataset.annotations_key))
     return LabelledSet(name, data_hash, local_shards(store, rows, cache), annotations)
@@ -68,7 +72,13 @@ class Assessor:
         self.embeddings = EmbeddingCache(cache / "embeddings", choose_device(device))
 
     def task_predictions(
-        self, version: ModelVersion, labelled: LabelledSet, set_name: str, rounds: Sequence[int], *, on: Task | None = None
+        self,
+        version: ModelVersion,
+        labelled: LabelledSet,
+        set_name: str,
+        rounds: Sequence[int],
+        *,
+        on: Task | None = None,
     ) -> TaskPredictions:
         """Clusters of dev and test pairs by round. `on` is the task whose test rows are taken (its own by default)."""
         test_rows, _ = select_set(labelled.annotations, on or version.task, set_name)

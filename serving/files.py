@@ -21,7 +21,7 @@ def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
         draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
         with store.open(key) as source, draft.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
-        os.replace(draft, target)
+        draft.replace(target)
     return target
 
 

@@ -22,7 +22,12 @@ class GateDecision:
 
 
 def decide_on_labels(
-    labels: NDArray[np.int64], challenger: NDArray[np.int64], rival: NDArray[np.int64], *, rival_name: str, seed: int = 0
+    labels: NDArray[np.int64],
+    challenger: NDArray[np.int64],
+    rival: NDArray[np.int64],
+    *,
+    rival_name: str,
+    seed: int = 0,
 ) -> GateDecision:
     """Compare class predictions [n] of the challenger with the champion's (or, before the first, the majority class's).
 
@@ -41,22 +46,31 @@ def decide_on_labels(
     }
     passed = compared.probability_better >= CONFIDENCE
     reason = (
-        f"weighted F1 {figures['f1']:.3f} against {figures['rival_f1']:.3f} of {rival_name} on {len(labels)} test pairs, difference "
-        f"{compared.difference:+.3f} (95 % interval {compared.low:+.3f} to {compared.high:+.3f}), better in "
+        f"weighted F1 {figures['f1']:.3f} against {figures['rival_f1']:.3f} of {rival_name} on {len(labels)} test pairs, "
+        f"difference {compared.difference:+.3f} (95 % interval {compared.low:+.3f} to {compared.high:+.3f}), better in "
         f"{compared.probability_better:.1%} of resamples (needed {CONFIDENCE:.0%})"
     )
     return GateDecision(passed, reason, figures)
 
 
 def decide_without_labels(
-    *, agreement_between_seeds: float | None, balance: float, confidence: float, agreement_with_champion: float | None, accept: bool
+    *,
+    agreement_between_seeds: float | None,
+    balance: float,
+    confidence: float,
+    agreement_with_champion: float | None,
+    accept: bool,
 ) -> GateDecision:
     """Label-free figures inform, but never promote by themselves: a person says `--accept`."""
     known = {"agreement_between_seeds": agreement_between_seeds, "agreement_with_champion": agreement_with_champion}
     figures: dict[str, float | str] = {name: value for name, value in known.items() if value is not None}
     figures |= {"cluster_balance": balance, "mean_confidence": confidence}
-    told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items() if isinstance(value, float))
+    told = ", ".join(
+        f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items() if isinstance(value, float)
+    )
     if agreement_between_seeds is None:
         told += ", agreement between seeds unknown (one seed trained)"
-    verdict = "accepted by hand" if accept else "kept the old champion; promote with --accept if these figures convince you"
+    verdict = (
+        "accepted by hand" if accept else "kept the old champion; promote with --accept if these figures convince you"
+    )
     return GateDecision(accept, f"no labelled data set, so only label-free figures: {told}; {verdict}", figures)

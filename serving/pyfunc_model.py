@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 from serving.predictor import Predictor
 
 
-class ItrpPyfunc(mlflow.pyfunc.PythonModel):
+class ItrpPyfunc(PythonModel):
     """text: string, image: binary -> label: long, probability: double (of that label)."""
 
     def load_context(self, context: Any) -> None:

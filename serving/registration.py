@@ -19,7 +19,9 @@ REQUIREMENTS = ("itrp", "torch", "torchvision", "transformers", "safetensors", "
 """Packages whose versions a registered model names."""
 
 
-def register_model(registry: Registry, folder: Path, run_id: str, task: Task, *, tags: Mapping[str, Any]) -> ModelVersion:
+def register_model(
+    registry: Registry, folder: Path, run_id: str, task: Task, *, tags: Mapping[str, Any]
+) -> ModelVersion:
     """Register the model saved in `folder` as the newest version of its task and give it the alias `challenger`."""
     client = connect_mlflow(registry.uri)
     import mlflow
@@ -37,7 +39,9 @@ def register_model(registry: Registry, folder: Path, run_id: str, task: Task, *,
             # an unmapped model refuses to answer, so MLflow's trial run of the example would fail
             input_example=_example() if description["mapping"] is not None else None,
         )
-    found = mlflow.register_model(info.model_uri, MODEL_NAMES[task], tags={key: str(value) for key, value in tags.items()})
+    found = mlflow.register_model(
+        info.model_uri, MODEL_NAMES[task], tags={key: str(value) for key, value in tags.items()}
+    )
     client.set_model_version_tag(found.name, found.version, MAPPING_TAG, json.dumps(description["mapping"]))
     client.set_model_version_tag(found.name, found.version, ROUND_TAG, str(description["round"]))
     registered = registry.resolve(f"{found.name}/{found.version}")

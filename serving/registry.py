@@ -104,7 +104,9 @@ class Registry:
         missing = [str(task) for task, version in found.items() if version is None]
         text, image = found[Task.TEXT], found[Task.IMAGE]
         if text is None or image is None:
-            raise NotFoundError(f"no champion yet for the {' and the '.join(missing)} task: train a model, then `itrp promote`")
+            raise NotFoundError(
+                f"no champion yet for the {' and the '.join(missing)} task: train a model, then `itrp promote`"
+            )
         for version in (text, image):
             if version.mapping is None:
                 raise UnmappedModelError(explain_unmapped(str(version), f"{version.name}/{version.version}"))
@@ -127,17 +129,19 @@ class Registry:
 
     def fetch(self, version: ModelVersion) -> Path:
         """The version's folder as `ItrpModel.save` wrote it, downloaded once."""
-        folder = self.cache / f"{version.name}-{version.version}-{sha256((self.uri + version.source).encode()).hexdigest()[:12]}"
+        folder = (
+            self.cache
+            / f"{version.name}-{version.version}-{sha256((self.uri + version.source).encode()).hexdigest()[:12]}"
+        )
         if not folder.exists():
             from mlflow.artifacts import download_artifacts
 
             draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
             draft.mkdir(parents=True, exist_ok=True)
-            self.client.get_model_version(version.name, version.version)
             found = download_artifacts(artifact_uri=f"models:/{version.name}/{version.version}", dst_path=str(draft))
             model = next(Path(found).glob("artifacts/*/model.json")).parent
             try:
-                os.replace(model, folder)
+                model.replace(folder)
             except OSError:  # another process was quicker
                 if not folder.exists():
                     raise

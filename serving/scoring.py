@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -19,6 +20,9 @@ from itrp.labels import Task
 from serving.files import local_shards
 from serving.labels import build_labels, count_relations, decode_labels, encode_labels, label_key
 from serving.registry import ModelPair, Registry
+
+if TYPE_CHECKING:
+    from serving.labelling import ShardLabeller
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +71,9 @@ class BatchScorer:
         data = self.store.get(key)
         table = decode_labels(data)
         if table.num_rows != shard.pairs:
-            raise DataError(f"{key} holds {table.num_rows} labels, but its shard holds {shard.pairs} pairs: remove the file and score again")
+            raise DataError(
+                f"{key} holds {table.num_rows} labels, but its shard holds {shard.pairs} pairs: remove the file and score again"
+            )
         with self.catalog.session() as session:
             row = record_label_file(
                 session,
@@ -101,4 +107,6 @@ def summarise(rows: Sequence[LabelFile], pair: ModelPair) -> ScoreReport:
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(row.counts)
-    return ScoreReport(sum(row.pairs for row in rows), len(rows), pair.text.short, pair.image.short, dict(sorted(counts.items())))
+    return ScoreReport(
+        sum(row.pairs for row in rows), len(rows), pair.text.short, pair.image.short, dict(sorted(counts.items()))
+    )

@@ -33,9 +33,7 @@ def open_pool() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def check_in_order(
-    records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExecutor
-) -> Iterator[Pair | Refusal]:
+def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExecutor) -> Iterator[Pair | Refusal]:
     """Check candidates on the pool; refusals pass through. At most two pictures a thread are in memory."""
     window: deque[Future[Pair | Refusal] | Refusal] = deque()
     for record in records:

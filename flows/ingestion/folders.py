@@ -101,9 +101,7 @@ def _check_name(name: str) -> str:
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise WrongUseError(f"expected a name of 1 to {MAX_NAME} printable characters, found {name[:80]!r}")
     if name == LANDING_DATASET:
-        raise WrongUseError(
-            f"expected a name of your own, found {name!r}, which is the landing zone's: choose another"
-        )
+        raise WrongUseError(f"expected a name of your own, found {name!r}, which is the landing zone's: choose another")
     return name
 
 

@@ -84,9 +84,7 @@ def _load_rows(target: Target) -> list[_Row]:
         found = [(tweet, batch) for tweet, batch in session.execute(query)]
     batches = {row.id: Batch(row.key, row.etag, row.id) for _, row in found}
     return [
-        _Row(
-            item.id, item.object_key, item.line, item.tweet_id, item.image_key, item.code, batches[origin.id]
-        )
+        _Row(item.id, item.object_key, item.line, item.tweet_id, item.image_key, item.code, batches[origin.id])
         for item, origin in found
     ]
 

@@ -15,9 +15,7 @@ def majority_class(dev_labels: NDArray[np.integer]) -> int:
     """
     labelled = np.asarray(dev_labels)[np.asarray(dev_labels) != UNLABELLED]
     if not len(labelled):
-        raise DataError(
-            "expected labelled pairs to find the majority class, found none: ingest a labelled data set"
-        )
+        raise DataError("expected labelled pairs to find the majority class, found none: ingest a labelled data set")
     return int(np.bincount(labelled).argmax())
 
 

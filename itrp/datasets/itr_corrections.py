@@ -41,12 +41,8 @@ def read_controversial(path: Path) -> tuple[Correction, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"expected the list of controversial samples at {path}, it cannot be read: {error}"
-        ) from error
-    corrections = [
-        item for number, line in enumerate(lines, 1) if line.strip() for item in _parse(line, number, path)
-    ]
+        raise DataError(f"expected the list of controversial samples at {path}, it cannot be read: {error}") from error
+    corrections = [item for number, line in enumerate(lines, 1) if line.strip() for item in _parse(line, number, path)]
     seen: set[int] = set()
     for correction in corrections:
         if correction.row in seen:
@@ -73,28 +69,20 @@ def apply_corrections(labels: ItrLabels, corrections: Sequence[Correction]) -> A
         controversial[correction.row] = True
         corrected_text[correction.row], corrected_image[correction.row] = map(int, correction.after)
     ids = np.array(labels.ids, dtype=np.str_)
-    return Annotations(
-        ids, labels.split, labels.text, labels.image, controversial, corrected_text, corrected_image
-    )
+    return Annotations(ids, labels.split, labels.text, labels.image, controversial, corrected_text, corrected_image)
 
 
 def _parse(line: str, number: int, path: Path) -> list[Correction]:
     match = _LINE.fullmatch(line.strip())
     if match is None:
-        raise DataError(
-            f"expected a line like '01->11: 3997, 4067', found in line {number} of {path}: {line[:80]!r}"
-        )
+        raise DataError(f"expected a line like '01->11: 3997, 4067', found in line {number} of {path}: {line[:80]!r}")
     before, after, rows = match.groups()
     return [Correction(int(row), before, after) for row in rows.split(",")]
 
 
 def _check_before(labels: ItrLabels, correction: Correction) -> None:
     row = correction.row
-    found = (
-        relation_code(labels.text[row], labels.image[row])
-        if row < len(labels)
-        else f"only {len(labels)} rows"
-    )
+    found = relation_code(labels.text[row], labels.image[row]) if row < len(labels) else f"only {len(labels)} rows"
     if found != correction.before:
         raise DataError(
             f"expected the relation {correction.before} in row {row} (0-based) of the labels, found {found}: "

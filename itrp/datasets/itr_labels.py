@@ -86,9 +86,7 @@ class ItrLabels:
 
     def with_texts(self, texts: dict[str, str]) -> "ItrLabels":
         """The same rows with the texts of a texts file; a row it does not name keeps what it has."""
-        return replace(
-            self, texts=tuple(texts.get(id_, old) for id_, old in zip(self.ids, self.texts, strict=True))
-        )
+        return replace(self, texts=tuple(texts.get(id_, old) for id_, old in zip(self.ids, self.texts, strict=True)))
 
 
 def read_itr_labels(path: Path) -> ItrLabels:
@@ -223,9 +221,7 @@ def _parse_row(line: bytes | None, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line or b"")
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"expected a JSON object in line {number} of {path}, it cannot be read: {error}"
-        ) from error
+        raise DataError(f"expected a JSON object in line {number} of {path}, it cannot be read: {error}") from error
     if not isinstance(row, dict):
         raise DataError(f"expected a JSON object in line {number} of {path}, found a {type(row).__name__}")
     return row

@@ -46,11 +46,7 @@ def resolve_key(image: object, source: str) -> str | None:
         raise RefusedError(
             "image_key_invalid", f"expected the picture's key as a string, found a {type(image).__name__}"
         )
-    if (
-        not is_utf8(image)
-        or "\\" in image
-        or any(ord(character) < 32 or ord(character) == 127 for character in image)
-    ):
+    if not is_utf8(image) or "\\" in image or any(ord(character) < 32 or ord(character) == 127 for character in image):
         raise RefusedError(
             "image_key_invalid",
             f"expected a key of printable characters with / between folders, found {ascii(image)[:200]}",
@@ -100,9 +96,7 @@ def _read_record(line: bytes, source: str, number: int) -> Candidate | Refusal:
     except RefusedError as error:
         tweet_id = describe_id(record.get("id")) if isinstance(record, dict) else None
         image = record.get("image") if isinstance(record, dict) else None
-        return Refusal(
-            source, number, error.code, error.reason, tweet_id, ascii(image)[1:-1] if image else None
-        )
+        return Refusal(source, number, error.code, error.reason, tweet_id, ascii(image)[1:-1] if image else None)
     return Candidate(
         source,
         number,

@@ -19,9 +19,7 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Largest response that is read; one of 100 tweets has less than 1 MiB."""
 
 
-def read_response(
-    data: bytes, source: str, find_picture: Callable[[str], str | None]
-) -> Iterator[Candidate | Refusal]:
+def read_response(data: bytes, source: str, find_picture: Callable[[str], str | None]) -> Iterator[Candidate | Refusal]:
     """One record a tweet of `data[]`, with its first photo; `line` is its place there, from 1.
 
     data: the response's bytes. source: its key.
@@ -49,9 +47,7 @@ def _parse_response(data: bytes) -> dict[str, Any]:
         )
     response = parse_json(data.removeprefix(b"\xef\xbb\xbf"))
     if not isinstance(response, dict) or not response.keys() & {"data", "includes", "meta", "errors"}:
-        raise RefusedError(
-            "record_not_json", "expected an X API v2 response (an object with data[]), found other JSON"
-        )
+        raise RefusedError("record_not_json", "expected an X API v2 response (an object with data[]), found other JSON")
     return response
 
 

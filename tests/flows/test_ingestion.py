@@ -48,9 +48,7 @@ class Zone:
     store: ObjectStore
     catalog: Catalog
 
-    def drop(
-        self, name: str, *records: dict[str, Any] | bytes, pictures: dict[str, bytes] | None = None
-    ) -> str:
+    def drop(self, name: str, *records: dict[str, Any] | bytes, pictures: dict[str, bytes] | None = None) -> str:
         """Put pictures, then the batch file, as a collector does."""
         for picture, data in (pictures or {}).items():
             self.store.put(FOLDER + picture, data)
@@ -153,9 +151,7 @@ REFUSED: list[tuple[str, dict[str, Any] | bytes]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("code", "record"), REFUSED, ids=[f"{n}-{code}" for n, (code, _) in enumerate(REFUSED)]
-)
+@pytest.mark.parametrize(("code", "record"), REFUSED, ids=[f"{n}-{code}" for n, (code, _) in enumerate(REFUSED)])
 def test_one_bad_tweet_is_quarantined_and_the_rest_goes_on(
     zone: Zone, code: str, record: dict[str, Any] | bytes
 ) -> None:
@@ -223,9 +219,7 @@ def test_repeated_ids(zone: Zone) -> None:
         tweet(1, "copy.jpg"),
         pictures={"good.jpg": GOOD, "copy.jpg": GOOD, "other.jpg": other},
     )
-    expected = IngestReport(
-        lines=5, pairs=1, duplicates=2, quarantined=2, shards=1, by_code={"id_conflict": 2}
-    )
+    expected = IngestReport(lines=5, pairs=1, duplicates=2, quarantined=2, shards=1, by_code={"id_conflict": 2})
     assert zone.ingest() == expected
     assert [(row.line, row.image_key) for row in zone.rows(QuarantinedTweet)] == [
         (3, FOLDER + "good.jpg"),
@@ -283,9 +277,7 @@ def test_sharding(zone: Zone) -> None:
 
 
 def test_line_10001_of_a_huge_file(zone: Zone) -> None:
-    zone.drop(
-        "huge.jsonl", *(tweet(n) for n in range(1, 10_002)), pictures={"good.jpg": encode(draw(0, 8, 8))}
-    )
+    zone.drop("huge.jsonl", *(tweet(n) for n in range(1, 10_002)), pictures={"good.jpg": encode(draw(0, 8, 8))})
     handled: list[int] = []
     assert zone.ingest(shard_size=4000, on_progress=handled.append) == IngestReport(
         lines=10_001, pairs=10_001, shards=3
@@ -326,9 +318,7 @@ def test_replay_after_the_picture_arrived(zone: Zone) -> None:
     zone.store.put(FOLDER + "late.jpg", GOOD)
     zone.store.put(FOLDER + "odd.jpg", b"")
     assert zone.replay() == IngestReport(3, 1, 0, 2, 1, {"image_empty": 1, "image_missing": 1})
-    rows = {
-        row.tweet_id: (row.line, row.code, row.resolved_at is not None) for row in zone.rows(QuarantinedTweet)
-    }
+    rows = {row.tweet_id: (row.line, row.code, row.resolved_at is not None) for row in zone.rows(QuarantinedTweet)}
     assert rows == {
         "2": (3, "image_missing", True),
         "3": (4, "image_missing", False),
@@ -371,9 +361,7 @@ def test_an_old_refusal_does_not_take_in_another_tweet(zone: Zone) -> None:
 
 def test_a_failing_store_leaves_nothing_half_in(zone: Zone) -> None:
     zone.drop("a.jsonl", *(tweet(n) for n in range(40)), pictures={"good.jpg": GOOD})
-    zone.drop(
-        "b.jsonl", *(tweet(n) for n in range(40, 80)), tweet(80, "broken.jpg"), pictures={"broken.jpg": GOOD}
-    )
+    zone.drop("b.jsonl", *(tweet(n) for n in range(40, 80)), tweet(80, "broken.jpg"), pictures={"broken.jpg": GOOD})
     zone.drop("c.jsonl", *(tweet(n) for n in range(90, 100)))
     broken = Zone(FailingStore(zone.store), zone.catalog)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="the disk is away"):

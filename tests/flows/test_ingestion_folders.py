@@ -115,9 +115,7 @@ def read_annotations(store: ObjectStore, catalog: Catalog, name: str) -> Annotat
         return Annotations.from_parquet(store.get(dataset.annotations_key))
 
 
-def test_itr_annotations_are_those_of_the_stored_pairs(
-    store: ObjectStore, catalog: Catalog, tmp_path: Path
-) -> None:
+def test_itr_annotations_are_those_of_the_stored_pairs(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
     rows = [
         ("10", "00"),
         ("11", "01"),
@@ -150,9 +148,7 @@ def test_itr_annotations_are_those_of_the_stored_pairs(
     assert annotations.corrected_image.tolist() == [0, 1, 1, 1]
 
 
-def test_another_controversial_list_is_another_source(
-    store: ObjectStore, catalog: Catalog, tmp_path: Path
-) -> None:
+def test_another_controversial_list_is_another_source(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
     labels = make_itr(tmp_path / "itr", [("1", "00"), ("2", "01")])
     ingest_folder(store, catalog, "itr", ItrFolder(labels, tmp_path / "itr/images"))
     corrections = tmp_path / "c.txt"

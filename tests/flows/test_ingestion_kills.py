@@ -51,8 +51,7 @@ def fill_landing(folder: Path) -> None:
         size = TWEETS // BATCHES
         numbers = [n - (n % 23 == 22) for n in range(batch * size, (batch + 1) * size)]
         lines = [
-            {"id": n, "text": f"text {n}", "image": "absent.png" if n % 17 == 16 else f"{n % 10}.png"}
-            for n in numbers
+            {"id": n, "text": f"text {n}", "image": "absent.png" if n % 17 == 16 else f"{n % 10}.png"} for n in numbers
         ]
         (place / "b.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 

@@ -46,18 +46,14 @@ def test_the_comparison_of_tables_notices_a_difference(catalog: Catalog) -> None
         connection.execute(text("ALTER TABLE shard ADD COLUMN colour VARCHAR(8)"))
     with catalog.connect() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert [(change[0], change[2], change[3].name) for change in difference] == [
-        ("remove_column", "shard", "colour")
-    ]
+    assert [(change[0], change[2], change[3].name) for change in difference] == [("remove_column", "shard", "colour")]
 
 
 def test_migrations_can_be_undone_and_done_again(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         alembic.command.downgrade(alembic_config(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
-    with pytest.raises(
-        CatalogError, match=r"at revision 0001, found no tables: any itrp command that writes"
-    ):
+    with pytest.raises(CatalogError, match=r"at revision 0001, found no tables: any itrp command that writes"):
         catalog.check()
     catalog.migrate()
     catalog.check()
@@ -197,9 +193,7 @@ def test_a_catalog_of_a_newer_version(catalog: Catalog) -> None:
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    (tmp_path / "catalog.db").write_bytes(
-        b"not a database, but long enough to be read as the head of one" * 20
-    )
+    (tmp_path / "catalog.db").write_bytes(b"not a database, but long enough to be read as the head of one" * 20)
     with pytest.raises(CatalogError, match=r"file is not a database; .*correct ITRP_CATALOG_URL"):
         open_catalog(f"sqlite:///{tmp_path}/catalog.db")
 

@@ -30,13 +30,9 @@ def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:
     return Shard(dataset=dataset, position=position, hash=digest, key=f"shards/{digest}", pairs=10, size=1000)
 
 
-def make_label(
-    shard_id: int, text_version: str = "1", image_version: str = "1", **changes: Any
-) -> dict[str, Any]:
+def make_label(shard_id: int, text_version: str = "1", image_version: str = "1", **changes: Any) -> dict[str, Any]:
     row = {"key": "labels/x", "sha256": "0" * 64, "pairs": 10, "counts": {"00": 4, "11": 6}}
-    return (
-        {"shard_id": shard_id, "text_version": text_version, "image_version": image_version} | row | changes
-    )
+    return {"shard_id": shard_id, "text_version": text_version, "image_version": image_version} | row | changes
 
 
 def test_numbers_past_32_bits(catalog: Catalog) -> None:
@@ -100,9 +96,7 @@ def test_shards_by_position_and_by_label(catalog: Catalog) -> None:
     with catalog.session() as session:
         tweets = get_or_create_dataset(session, "tweets", "landing")
         other = get_or_create_dataset(session, "other", "landing")
-        session.add_all(
-            [make_shard(tweets, 2), make_shard(tweets, 0), make_shard(tweets, 1), make_shard(other, 0)]
-        )
+        session.add_all([make_shard(tweets, 2), make_shard(tweets, 0), make_shard(tweets, 1), make_shard(other, 0)])
         session.flush()
         zero, one, two = list_shards(session, "tweets")
         assert [shard.position for shard in (zero, one, two)] == [0, 1, 2]

@@ -114,9 +114,7 @@ open_store(sys.argv[1]).{act}("landing/killed", Path(sys.argv[2]))
 
 
 @pytest.mark.parametrize("act", ["put", "put_if_absent"])
-def test_kill_in_the_middle_of_a_put_leaves_nothing(
-    store: ObjectStore, root: Path, tmp_path: Path, act: str
-) -> None:
+def test_kill_in_the_middle_of_a_put_leaves_nothing(store: ObjectStore, root: Path, tmp_path: Path, act: str) -> None:
     # The writer copies from a pipe that gives a part and no end: it is in the middle for as long as we want.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -163,9 +161,7 @@ def test_opening_creates_nothing_and_the_check_does(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     store = open_store((tmp_path / "file/objects").as_uri())
-    with pytest.raises(
-        StoreError, match=r"expected a folder that can be written at .*file/objects.*Not a dir"
-    ):
+    with pytest.raises(StoreError, match=r"expected a folder that can be written at .*file/objects.*Not a dir"):
         store.check()
     with pytest.raises(StoreError, match="the folder store failed at x"):
         store.put("x", b"")

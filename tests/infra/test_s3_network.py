@@ -186,9 +186,7 @@ def test_a_broken_write_is_tried_again_and_its_url_stays_out_of_the_log(
 
 def test_a_conflict_of_writers_is_tried_again(s3_server: Any, store: ObjectStore, key: str) -> None:
     conflict = http_answer("409 Conflict", "ConditionalRequestConflict")
-    with running(
-        Relay(s3_server.port, answer=lambda number, head: conflict if number < 1 else None)
-    ) as relay:
+    with running(Relay(s3_server.port, answer=lambda number, head: conflict if number < 1 else None)) as relay:
         assert open_through(relay, s3_server).put_if_absent(key, b"x") is True
 
 
@@ -212,9 +210,7 @@ def test_a_server_that_refuses_conditions(s3_server: Any, key: str, caplog: pyte
     assert "refuses If-None-Match" in caplog.text
 
 
-def test_the_check_warns_of_a_server_that_ignores_conditions(
-    s3_server: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_check_warns_of_a_server_that_ignores_conditions(s3_server: Any, caplog: pytest.LogCaptureFixture) -> None:
     written = http_answer("200 OK")
 
     def ignore_conditions(number: int, head: bytes) -> bytes | None:
@@ -231,9 +227,7 @@ def test_a_broken_read_goes_on_where_it_broke(s3_server: Any, store: ObjectStore
     cuts = {0: 1_000_000, 1: 2_000_000}
     with running(Relay(s3_server.port, cut_after=lambda number: cuts.get(number))) as relay:
         assert open_through(relay, s3_server).get(key) == content
-    ranges = [
-        line for head in relay.heads for line in head.split(b"\r\n") if line.lower().startswith(b"range")
-    ]
+    ranges = [line for head in relay.heads for line in head.split(b"\r\n") if line.lower().startswith(b"range")]
     assert len(relay.heads) == 3
     assert len(ranges) == 2
 

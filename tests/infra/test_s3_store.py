@@ -82,9 +82,7 @@ def test_nothing_answers(s3_server: Any, key: str) -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         store = open_store(s3_server.url(port=port), s3_server.access_key, "hidden")
-        with pytest.raises(
-            StoreError, match=f"nothing answers at http://127.0.0.1:{port}: start the S3 server"
-        ):
+        with pytest.raises(StoreError, match=f"nothing answers at http://127.0.0.1:{port}: start the S3 server"):
             store.check()
 
 

@@ -31,9 +31,7 @@ def test_the_defaults_lie_in_the_work_dir(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.object_store_access_key is settings.object_store_secret_key is None
 
 
-def test_the_work_dir_moves_the_defaults_and_becomes_absolute(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_work_dir_moves_the_defaults_and_becomes_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ITRP_WORK_DIR", "with space")
     settings = load_settings()
@@ -96,9 +94,7 @@ def test_devices(device: str) -> None:
         ("work_dir", "~no-such-user/x", "ITRP_WORK_DIR: expected a folder, found a home directory"),
     ],
 )
-def test_a_wrong_value_gives_one_line(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
-) -> None:
+def test_a_wrong_value_gives_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(f"ITRP_{name.upper()}", value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -108,9 +104,7 @@ def test_a_wrong_value_gives_one_line(
 
 
 def test_a_setting_that_does_not_exist() -> None:
-    with pytest.raises(
-        SettingsError, match="ITRP_COLOUR: no such setting; there are work_dir, object_store_url"
-    ):
+    with pytest.raises(SettingsError, match="ITRP_COLOUR: no such setting; there are work_dir, object_store_url"):
         load_settings(colour="red")
 
 
@@ -138,7 +132,4 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_importing_the_settings_imports_no_client() -> None:
     probe = "import infra.settings, sys; print({'sqlalchemy', 'minio', 'alembic'} & {*sys.modules})"
-    assert (
-        subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
-        == "set()\n"
-    )
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "set()\n"

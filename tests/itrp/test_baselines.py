@@ -65,12 +65,8 @@ def test_vanilla_clustering_finds_relations_that_lie_apart(method: Method) -> No
 def test_vanilla_clustering_with_two_clusters_finds_the_stronger_task(method: Method) -> None:
     (train, _), (dev, dev_labels), (test, test_labels) = (make_relations(n, n, 0.3) for n in (400, 100, 60))
     rounds = vanilla_rounds(train, dev, test, method, k=2, seed=0)
-    text = evaluate(
-        Protocol.DEV, "raw", Task.TEXT, TaskPredictions(rounds, dev_labels // 2, test_labels // 2)
-    )
-    image = evaluate(
-        Protocol.DEV, "raw", Task.IMAGE, TaskPredictions(rounds, dev_labels % 2, test_labels % 2)
-    )
+    text = evaluate(Protocol.DEV, "raw", Task.TEXT, TaskPredictions(rounds, dev_labels // 2, test_labels // 2))
+    image = evaluate(Protocol.DEV, "raw", Task.IMAGE, TaskPredictions(rounds, dev_labels % 2, test_labels % 2))
     if method == "kmeans":
         # The text axis is 6 apart, the image axis 4: the cut of least squares goes through the text axis.
         assert text.f1 == 1.0

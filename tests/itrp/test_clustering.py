@@ -159,9 +159,7 @@ def test_a_seed_gives_one_clustering_and_leaves_the_global_generator_alone(metho
 @pytest.mark.parametrize("method", ["kmeans", "gmm"])
 def test_fewer_different_rows_than_clusters_are_refused(method: Method) -> None:
     values = np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 3.0]] * 20)
-    with pytest.raises(
-        DataError, match="at least 3 different rows for 3 clusters, found 2: use a larger subset"
-    ):
+    with pytest.raises(DataError, match="at least 3 different rows for 3 clusters, found 2: use a larger subset"):
         assign_clusters(values, method, 3, seed=0)
 
 
@@ -173,9 +171,7 @@ def test_fewer_rows_than_clusters_are_refused_for_chance_too() -> None:
 def test_an_empty_cluster_is_refused_with_advice() -> None:
     draws = {seed: set(np.random.default_rng(seed).integers(2, size=3).tolist()) for seed in range(100)}
     seed = next(seed for seed, clusters in draws.items() if len(clusters) == 1)
-    with pytest.raises(
-        DataError, match=r"2 clusters with pairs in each, random found the sizes .*another seed"
-    ):
+    with pytest.raises(DataError, match=r"2 clusters with pairs in each, random found the sizes .*another seed"):
         assign_clusters(np.zeros((3, 1)), "random", 2, seed=seed)
 
 

@@ -36,9 +36,7 @@ MODEL = TaskPredictions(ROUNDS, DEV_LABELS, TEST_LABELS)
 
 def test_weighted_f1_by_hand() -> None:
     # Class 0: precision 1/2, recall 1, F1 2/3, support 1. Class 1: 1, 2/3, 4/5, support 3.
-    assert weighted_f1(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1])) == pytest.approx(
-        (2 / 3 + 3 * 4 / 5) / 4
-    )
+    assert weighted_f1(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1])) == pytest.approx((2 / 3 + 3 * 4 / 5) / 4)
 
 
 def test_weighted_f1_counts_a_class_never_predicted_as_zero(recwarn: pytest.WarningsRecorder) -> None:
@@ -66,9 +64,7 @@ def test_oracle_chooses_checkpoint_and_mapping_on_test() -> None:
 
 @pytest.mark.parametrize("protocol", [Protocol.DEV, Protocol.LAST])
 def test_the_honest_protocols_refuse_test_labels(protocol: Protocol) -> None:
-    with pytest.raises(
-        DataError, match=f"under the protocol oracle and under no other, found some under {protocol}"
-    ):
+    with pytest.raises(DataError, match=f"under the protocol oracle and under no other, found some under {protocol}"):
         choose_round(protocol, ROUNDS, DEV_LABELS, 2, TEST_LABELS)
     assert inspect.signature(choose_round).parameters["test_labels"].default is None
 
@@ -186,9 +182,7 @@ def test_text_and_image_model_answer_together_each_with_its_own_checkpoint_and_m
 
 
 def test_two_models_over_different_test_pairs_are_refused() -> None:
-    image = TaskPredictions(
-        [RoundPredictions(1, np.array([0, 1]), np.array([0]))], np.array([0, 1]), np.array([0])
-    )
+    image = TaskPredictions([RoundPredictions(1, np.array([0, 1]), np.array([0]))], np.array([0, 1]), np.array([0]))
     with pytest.raises(DataError, match="the same test pairs twice, found 4 for the text task and 1"):
         evaluate_together(Protocol.DEV, "raw", MODEL, image)
 

@@ -40,13 +40,7 @@ def png_header(width: int, height: int) -> bytes:
     body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
     data = b"IDAT" + zlib.compress(b"\0" * 10)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk
-        + struct.pack(">I", len(data) - 4)
-        + data
-        + struct.pack(">I", zlib.crc32(data))
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
 
 
 def webp_header(width: int, height: int) -> bytes:
@@ -120,9 +114,7 @@ def test_garbage_after_a_jpeg_signature() -> None:
     assert refused(b"\xff\xd8\xff\xe0" + b"\x01" * 500).code in ("image_not_a_picture", "image_truncated")
 
 
-@pytest.mark.parametrize(
-    "data", [png_header(100_000, 100_000), webp_header(16_000, 16_000), png_header(10_000, 5_001)]
-)
+@pytest.mark.parametrize("data", [png_header(100_000, 100_000), webp_header(16_000, 16_000), png_header(10_000, 5_001)])
 def test_bomb_is_judged_from_the_header(data: bytes) -> None:
     error = refused(data)
     assert error.code == "image_too_large"
@@ -256,9 +248,7 @@ def test_load_refuses_as_check_does() -> None:
 
 
 def test_threads_agree_with_one_thread() -> None:
-    pictures = [encode(draw_noise(seed=seed), "JPEG") for seed in range(12)] + [
-        png_header(20_000, 20_000)
-    ] * 4
+    pictures = [encode(draw_noise(seed=seed), "JPEG") for seed in range(12)] + [png_header(20_000, 20_000)] * 4
 
     def outcome(data: bytes) -> object:
         try:

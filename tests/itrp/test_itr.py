@@ -34,9 +34,7 @@ def write_published(path: Path, *rows: str) -> Path:
 def write_quoted(path: Path, rows: list[tuple[str, str, str]]) -> Path:
     """The former form: (id, text, relation code), everything quoted, quotes escaped by a backslash."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(
-            file, quoting=csv.QUOTE_ALL, escapechar="\\", doublequote=False, lineterminator="\n"
-        )
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL, escapechar="\\", doublequote=False, lineterminator="\n")
         writer.writerow(["tweet_id", "user_id", "tweet", *LABEL_COLUMNS])
         for tweet_id, text, code in rows:
             writer.writerow([tweet_id, "99", text, *labels(code).split(",")])

@@ -33,9 +33,7 @@ def make_labels(*sizes: int) -> NDArray[np.int64]:
         ("combination", (1, 2), [1, 1]),
     ],
 )
-def test_cluster_sizes_after_balancing(
-    strategy: Strategy, sizes: tuple[int, ...], expected: list[int]
-) -> None:
+def test_cluster_sizes_after_balancing(strategy: Strategy, sizes: tuple[int, ...], expected: list[int]) -> None:
     labels = make_labels(*sizes)
     indices = balance_indices(labels, strategy, seed=0)
     assert np.bincount(labels[indices]).tolist() == expected

@@ -32,9 +32,7 @@ def make_pair(number: int, **changes: object) -> Pair:
 
 def make_pairs(count: int) -> list[Pair]:
     moment = datetime(2016, 1, 10, 12, tzinfo=UTC)
-    return [
-        make_pair(n, created_at=moment if n % 2 else None, lang="en" if n % 3 else None) for n in range(count)
-    ]
+    return [make_pair(n, created_at=moment if n % 2 else None, lang="en" if n % 3 else None) for n in range(count)]
 
 
 def test_round_trip() -> None:
@@ -103,9 +101,7 @@ def test_hugging_face_datasets_shows_the_pictures(tmp_path: Path, monkeypatch: p
     datasets = pytest.importorskip("datasets")
     path = tmp_path / "shard.parquet"
     path.write_bytes(encode_shard(make_pairs(4)))
-    rows = datasets.load_dataset(
-        "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
-    )
+    rows = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     assert isinstance(rows.features["image"], datasets.Image)
     assert rows[2]["id"] == "2"
     assert rows[1]["created_at"] == datetime(2016, 1, 10, 12, tzinfo=UTC)

@@ -84,9 +84,7 @@ def test_suffix_names_the_format_and_sizes_vary(tweets: list[SyntheticTweet]) ->
 
 
 def test_some_pictures_have_a_palette_and_some_are_transparent() -> None:
-    modes = {
-        open_picture(tweet.image).mode for tweet in generate_tweets(150, seed=3) if tweet.suffix == ".png"
-    }
+    modes = {open_picture(tweet.image).mode for tweet in generate_tweets(150, seed=3) if tweet.suffix == ".png"}
     assert modes == {"P", "RGB", "RGBA"}
 
 

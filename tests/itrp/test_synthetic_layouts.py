@@ -42,9 +42,7 @@ def test_itr_layout(tmp_path: Path) -> None:
     rows = read_csv(folder / "labels.csv")
     expected = list(generate_tweets(50, seed=4))
     assert [(row["tweet_id"], row["tweet"]) for row in rows] == [(tweet.id, tweet.text) for tweet in expected]
-    assert {path.name for path in (folder / "images").iterdir()} == {
-        f"T{row['tweet_id']}.jpg" for row in rows
-    }
+    assert {path.name for path in (folder / "images").iterdir()} == {f"T{row['tweet_id']}.jpg" for row in rows}
     assert all(open_picture(path.read_bytes()).format == "JPEG" for path in (folder / "images").iterdir())
     assert [
         (row["tweet_id"], int(row["text_is_represented"]), int(row["image_adds"]))
@@ -185,5 +183,5 @@ def test_seed_and_batch_size_are_checked(tmp_path: Path) -> None:
 
 def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="expected to write into .*file.*; name another folder"):
+    with pytest.raises(DataError, match=r"expected to write into .*file.*; name another folder"):
         write_itr_layout(tmp_path / "file" / "x", 20, 0)

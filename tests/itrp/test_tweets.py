@@ -223,9 +223,7 @@ def test_x_api_picture_that_is_not_there_yet() -> None:
     assert outcome.image_key == "landing/day/3_1.jpg"
 
 
-@pytest.mark.parametrize(
-    "response", [{"meta": {"result_count": 0}}, {"errors": []}, {"data": []}, {"data": None}]
-)
+@pytest.mark.parametrize("response", [{"meta": {"result_count": 0}}, {"errors": []}, {"data": []}, {"data": None}])
 def test_x_api_response_without_tweets(response: dict[str, object]) -> None:
     assert list(read_response(json.dumps(response).encode(), "landing/r.json", find)) == []
 

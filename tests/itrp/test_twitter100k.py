@@ -16,9 +16,7 @@ REAL = Path(__file__).parents[2].parent / "shared/data/twitter100k_layout"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
-    (tmp_path / "text.txt").write_bytes(
-        "one\r\ntwo\u2028still two\x85\n\ncaf\xe9".encode() + b"\nbad \xff\nlast"
-    )
+    (tmp_path / "text.txt").write_bytes("one\r\ntwo\u2028still two\x85\n\ncaf\xe9".encode() + b"\nbad \xff\nlast")
     return tmp_path
 
 
@@ -63,8 +61,6 @@ def test_no_labels(folder: Path) -> None:
 @pytest.mark.skipif(not REAL.exists(), reason="no real tweets beside the checkout")
 def test_real_tweets_all_pass() -> None:
     source = Twitter100kFolder(REAL)
-    outcomes = [
-        check_candidate(c, source.read_picture) for c in source.candidates() if isinstance(c, Candidate)
-    ]
+    outcomes = [check_candidate(c, source.read_picture) for c in source.candidates() if isinstance(c, Candidate)]
     assert len(outcomes) == 1500
     assert all(isinstance(outcome, Pair) for outcome in outcomes)

@@ -130,9 +130,7 @@ def upgrade() -> None:
         sa.Column("landing_object_id", sa.Integer(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name="fk_stored_tweet_dataset_id"),
-        sa.ForeignKeyConstraint(
-            ["landing_object_id"], ["landing_object.id"], name="fk_stored_tweet_landing_object_id"
-        ),
+        sa.ForeignKeyConstraint(["landing_object_id"], ["landing_object.id"], name="fk_stored_tweet_landing_object_id"),
         sa.ForeignKeyConstraint(["shard_id"], ["shard.id"], name="fk_stored_tweet_shard_id"),
         sa.PrimaryKeyConstraint("dataset_id", "tweet_id", name="pk_stored_tweet"),
     )

@@ -50,9 +50,7 @@ def _paint_bokeh(size: tuple[int, int], dice: Dice) -> Image.Image:
     for _ in range(dice.whole(8, 18)):
         x, y, r = dice.between(0, size[0]), dice.between(0, size[1]), dice.between(0.03, 0.1) * size[0]
         draw.ellipse((x - r, y - r, x + r, y + r), fill=blend(dark, dice.pick(light), dice.between(0.3, 0.8)))
-    return image.resize((size[0] // 8, size[1] // 8), Image.Resampling.BOX).resize(
-        size, Image.Resampling.BICUBIC
-    )
+    return image.resize((size[0] // 8, size[1] // 8), Image.Resampling.BOX).resize(size, Image.Resampling.BICUBIC)
 
 
 def _paint_stripes(size: tuple[int, int], dice: Dice) -> Image.Image:
@@ -62,9 +60,7 @@ def _paint_stripes(size: tuple[int, int], dice: Dice) -> Image.Image:
     step, lean = dice.between(0.06, 0.16) * size[0], dice.pick((0.0, 0.6, -0.6)) * size[1]
     x = -abs(lean)
     while x < size[0] + abs(lean):
-        draw.polygon(
-            [(x, 0), (x + step / 2, 0), (x + step / 2 + lean, size[1]), (x + lean, size[1])], fill=second
-        )
+        draw.polygon([(x, 0), (x + step / 2, 0), (x + step / 2 + lean, size[1]), (x + lean, size[1])], fill=second)
         x += step
     return image
 

@@ -56,9 +56,7 @@ def _fit(text: str, width: float, height: float, largest: int) -> tuple[ImageFon
     while True:
         font = _load_font(size)
         rows = _wrap(text, font, width)
-        if size <= 11 or (
-            len(rows) * size * 1.15 <= height and all(font.getlength(row) <= width for row in rows)
-        ):
+        if size <= 11 or (len(rows) * size * 1.15 <= height and all(font.getlength(row) <= width for row in rows)):
             return font, rows
         size = max(11, int(size * 0.85))
 
@@ -139,9 +137,7 @@ def _paint_chat(size: tuple[int, int], board: Board, dice: Dice) -> Image.Image:
         top, mine = height * 0.14 + number * room, number % 2 == 1
         left = width * (0.26 if mine else 0.04)
         box = (left, top, left + width * 0.7, top + room * 0.86)
-        draw.rounded_rectangle(
-            box, radius=10, fill=own if mine else ((70, 72, 78) if dark else (255, 255, 255))
-        )
+        draw.rounded_rectangle(box, radius=10, fill=own if mine else ((70, 72, 78) if dark else (255, 255, 255)))
         fill = WHITE if mine or dark else DARK
         _letter(
             draw,
@@ -180,9 +176,7 @@ def _paint_article(size: tuple[int, int], board: Board, dice: Dice) -> Image.Ima
             + 4
         )
     while y < height * 0.96:  # the small print: bars, as in a picture too small to read
-        draw.rectangle(
-            (width * 0.06, y, width * dice.between(0.7, 0.94), y + height * 0.014), fill=(186, 188, 192)
-        )
+        draw.rectangle((width * 0.06, y, width * dice.between(0.7, 0.94), y + height * 0.014), fill=(186, 188, 192))
         y += height * 0.035
     return image
 
@@ -216,9 +210,7 @@ def _paint_list(size: tuple[int, int], board: Board, dice: Dice) -> Image.Image:
             fill,
             round(min(room * 0.45, height * 0.07)),
         )
-        draw.line(
-            (width * 0.05, top + room, width * 0.95, top + room), fill=blend(ground, fill, 0.2), width=1
-        )
+        draw.line((width * 0.05, top + room, width * 0.95, top + room), fill=blend(ground, fill, 0.2), width=1)
     return image
 
 

@@ -59,8 +59,6 @@ def encode_image(image: Image.Image, dice: Dice, graphic: bool, jpeg_only: bool)
         image = image.quantize(64, method=Image.Quantize.FASTOCTREE)
     elif variant < 0.75:
         # a corner that fades out, as in exported graphics
-        image.putalpha(
-            Image.linear_gradient("L").resize(image.size).point(lambda value: min(255, bright + value // 2))
-        )
+        image.putalpha(Image.linear_gradient("L").resize(image.size).point(lambda value: min(255, bright + value // 2)))
     image.save(sink, "PNG", compress_level=1)
     return sink.getvalue(), ".png"

@@ -106,9 +106,7 @@ def draw_pizza(pen: Pen) -> None:
     pen.ellipse(0.5, 0.5, 0.42, 0.42, (240, 202, 98))
     for step in range(8):
         angle, radius = step * 2.4, 0.14 + 0.03 * step
-        pen.ellipse(
-            0.5 + radius * math.cos(angle), 0.5 + radius * math.sin(angle), 0.065, 0.065, (190, 54, 44)
-        )
+        pen.ellipse(0.5 + radius * math.cos(angle), 0.5 + radius * math.sin(angle), 0.065, 0.065, (190, 54, 44))
         pen.ellipse(
             0.5 + radius * math.cos(angle + 1),
             0.5 + radius * math.sin(angle + 1),
@@ -220,9 +218,7 @@ def draw_book(pen: Pen) -> None:
         pen.polygon([(near, 0.27), (far, 0.14), (far, 0.82), (near, 0.94)], WHITE)
         for step in range(6):
             y = 0.28 + step * 0.09
-            pen.line(
-                [(far * 0.85 + near * 0.15, y), (far * 0.2 + near * 0.8, y + 0.08)], (150, 150, 150), 0.018
-            )
+            pen.line([(far * 0.85 + near * 0.15, y), (far * 0.2 + near * 0.8, y + 0.08)], (150, 150, 150), 0.018)
 
 
 def draw_lamp(pen: Pen) -> None:

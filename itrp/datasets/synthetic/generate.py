@@ -57,9 +57,7 @@ class SyntheticTweet:
     image_adds: int
 
 
-def generate_tweets(
-    count: int, seed: int, start: int = 0, *, jpeg_only: bool = False
-) -> Iterator[SyntheticTweet]:
+def generate_tweets(count: int, seed: int, start: int = 0, *, jpeg_only: bool = False) -> Iterator[SyntheticTweet]:
     """Tweets start .. start+count-1 of a seed; tweet i depends on (seed, i) alone, so any slice can be had
     by itself.
 
@@ -84,9 +82,7 @@ def _generate_tweet(seed: int, index: int, jpeg_only: bool) -> SyntheticTweet:
     dice = Dice(seed, index)
     recipe = plan_pair(dice)
     created_at = _FIRST_TWEET + timedelta(milliseconds=index * _SPACING_MS + dice.whole(0, _SPACING_MS - 1))
-    image, suffix = encode_image(
-        _paint(recipe, dice), dice, graphic=recipe.board is not None, jpeg_only=jpeg_only
-    )
+    image, suffix = encode_image(_paint(recipe, dice), dice, graphic=recipe.board is not None, jpeg_only=jpeg_only)
     return SyntheticTweet(
         id=_make_id(seed, created_at),
         text=recipe.text,

@@ -161,17 +161,14 @@ class _Staging:
 
 def _check(folder: Path, count: int, seed: int) -> None:
     if not SMALLEST <= count <= LARGEST:
-        raise DataError(
-            f"expected {SMALLEST:,} to {LARGEST:,} pairs, found {count:,}; ask for a number in that range"
-        )
+        raise DataError(f"expected {SMALLEST:,} to {LARGEST:,} pairs, found {count:,}; ask for a number in that range")
     if seed < 0:
         raise DataError(f"expected a seed of 0 or more, found {seed}; give another one")
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists():
         raise DataError(
-            f"expected {folder} not to exist or to be an empty folder, "
-            "found something there; name another folder"
+            f"expected {folder} not to exist or to be an empty folder, found something there; name another folder"
         )
 
 

@@ -78,9 +78,7 @@ class Pen:
 
     def line(self, points: Sequence[tuple[float, float]], fill: Color, width: float = 0.04) -> None:
         """A line through the points."""
-        self._draw.line(
-            [self._point(x, y) for x, y in points], fill=fill, width=self._stroke(width), joint="curve"
-        )
+        self._draw.line([self._point(x, y) for x, y in points], fill=fill, width=self._stroke(width), joint="curve")
 
     def arc(
         self,
@@ -95,9 +93,7 @@ class Pen:
     ) -> None:
         """Part of an ellipse's outline, angles in degrees clockwise from three o'clock."""
         start, end = (180 - end, 180 - start) if self._flip else (start, end)
-        self._draw.arc(
-            self._corners(x - rx, y - ry, x + rx, y + ry), start, end, fill=fill, width=self._stroke(width)
-        )
+        self._draw.arc(self._corners(x - rx, y - ry, x + rx, y + ry), start, end, fill=fill, width=self._stroke(width))
 
     def pie(self, x: float, y: float, rx: float, ry: float, start: float, end: float, fill: Color) -> None:
         """A filled slice of an ellipse, angles as in `arc`."""

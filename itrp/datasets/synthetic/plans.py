@@ -41,8 +41,7 @@ def plan_pair(dice: Dice) -> Recipe:
     plan = _PLANS[dice.weighted(_WAYS[relation])]
     while True:
         recipe = plan(dice)
-        # talk can name by chance what a picture letters: such a pair stands in another relation, so it is
-        # drawn anew
+        # a text can name by chance what the picture shows: that pair stands in another relation
         if f"{recipe.text_is_represented}{recipe.image_adds}" == relation:
             return recipe
 
@@ -57,7 +56,8 @@ def _write_unrelated(dice: Dice) -> str:
 
 def _write_about(names: tuple[str, ...], setting: str | None, dice: Dice) -> str:
     """Text that is represented: concrete, or, misleadingly, talk with one concrete word in it."""
-    if names and len(names) < 2 and not dice.chance(FOLLOWS_STYLE - 0.05):
+    # only texts about one thing can be talk: a little more of them, so that the share holds for all
+    if len(names) == 1 and not dice.chance(FOLLOWS_STYLE - 0.05):
         return sentences.type_tweet(sentences.mention(names[0], dice), (), dice)
     return sentences.type_tweet(sentences.describe(names, setting, dice), names, dice)
 
@@ -66,11 +66,7 @@ def _draw_things(dice: Dice, count: int) -> tuple[str, tuple[str, ...]]:
     """A setting and so many different things that can stand in it."""
     if count == 1:
         name = dice.pick(_NAMES)
-        settings = [
-            setting
-            for setting in SUITING[THINGS[name].place]
-            if setting != "night" or name not in BY_DAY_ONLY
-        ]
+        settings = [setting for setting in SUITING[THINGS[name].place] if setting != "night" or name not in BY_DAY_ONLY]
         bare = "studio" in settings and dice.chance(BARE)
         return "studio" if bare else dice.pick(settings), (name,)
     setting = dice.pick(_CROWDED)
@@ -78,9 +74,7 @@ def _draw_things(dice: Dice, count: int) -> tuple[str, tuple[str, ...]]:
 
 
 def _draw_poster(dice: Dice) -> Board:
-    return Board(
-        "poster", dice.pick(lettering.TITLES), tuple(dice.sample(lettering.DETAILS, dice.whole(2, 4)))
-    )
+    return Board("poster", dice.pick(lettering.TITLES), tuple(dice.sample(lettering.DETAILS, dice.whole(2, 4))))
 
 
 def _pick_wall(dice: Dice) -> str | None:
@@ -101,9 +95,7 @@ def _draw_screenshot(dice: Dice) -> Board:
     if look == "list":
         title = dice.pick(tuple(lettering.LISTS))
         return Board(look, title, tuple(dice.sample(lettering.LISTS[title], dice.whole(3, 5))))
-    return Board(
-        look, dice.pick(lettering.CHART_TITLES), tuple(dice.sample(lettering.CHART_BARS, dice.whole(3, 5)))
-    )
+    return Board(look, dice.pick(lettering.CHART_TITLES), tuple(dice.sample(lettering.CHART_BARS, dice.whole(3, 5))))
 
 
 def _plan_backdrop(kind: str) -> Callable[[Dice], Recipe]:
@@ -187,9 +179,9 @@ def _plan_informing_poster(dice: Dice) -> Recipe:
 def _plan_chat_about(dice: Dice) -> Recipe:
     name = dice.pick(_NAMES)
     lines = dice.sample(lettering.CHAT_LINES, dice.whole(2, 4))
-    asked = dice.pick(
-        ("where is the {a}?", "did you see the {a}", "the {a} is mine", "who broke the {a}")
-    ).format(a=name)
+    asked = dice.pick(("where is the {a}?", "did you see the {a}", "the {a} is mine", "who broke the {a}")).format(
+        a=name
+    )
     board = Board("chat", dice.pick(lettering.CHAT_NAMES), (lines[0], asked, *lines[1:]))
     return Recipe(_write_about((name,), None, dice), board=board)
 

@@ -32,9 +32,7 @@ class Recipe:
     @property
     def told_by_picture(self) -> frozenset[str]:
         """What the picture tells: names of the things drawn, content words lettered."""
-        lettered = (
-            content_words(" ".join((self.board.title, *self.board.lines))) if self.board else frozenset()
-        )
+        lettered = content_words(" ".join((self.board.title, *self.board.lines))) if self.board else frozenset()
         return lettered | frozenset(self.things)
 
     @property

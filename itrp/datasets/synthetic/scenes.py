@@ -45,9 +45,7 @@ def _paint_sky(size: tuple[int, int], dice: Dice) -> Image.Image:
         )
         for step in range(3):
             left, up = x + (step - 1) * spread * 0.8, y + (step % 2) * spread * 0.15
-            draw.ellipse(
-                (left - spread, up - spread * 0.4, left + spread, up + spread * 0.4), fill=(242, 244, 247)
-            )
+            draw.ellipse((left - spread, up - spread * 0.4, left + spread, up + spread * 0.4), fill=(242, 244, 247))
     return image
 
 
@@ -123,9 +121,7 @@ def _paint_desert(size: tuple[int, int], dice: Dice) -> Image.Image:
     draw = ImageDraw.Draw(image)
     for _ in range(3):
         x, y, rx = dice.between(0, width), height * dice.between(0.62, 0.75), width * dice.between(0.3, 0.5)
-        draw.pieslice(
-            (x - rx, y - height * 0.12, x + rx, y + height * 0.12), 180, 360, fill=jitter(sand, dice, 10)
-        )
+        draw.pieslice((x - rx, y - height * 0.12, x + rx, y + height * 0.12), 180, 360, fill=jitter(sand, dice, 10))
     return image
 
 
@@ -190,9 +186,7 @@ def _paint_night(size: tuple[int, int], dice: Dice) -> Image.Image:
 
 
 def _paint_studio(size: tuple[int, int], dice: Dice) -> Image.Image:
-    base = jitter(
-        dice.pick(((226, 224, 218), (190, 200, 208), (214, 190, 180), (170, 186, 170), (96, 100, 110))), dice
-    )
+    base = jitter(dice.pick(((226, 224, 218), (190, 200, 208), (214, 190, 180), (170, 186, 170), (96, 100, 110))), dice)
     return fill_gradient(size, (base, shade(base, 1.06), shade(base, 0.82)))
 
 

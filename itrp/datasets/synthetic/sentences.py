@@ -21,10 +21,8 @@ def describe(names: Sequence[str], setting: str | None, dice: Dice) -> str:
         return _fill(dice.pick(templates.DESCRIBE_SETTING), dice, s=dice.pick(setting_words))
     places = _PLACES_ON if setting in _STOOD_ON else _PLACES
     where = dice.pick(places).format(s=dice.pick(setting_words)) if setting_words else ""
-    template = dice.pick(
-        (templates.DESCRIBE_ONE, templates.DESCRIBE_TWO, templates.DESCRIBE_THREE)[len(names) - 1]
-    )
-    return _fill(template, dice, where=where, **dict(zip("abc", names, strict=False)))
+    describing = (templates.DESCRIBE_ONE, templates.DESCRIBE_TWO, templates.DESCRIBE_THREE)[len(names) - 1]
+    return _fill(dice.pick(describing), dice, where=where, **dict(zip("abc", names, strict=False)))
 
 
 def mention(name: str, dice: Dice) -> str:
@@ -106,9 +104,7 @@ def _pick_hashtags(names: Sequence[str], dice: Dice) -> list[str]:
 
 
 def _misspell(sentence: str, dice: Dice) -> str:
-    typed = [
-        words.SPELLINGS.get(word.lower(), word) if dice.chance(0.7) else word for word in sentence.split(" ")
-    ]
+    typed = [words.SPELLINGS.get(word.lower(), word) if dice.chance(0.7) else word for word in sentence.split(" ")]
     misspelt = " ".join(typed)
     # a slip must not turn one content word into another: the labels follow from these
     return misspelt if content_words(misspelt) >= content_words(sentence) else sentence

@@ -64,9 +64,7 @@ _CATALOGUE = (
     Thing("tree", living.draw_tree, "ground", 0.66, 0.85, _GREEN, "nature"),
     Thing("flower", living.draw_flower, "ground", 0.44, 0.62, _ANY, "garden"),
     Thing("cactus", living.draw_cactus, "ground", 0.48, 0.7, _GREEN),
-    Thing(
-        "mushroom", living.draw_mushroom, "ground", 0.32, 0.95, ((190, 50, 44), (170, 110, 66), (206, 90, 60))
-    ),
+    Thing("mushroom", living.draw_mushroom, "ground", 0.32, 0.95, ((190, 50, 44), (170, 110, 66), (206, 90, 60))),
     Thing("pumpkin", living.draw_pumpkin, "table", 0.34, 1.15, ((230, 124, 36), (214, 106, 40)), "fall"),
     Thing(
         "apple",
