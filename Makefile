@@ -1,0 +1,30 @@
+# Everything a newcomer needs: `make demo` and `make test`. Each makes .venv once and uses it afterwards.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test fast lint clean
+
+demo: $(INSTALLED)
+	$(VENV)/bin/itrp demo
+
+test: $(INSTALLED) lint
+	$(VENV)/bin/pytest
+
+fast: $(INSTALLED)
+	$(VENV)/bin/pytest -m "not slow"
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "itrp needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,postgres]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) itrp-demo
