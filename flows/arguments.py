@@ -44,6 +44,20 @@ def build_parser() -> OneLineParser:
     return parser
 
 
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The parsed command line. argparse alone refuses `train EXPERIMENT --data N key=value`: it looks for the rest of a
+    list of positional arguments only before the first option.
+    """
+    parser = build_parser()
+    args, rest = parser.parse_known_args(arguments)
+    if args.command == "train":
+        args.overrides += [word for word in rest if "=" in word and not word.startswith("-")]
+        rest = [word for word in rest if word not in args.overrides]
+    if rest:
+        parser.error(f"not understood: {' '.join(rest)}")
+    return args
+
+
 def _add_command(commands: "Commands", name: str, help_text: str, description: str | None = None) -> OneLineParser:
     parser = commands.add_parser(name, help=help_text, description=description or help_text)
     parser.add_argument(

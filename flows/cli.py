@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
-from flows.arguments import build_parser
+from flows.arguments import parse_arguments
 from infra.errors import InfraError, SettingsError
 from itrp.errors import ItrpError, WrongUseError
 
@@ -18,7 +18,7 @@ Report = dict[str, Any]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, 1 when the work failed, 2 for wrong use."""
-    args = build_parser().parse_args(arguments)
+    args = parse_arguments(arguments)
     try:
         with redirect_stdout(sys.stderr):  # a library that prints must not get between the reader and the JSON
             report, text = COMMANDS[args.command](args)

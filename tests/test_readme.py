@@ -1,0 +1,78 @@
+"""What the README tells a newcomer to type works, as typed."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.arguments import parse_arguments
+from itrp.datasets.synthetic import write_itr_layout, write_landing_layout, write_twitter100k_layout
+
+CHECKOUT = Path(__file__).parents[1]
+README = (CHECKOUT / "README.md").read_text()
+BLOCKS = re.findall(r"```console\n(.*?)```", README, re.S)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
+INLINE = [each for each in re.findall(r"`(itrp [^`]+)`", README) if "…" not in each and "COMMAND" not in each]
+
+
+def test_the_make_targets_exist() -> None:
+    targets = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
+    assert targets == ["demo", "test"]
+    done = subprocess.run(["make", "--dry-run", *targets], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "itrp demo" in done.stdout
+    assert "pytest" in done.stdout
+
+
+@pytest.mark.parametrize("line", [line for line in [*COMMANDS, *INLINE] if line.startswith("itrp ")])
+def test_every_command_is_one(line: str) -> None:
+    words = [word for word in shlex.split(line) if word != "NAME"]
+    assert parse_arguments(words[1:]).command == words[1]
+
+
+def test_the_tree_names_what_is_there() -> None:
+    tree = README.split("## The tree")[1].split("```")[1]
+    room = ""
+    for line in tree.splitlines():
+        if re.match(r"\w+/ ", line):
+            room = line.split("/")[0]
+            assert (CHECKOUT / room).is_dir(), room
+        names = re.findall(r"\b(\w+\.py|\w+/|\w+\.md)(?=\s|,|$)", line.strip() if line.startswith("  ") else "")
+        assert all((CHECKOUT / room / name).exists() for name in names), (room, names)
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_order_on_synthetic_tweets(tmp_path: Path) -> None:
+    """The block "On your own tweets", with a home folder that holds synthetic tweets in the layouts it names."""
+    write_twitter100k_layout(tmp_path / "twitter100k", 240, 11)
+    write_itr_layout(tmp_path / "itr", 300, 12)
+    (tmp_path / "itr/labels.csv").rename(tmp_path / "itr/data.csv")
+    write_landing_layout(tmp_path / "new", 40, 13)
+    shutil.copytree(
+        tmp_path / "new", tmp_path / "itrp-work/objects/landing", ignore=shutil.ignore_patterns("truth.csv")
+    )
+    tweet = json.loads(next((tmp_path / "new").rglob("*.jsonl")).read_text().splitlines()[0])["id"]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ITRP_")},
+        "HOME": str(tmp_path),
+        "ITRP_WORK_DIR": str(tmp_path / "itrp-work"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    block = next(block for block in BLOCKS if "itrp doctor" in block)
+    for line in block.splitlines():
+        if not line.startswith("itrp "):
+            continue
+        command = re.sub(r"explain \d+", f"explain {tweet}", line)
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        assert done.stdout.strip(), command
+    assert f"id: '{tweet}'" in done.stdout
+    assert "means: text" in done.stdout
