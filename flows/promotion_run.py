@@ -21,12 +21,12 @@ from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import apply_mapping
 from itrp.prediction import predict_shards
-from serving.assessment import Assessor, LabelledSet, load_labelled_set, own_round
+from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.files import local_shards
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels
 from serving.labels import decode_labels
-from serving.predictor import Predictor, explain_unmapped
-from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion
+from serving.predictor import Predictor
+from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, explain_unmapped
 
 logger = logging.getLogger(__name__)
 
@@ -178,8 +178,7 @@ def _classes(assessor: Assessor, version: ModelVersion, labelled: LabelledSet) -
     """The version's classes [n] for all pairs of a labelled set, with its own round and mapping."""
     _require_names(version)
     assert version.mapping is not None
-    number = own_round(version)
-    return apply_mapping(assessor.clusters_by_round(version, labelled, [number])[number], version.mapping)
+    return apply_mapping(assessor.own_clusters(version, labelled), version.mapping)
 
 
 def _decide_without_labels(

@@ -32,9 +32,9 @@ def score_tweets(backfill: bool = False) -> ScoreReport:
         backfill: Label every shard that the current pair of champions has not labelled, also those an older pair has.
     """
     platform = open_platform()
+    ingest_landing_task(platform, replay=False)
     scorer = pin_scorer(platform)
     logger.info("champions: %s", scorer.pair)
-    ingest_landing_task(platform, replay=False)
     work = find_work(platform, scorer.pair, backfill=backfill)
     progress = ProgressReporter()
     rows = []

@@ -72,7 +72,9 @@ def track_run(
     experiment_id = find_experiment_id(settings)
     commit = find_commit()
     run_id = _find_open_run(settings, experiment_id, identity) if resume else None
-    if run_id is None:
+    if run_id is not None:
+        client.update_run(run_id, status="RUNNING")
+    else:
         tags = {
             IDENTITY_TAG: identity,
             "itrp.dataset_hash": data.hash,

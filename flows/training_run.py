@@ -56,12 +56,13 @@ def run_training(
     config = override(find_experiment(experiment), overrides)
     known = find_data(platform, data)
     trainer = _build_trainer(platform, config, known)
-    prefix = f"checkpoints/{config.name}-seed{config.seed}-{trainer.identity[:16]}/"
-    _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=resume)
     tracked = TrackedData(data, known.hash, sum(shard.pairs for shard in trainer.shards), platform.store.url)
     with track_run(
         platform.settings, config, tracked, identity=trainer.identity, resume=resume, flow_run_id=flow_run_id
     ) as tracker:
+        # a folder of its own for each MLflow run: a version's checkpoints are never another run's
+        prefix = f"checkpoints/{config.name}-{tracker.run_id}/"
+        _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=resume)
         rounds = _follow_rounds(trainer, tracker, platform.store, prefix, resume=resume)
         tracker.log_summary(config, tracked)
     version = _register(platform, trainer, tracker, known, prefix)
@@ -88,7 +89,6 @@ def _prepare_folder(store: ObjectStore, prefix: str, folder: Path, *, resume: bo
     """Start from nothing, or from what a killed run left: here, or (on another machine) in the object store."""
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
-        store.delete([info.key for info in store.list(prefix)])
     elif not folder.exists():
         for info in store.list(prefix):
             path = folder / info.key.removeprefix(prefix)

@@ -59,10 +59,11 @@ class ItrpModel(nn.Module):
 
     def reset_head(self, seed: int) -> None:
         """Draw the head's weights anew (Algorithm 1, step 4), the same for the same seed."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            fresh = nn.Linear(self.head.in_features, self.head.out_features)
-        self.head.load_state_dict(fresh.state_dict())
+        generator = torch.Generator().manual_seed(seed)
+        bound = self.head.in_features**-0.5  # as nn.Linear initialises weight and bias
+        with torch.no_grad():
+            for parameter in self.head.parameters():
+                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
 
     def tuned_state(self) -> dict[str, Tensor]:
         """The tensors that training changes: the fine-tuned encoders' (batch-norm statistics too) and the head's."""
@@ -81,7 +82,13 @@ class ItrpModel(nn.Module):
             raise DataError(
                 f"expected a checkpoint of {len(expected)} tensors of this model, found {len(state)}: it is of another experiment"
             )
-        self.load_state_dict(state, strict=False)
+        self._put_back(state)
+
+    def _put_back(self, state: dict[str, Tensor]) -> None:
+        own = self.state_dict()
+        # updated, not replaced: beside its tensors a state dict keeps the architecture's version, which MNASNet asks for
+        own.update(state)
+        self.load_state_dict(own)
 
     def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
         """Write weights, architecture, tokenizer and class names into a folder that must not exist yet."""
@@ -119,7 +126,10 @@ def load_model(folder: Path) -> tuple[ItrpModel, tuple[int, ...] | None]:
     description = read_description(folder)
     config = ExperimentConfig.model_validate(description["config"])
     model = ItrpModel(config, build_text_encoder(config.text, folder / TEXT_FOLDER), build_image_encoder(config.image))
-    model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    state = load_file(folder / WEIGHTS_FILE)
+    if set(state) != set(model.state_dict()):
+        raise DataError(f"expected in {folder / WEIGHTS_FILE} the tensors that {MODEL_FILE} describes, found others")
+    model._put_back(state)
     mapping = description["mapping"]
     return model.eval(), tuple(mapping) if isinstance(mapping, list) else None
 

@@ -21,7 +21,7 @@ from itrp.errors import DataError, NotFoundError
 from itrp.evaluation import RoundPredictions, TaskPredictions
 from itrp.inputs import ShardFile, cache_pixels
 from itrp.labels import Task
-from itrp.model import ItrpModel, load_model
+from itrp.model import WEIGHTS_FILE, ItrpModel, load_model
 from itrp.prediction import predict_shards
 from serving.files import local_file, local_shards
 from serving.registry import ROUND_TAG, ModelVersion, Registry
@@ -118,6 +118,13 @@ class Assessor:
                 self._keep(kept, predict_shards(loaded[0], labelled.shards, self.embeddings))
             answers[number] = np.load(kept).argmax(axis=1)
         return answers
+
+    def own_clusters(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.int64]:
+        """Clusters [n] of the data set's pairs by the version as it is registered: what it would score with."""
+        kept = self._answer_file(self.registry.fetch(version) / WEIGHTS_FILE, labelled)
+        if not kept.exists():
+            self._keep(kept, predict_shards(self.load(version, labelled), labelled.shards, self.embeddings))
+        return np.load(kept).argmax(axis=1)
 
     def load(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
         """The version's model on this device, with the data set's pictures decoded once for all rounds."""
