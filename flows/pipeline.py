@@ -1,6 +1,7 @@
 """The flow `itrp-pipeline`: train both tasks, give them class names, promote, score."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from prefect import flow
 
@@ -31,6 +32,7 @@ def itrp_pipeline(
     labelled: str,
     text_experiment: str = "small-text",
     image_experiment: str = "small-image",
+    set_name: Literal["raw", "RM", "RL"] = "raw",
     overrides: list[str] | None = None,
 ) -> PipelineReport:
     """The whole chain.
@@ -40,11 +42,12 @@ def itrp_pipeline(
         labelled: Data set with human labels, for class names and the gate.
         text_experiment: Experiment of the text task.
         image_experiment: Experiment of the image task.
+        set_name: Test set: as published, controversial samples removed (RM) or relabelled (RL).
         overrides: Settings to change in both, each as key=value.
     """
     trained = [train_itrp(experiment, data, overrides) for experiment in (text_experiment, image_experiment)]
     references = [f"{name}@{CHALLENGER}" for name in MODEL_NAMES.values()]
-    evaluated = [evaluate_itrp([reference], labelled) for reference in references]
-    evaluated.append(evaluate_itrp(references, labelled))
-    promoted = promote_models("both", labelled)
+    evaluated = [evaluate_itrp([reference], labelled, set_name=set_name) for reference in references]
+    evaluated.append(evaluate_itrp(references, labelled, set_name=set_name))
+    promoted = promote_models("both", labelled, set_name)
     return PipelineReport(trained, evaluated, promoted, score_tweets())

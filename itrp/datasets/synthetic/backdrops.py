@@ -1,12 +1,11 @@
 """Pictures that show nothing in particular: plain walls, gradients, out-of-focus lights, patterns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw
 
 from itrp.datasets.synthetic.dice import Dice
 from itrp.datasets.synthetic.pen import Color, blend, jitter, shade
-from itrp.datasets.synthetic.scenes import fill_gradient
 
 _HUES: tuple[Color, ...] = (
     (70, 110, 160),
@@ -22,8 +21,23 @@ _HUES: tuple[Color, ...] = (
 )
 
 
+def fill_gradient(size: tuple[int, int], colors: Sequence[Color], sideways: bool = False) -> Image.Image:
+    """A smooth run through the colours, from top to bottom or from left to right."""
+    strip = Image.new("RGB", (len(colors), 1) if sideways else (1, len(colors)))
+    strip.putdata(list(colors))
+    # smooth along the run first, then copied across it: much cheaper than smoothing the whole area
+    run = strip.resize((size[0], 1) if sideways else (1, size[1]), Image.Resampling.BICUBIC)
+    return run.resize(size, Image.Resampling.NEAREST)
+
+
 def _pick_colors(dice: Dice, count: int) -> list[Color]:
     return [jitter(color, dice, 24) for color in dice.sample(_HUES, count)]
+
+
+def _pick_tones(dice: Dice) -> tuple[Color, Color]:
+    """Two tones of a pattern, mostly close to each other, as on wallpaper."""
+    first, second = _pick_colors(dice, 2)
+    return first, blend(first, second, dice.between(0.15, 0.6))
 
 
 def _paint_gradient(size: tuple[int, int], dice: Dice) -> Image.Image:
@@ -49,12 +63,12 @@ def _paint_bokeh(size: tuple[int, int], dice: Dice) -> Image.Image:
     draw = ImageDraw.Draw(image)
     for _ in range(dice.whole(8, 18)):
         x, y, r = dice.between(0, size[0]), dice.between(0, size[1]), dice.between(0.03, 0.1) * size[0]
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=blend(dark, dice.pick(light), dice.between(0.3, 0.8)))
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=blend(dark, dice.pick(light), dice.between(0.2, 0.55)))
     return image.resize((size[0] // 8, size[1] // 8), Image.Resampling.BOX).resize(size, Image.Resampling.BICUBIC)
 
 
 def _paint_stripes(size: tuple[int, int], dice: Dice) -> Image.Image:
-    first, second = _pick_colors(dice, 2)
+    first, second = _pick_tones(dice)
     image = Image.new("RGB", size, first)
     draw = ImageDraw.Draw(image)
     step, lean = dice.between(0.06, 0.16) * size[0], dice.pick((0.0, 0.6, -0.6)) * size[1]
@@ -66,7 +80,7 @@ def _paint_stripes(size: tuple[int, int], dice: Dice) -> Image.Image:
 
 
 def _paint_dots(size: tuple[int, int], dice: Dice) -> Image.Image:
-    first, second = _pick_colors(dice, 2)
+    first, second = _pick_tones(dice)
     image = Image.new("RGB", size, first)
     draw = ImageDraw.Draw(image)
     step = max(18.0, dice.between(0.08, 0.18) * size[0])

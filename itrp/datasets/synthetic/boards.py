@@ -248,13 +248,12 @@ LOOKS: dict[str, Callable[[tuple[int, int], Board, Dice], Image.Image]] = {
 """Every look of a board by name."""
 
 
-def hang_board(image: Image.Image, board: Board, dice: Dice) -> None:
-    """Letter the board in a frame on the picture, most of which it covers."""
-    width, height = (
-        round(image.width * dice.between(0.7, 0.8)),
-        round(image.height * dice.between(0.72, 0.82)),
-    )
-    left, top = dice.whole(8, image.width - width - 8), dice.whole(8, image.height - height - 8)
+def hang_board(image: Image.Image, board: Board, left_half: bool, dice: Dice) -> None:
+    """Letter the board in a frame on one half of the picture."""
+    width, height = round(image.width * 0.5), round(image.height * dice.between(0.68, 0.84))
+    margin = round(image.width * dice.between(0.025, 0.05))
+    left = margin if left_half else image.width - margin - width
+    top = dice.whole(8, max(8, round(image.height * 0.9) - height))
     frame = jitter(dice.pick(((90, 64, 44), DARK, (190, 190, 186))), dice)
     ImageDraw.Draw(image).rectangle((left - 4, top - 4, left + width + 3, top + height + 3), fill=frame)
     image.paste(paint_board((width, height), board, dice), (left, top))

@@ -25,6 +25,9 @@ _MIXER = 0x9E3779B1
 PHOTOGRAPHED = 0.6
 """Share of screenshots and graphics that are photographs of a screen or of paper."""
 
+_LEGIBLE = 400
+"""Least width in pixels of a picture that shows a board beside other things."""
+
 _SIDES: tuple[tuple[int, int], ...] = (
     (360, 360),
     (320, 320),
@@ -98,18 +101,23 @@ def _paint(recipe: Recipe, dice: Dice) -> Image.Image:
     width, height = dice.pick(_SIDES)
     size = (width + dice.whole(-24, 0), height + dice.whole(-24, 0) if height > 270 else height)
     if recipe.board is not None:
-        return _paint_lettered(size, recipe.board, recipe.setting, dice)
+        return _paint_lettered(size, recipe.board, recipe, dice)
     if recipe.backdrop is not None:
         return photograph(paint_backdrop(size, recipe.backdrop, dice), dice)
     assert recipe.setting is not None
+    if len(recipe.things) > 3:
+        size = (max(size), min(size))  # a crowd needs room beside one another to be told apart
     return photograph(paint_scene(size, recipe.setting, recipe.things, dice), dice)
 
 
-def _paint_lettered(size: tuple[int, int], board: Board, setting: str | None, dice: Dice) -> Image.Image:
-    """A board as such (a screenshot, a graphic), or hung up in a setting and photographed."""
-    if setting is not None:
-        image = paint_scene(size, setting, (), dice)
-        hang_board(image, board, dice)
+def _paint_lettered(size: tuple[int, int], board: Board, recipe: Recipe, dice: Dice) -> Image.Image:
+    """A board as such (a screenshot, a graphic), or photographed where it is, with what stands beside it."""
+    if recipe.setting is not None:
+        size = (max(*size, _LEGIBLE), max(min(size), _LEGIBLE * 2 // 3))
+        left_half = dice.chance(0.5)
+        beside = (0.58, 1.0) if left_half else (0.0, 0.42)
+        image = paint_scene(size, recipe.setting, recipe.things, dice, beside)
+        hang_board(image, board, left_half, dice)
         return photograph(image, dice)
     image = paint_board(size, board, dice)
     return photograph(image, dice) if dice.chance(PHOTOGRAPHED) else add_grain(image, dice)

@@ -23,10 +23,9 @@ FOLLOWS_STYLE = 0.84
 BARE = 0.5
 """Share of single subjects before a bare backdrop, where they can be: plain, like a picture of nothing."""
 
-HUNG_UP = 0.6
-"""Share of posters that hang somewhere and were photographed there; the others are the graphic itself."""
+HUNG_UP = 0.7
+"""Share of posters and screens photographed where they are; the others are the graphic itself."""
 
-_HANGING = ("city", "room", "meadow", "studio")
 _NAMES = tuple(THINGS)
 _LANDSCAPES = ("meadow", "sea", "beach", "snow", "mountains", "desert", "city", "night")
 _CROWDED = ("meadow", "beach", "snow", "mountains", "desert", "city", "room", "table")
@@ -78,8 +77,16 @@ def _draw_poster(dice: Dice) -> Board:
 
 
 def _pick_wall(dice: Dice) -> str | None:
-    """The setting a poster hangs in, None for the graphic itself."""
-    return dice.pick(_HANGING) if dice.chance(HUNG_UP) else None
+    """The setting a poster is in, None for the graphic itself."""
+    return dice.pick(_CROWDED) if dice.chance(HUNG_UP) else None
+
+
+def _add_board(text: str, board: Board, dice: Dice) -> Recipe:
+    """A pair whose picture shows the board: alone, or in a setting with a thing or two beside it."""
+    if not dice.chance(HUNG_UP):
+        return Recipe(text, board=board)
+    setting, things = _draw_things(dice, 2)
+    return Recipe(text, board=board, setting=setting, things=things[: dice.whole(1, 2)])
 
 
 def _draw_screenshot(dice: Dice) -> Board:
@@ -103,15 +110,15 @@ def _plan_backdrop(kind: str) -> Callable[[Dice], Recipe]:
 
 
 def _plan_unrelated_screenshot(dice: Dice) -> Recipe:
-    return Recipe(_write_unrelated(dice), board=_draw_screenshot(dice))
+    return _add_board(_write_unrelated(dice), _draw_screenshot(dice), dice)
 
 
 def _plan_unrelated_poster(dice: Dice) -> Recipe:
-    return Recipe(_write_unrelated(dice), board=_draw_poster(dice), setting=_pick_wall(dice))
+    return _add_board(_write_unrelated(dice), _draw_poster(dice), dice)
 
 
 def _plan_unrelated_crowd(dice: Dice) -> Recipe:
-    setting, things = _draw_things(dice, dice.whole(4, 7))
+    setting, things = _draw_things(dice, dice.whole(4, 6))
     return Recipe(_write_unrelated(dice), setting=setting, things=things)
 
 
@@ -150,7 +157,7 @@ def _plan_repeated_poster(dice: Dice) -> Recipe:
 
 
 def _plan_completed_crowd(dice: Dice) -> Recipe:
-    setting, things = _draw_things(dice, dice.whole(4, 7))
+    setting, things = _draw_things(dice, dice.whole(4, 6))
     return Recipe(
         _write_about(things[:1] if dice.chance(0.7) else things[:2], setting, dice),
         setting=setting,
@@ -169,11 +176,7 @@ def _plan_hinted_pair(dice: Dice) -> Recipe:
 
 def _plan_informing_poster(dice: Dice) -> Recipe:
     board = _draw_poster(dice)
-    return Recipe(
-        sentences.type_tweet(sentences.announce(board.title, dice), (), dice),
-        board=board,
-        setting=_pick_wall(dice),
-    )
+    return _add_board(sentences.type_tweet(sentences.announce(board.title, dice), (), dice), board, dice)
 
 
 def _plan_chat_about(dice: Dice) -> Recipe:
@@ -183,7 +186,7 @@ def _plan_chat_about(dice: Dice) -> Recipe:
         a=name
     )
     board = Board("chat", dice.pick(lettering.CHAT_NAMES), (lines[0], asked, *lines[1:]))
-    return Recipe(_write_about((name,), None, dice), board=board)
+    return _add_board(_write_about((name,), None, dice), board, dice)
 
 
 _PLANS: dict[str, Callable[[Dice], Recipe]] = {
@@ -205,14 +208,14 @@ _PLANS: dict[str, Callable[[Dice], Recipe]] = {
 }
 
 _WAYS: dict[str, dict[str, float]] = {
-    "00": {"plain": 0.64, "patterned": 0.2, "busy": 0.16},
+    "00": {"plain": 0.76, "patterned": 0.14, "busy": 0.1},
     "01": {
-        "unrelated screenshot": 0.34,
+        "unrelated screenshot": 0.28,
         "unrelated poster": 0.16,
-        "unrelated crowd": 0.34,
-        "unrelated subject": 0.16,
+        "unrelated crowd": 0.39,
+        "unrelated subject": 0.17,
     },
     "10": {"named subject": 0.66, "named setting": 0.12, "named crowd": 0.11, "repeated poster": 0.11},
-    "11": {"completed crowd": 0.52, "hinted pair": 0.16, "informing poster": 0.22, "chat about": 0.1},
+    "11": {"completed crowd": 0.54, "hinted pair": 0.17, "informing poster": 0.2, "chat about": 0.09},
 }
 """For each relation, the weights of its ways; the last ones of a row look like another class."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw
 
+from itrp.datasets.synthetic.backdrops import fill_gradient, paint_backdrop
 from itrp.datasets.synthetic.dice import Dice
 from itrp.datasets.synthetic.pen import Color, Pen, blend, jitter, shade
 from itrp.datasets.synthetic.things import THINGS, Place, Thing
@@ -15,15 +16,6 @@ _SKIES: tuple[tuple[Color, Color], ...] = (
     ((90, 90, 150), (246, 170, 120)),
     ((60, 120, 200), (170, 214, 246)),
 )
-
-
-def fill_gradient(size: tuple[int, int], colors: Sequence[Color], sideways: bool = False) -> Image.Image:
-    """A smooth run through the colours, from top to bottom or from left to right."""
-    strip = Image.new("RGB", (len(colors), 1) if sideways else (1, len(colors)))
-    strip.putdata(list(colors))
-    # smooth along the run first, then copied across it: much cheaper than smoothing the whole area
-    run = strip.resize((size[0], 1) if sideways else (1, size[1]), Image.Resampling.BICUBIC)
-    return run.resize(size, Image.Resampling.NEAREST)
 
 
 def _paint_land(image: Image.Image, dice: Dice, horizon: float, near: Color, far: Color) -> None:
@@ -186,8 +178,8 @@ def _paint_night(size: tuple[int, int], dice: Dice) -> Image.Image:
 
 
 def _paint_studio(size: tuple[int, int], dice: Dice) -> Image.Image:
-    base = jitter(dice.pick(((226, 224, 218), (190, 200, 208), (214, 190, 180), (170, 186, 170), (96, 100, 110))), dice)
-    return fill_gradient(size, (base, shade(base, 1.06), shade(base, 0.82)))
+    """A backdrop like any wallpaper: what stands before it is all there is to see."""
+    return paint_backdrop(size, "patterned" if dice.chance(0.2) else "plain", dice)
 
 
 SETTINGS: dict[str, Callable[[tuple[int, int], Dice], Image.Image]] = {
@@ -225,12 +217,17 @@ _STANDING: dict[Place, tuple[float, float]] = {
 """Where the lower edge of a thing comes to lie, as shares of the height."""
 
 
-def paint_scene(size: tuple[int, int], setting: str, names: Sequence[str], dice: Dice) -> Image.Image:
-    """The setting with the named things in it, the first the largest, each wholly inside the picture."""
+def paint_scene(
+    size: tuple[int, int], setting: str, names: Sequence[str], dice: Dice, span: tuple[float, float] = (0, 1)
+) -> Image.Image:
+    """The setting with the named things in it, the first the largest, each wholly inside the picture.
+
+    span: the part of the width that the things keep to, as shares from the left.
+    """
     image = SETTINGS[setting](size, dice)
     slots = dice.sample(range(len(names)), len(names))
     placed = [
-        _place_thing(THINGS[name], size, rank, slot, len(names), dice)
+        _place_thing(THINGS[name], size, rank, slot, len(names), span, dice)
         for rank, (name, slot) in enumerate(zip(names, slots, strict=True))
     ]
     # farther things (higher on the picture) first, so that nearer ones overlap them
@@ -240,20 +237,20 @@ def paint_scene(size: tuple[int, int], setting: str, names: Sequence[str], dice:
 
 
 def _place_thing(
-    thing: Thing, size: tuple[int, int], rank: int, slot: int, count: int, dice: Dice
+    thing: Thing, size: tuple[int, int], rank: int, slot: int, count: int, span: tuple[float, float], dice: Dice
 ) -> tuple[Thing, tuple[float, float, float, float]]:
     """Each thing gets a column of its own; a crowd is drawn smaller than a single subject."""
-    width, height = size
+    start, width, height = span[0] * size[0], (span[1] - span[0]) * size[0], size[1]
     column = width / count
     scale = dice.between(0.95, 1.35) if count == 1 else dice.between(0.65, 0.95) * (1 if rank == 0 else 0.85)
     tall = thing.size * height * scale
-    limit = max(column * 1.3, width * 0.26)
-    tall = min(tall, limit / thing.aspect, width * 0.92 / thing.aspect, height * 0.85)
+    # hardly wider than its column, so that no thing can hide another
+    tall = min(tall, column * 1.15 / thing.aspect, width * 0.92 / thing.aspect, height * 0.85)
     wide = tall * thing.aspect
     low, high = _STANDING[thing.place]
     bottom = max(dice.between(low, high) * height, tall + 2)
-    middle = (slot + dice.between(0.35, 0.65)) * column
-    left = min(max(middle - wide / 2, 2), width - wide - 2)
+    middle = (slot + dice.between(0.42, 0.58)) * column
+    left = start + min(max(middle - wide / 2, 2), width - wide - 2)
     return thing, (left, bottom - tall, wide, tall)
 
 

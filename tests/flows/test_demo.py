@@ -1,0 +1,54 @@
+"""The demo is the first thing a newcomer runs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.demo import MARKER, NEW_TWEETS, prepare_demo
+from itrp.errors import WrongUseError
+
+
+@pytest.mark.slow
+def test_the_demo_goes_from_nothing_to_labels(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("itrp"), "demo", "--folder", tmp_path / "demo", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(done.stdout)
+    assert report["promoted"] == {"text": True, "image": True}
+    assert report["scored"]["pairs"] == NEW_TWEETS == sum(report["scored"]["counts"].values())
+    assert report["scored"]["second_run_pairs"] == 0
+    assert [each["task"] for each in report["evaluations"]] == ["text", "image", "image-text"]
+    for each in report["evaluations"]:
+        f1 = {row["system"]: row["f1"] for row in each["rows"]}
+        assert {"majority", "vanilla kmeans", "vanilla gmm"} < set(f1)
+        assert each["rows"][0]["f1"] > f1["majority"], "ITRp answers no better than the most frequent class"
+        assert f1["vanilla kmeans"] < 0.95, "the synthetic tweets are too easy"
+    assert all(share > 0.5 for task, share in report["agreement_with_truth"].items() if task != "relation")
+    assert {path.name for path in (tmp_path / "demo" / "objects").iterdir()} >= {
+        "landing",
+        "shards",
+        "labels",
+        "checkpoints",
+    }
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(WrongUseError, match="holds files the demo did not make: give another folder with --folder"):
+        prepare_demo(str(tmp_path))
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_demo_is_made_anew_and_forgets_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ITRP_WORK_DIR", "/elsewhere")
+    monkeypatch.setenv("ITRP_CATALOG_URL", "postgresql://elsewhere/catalog")
+    (tmp_path / MARKER).touch()
+    (tmp_path / "catalog.db").write_text("old")
+    prepare_demo(str(tmp_path))
+    assert os.environ["ITRP_WORK_DIR"] == str(tmp_path)
+    assert "ITRP_CATALOG_URL" not in os.environ
+    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
