@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
@@ -26,6 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error, 2)
     except (ItrpError, InfraError) as error:
         return _fail(error, 1)
+    except Exception as error:  # what MLflow, Prefect or the disk say, and our own faults
+        if args.verbose:
+            traceback.print_exc()
+        return _fail(
+            f"{type(error).__name__}: {str(error)[:500]}; --verbose shows where, `itrp doctor` what answers", 1
+        )
     except KeyboardInterrupt:
         print("itrp: stopped", file=sys.stderr)
         return 130
@@ -33,21 +40,21 @@ def main(arguments: list[str] | None = None) -> int:
     return int(report.pop("exit_status", 0)) if "exit_status" in report else 0
 
 
-def _fail(error: Exception, status: int) -> int:
+def _fail(error: Exception | str, status: int) -> int:
     print(f"itrp: {' '.join(str(error).split())}", file=sys.stderr)
     return status
 
 
 def _start(args: argparse.Namespace, *, flows: bool = True) -> Any:
     """Settings read, environment and console ready; returns the settings."""
-    from flows.orchestration import configure_console, prepare_environment
+    from flows.orchestration import configure_console, make_work_folder, prepare_environment
     from infra.logs import configure_logging
     from infra.settings import load_settings
 
     settings = load_settings()
     prepare_environment(settings, verbose=args.verbose)
     if flows:
-        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        make_work_folder(settings)
         configure_console(settings, verbose=args.verbose)
     else:
         configure_logging(args.verbose, settings.secrets)
@@ -66,6 +73,8 @@ def _demo(args: argparse.Namespace) -> tuple[Report, str]:
 def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
     if args.layout != "landing" and args.replay:
         raise WrongUseError("--replay tries the landing zone's quarantine again: itrp ingest landing --replay")
+    if args.layout == "landing" and any((args.path, args.name, args.images, args.controversial, args.texts)):
+        raise WrongUseError("itrp ingest landing takes no path and no name: it reads landing/ of the object store")
     if args.layout != "landing" and not (args.path and args.name):
         raise WrongUseError(
             f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME"
@@ -133,14 +142,16 @@ def _promote(args: argparse.Namespace) -> tuple[Report, str]:
             f"{report.task}: {report.challenger} {verdict} (champion before: {report.champion or 'none'})\n  {report.reason}"
         )
         if report.preview is not None:
-            lines.append(
-                f"  {report.preview.changed} of the {report.preview.looked_at} last scored labels would change"
-            )
+            lines.append(_tell_flips(report.preview.changed, report.preview.looked_at))
             lines += [
                 f"    {each['id']}: {each['before']} -> {each['after']}: {each['text']!r}"
                 for each in report.preview.examples
             ]
     return {"decisions": [dataclasses.asdict(report) for report in reports]}, "\n".join(lines)
+
+
+def _tell_flips(changed: int, looked_at: int) -> str:
+    return f"  {changed} of the {looked_at} last scored labels would change" if looked_at else "  nothing is scored yet"
 
 
 def _score(args: argparse.Namespace) -> tuple[Report, str]:

@@ -1,17 +1,26 @@
 """`itrp doctor`: each part, whether it answers, and the next step where it does not."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
-from flows.platform import Platform, open_platform
+from flows.orchestration import make_work_folder
+from flows.platform import open_objects, open_registry
+from infra.catalog import Catalog, open_catalog
 from infra.errors import InfraError
+from infra.object_store import ObjectStore
 from infra.settings import Settings
 from infra.tables import Dataset, LabelFile, QuarantinedTweet, Shard
-from itrp.errors import ItrpError
+from itrp.errors import ItrpError, StoreError
 from itrp.labels import Task
-from serving.registry import CHALLENGER, CHAMPION
+from serving.registry import CHALLENGER, CHAMPION, Registry
+
+NEEDS = {"data sets": "catalog", "models": "mlflow"}
+"""Parts that cannot be asked when another one fails."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +34,42 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """All parts, in the order they depend on each other. Never raises for a part that is broken."""
-    checks = [Check("work folder", True, str(settings.work_dir))]
-    try:
-        platform = open_platform(settings)
-    except (InfraError, OSError) as error:
-        return [*checks, Check("platform", False, str(error))]
+    opened = _Parts(settings)
     parts: dict[str, Callable[[], str]] = {
-        "object store": lambda: _check_store(platform),
-        "catalog": lambda: _check_catalog(platform),
-        "data sets": lambda: _tell_data(platform),
-        "mlflow": lambda: _check_mlflow(platform),
-        "models": lambda: _tell_models(platform),
+        "work folder": lambda: _check_folder(settings),
+        "object store": lambda: _check_store(opened.store),
+        "catalog": lambda: _check_catalog(opened.catalog),
+        "data sets": lambda: _tell_data(opened.catalog),
+        "mlflow": lambda: _check_mlflow(opened.registry),
+        "models": lambda: _tell_models(opened.registry),
         "prefect": _tell_prefect,
         "device": lambda: _tell_device(settings),
         "encoders": _tell_encoders,
     }
-    return [*checks, *(_run(part, tell) for part, tell in parts.items())]
+    checks: list[Check] = []
+    for part, tell in parts.items():
+        failed = next((check for check in checks if check.part == NEEDS.get(part) and not check.ok), None)
+        checks.append(Check(part, False, f"not asked: the {failed.part} fails") if failed else _run(part, tell))
+    return checks
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Each part is opened when it is first asked: one that cannot be must not hide the others."""
+
+    settings: Settings
+
+    @property
+    def store(self) -> ObjectStore:
+        return open_objects(self.settings)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return open_catalog(self.settings.catalog_url)
+
+    @property
+    def registry(self) -> Registry:
+        return open_registry(self.settings)
 
 
 def _run(part: str, tell: Callable[[], str]) -> Check:
@@ -52,49 +81,59 @@ def _run(part: str, tell: Callable[[], str]) -> Check:
         return Check(part, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
-def _check_store(platform: Platform) -> str:
-    platform.store.check()
-    return f"{platform.store.url} can be read and written"
+def _check_folder(settings: Settings) -> str:
+    make_work_folder(settings)
+    return str(settings.work_dir)
 
 
-def _check_catalog(platform: Platform) -> str:
-    platform.catalog.check()
-    with platform.catalog.session() as session:
+def _check_store(store: ObjectStore) -> str:
+    store.check()
+    return f"{store.url} can be read and written"
+
+
+def _check_catalog(catalog: Catalog) -> str:
+    catalog.check()
+    with catalog.session() as session:
         shards = session.scalar(select(func.count(Shard.id)))
         files = session.scalar(select(func.count(LabelFile.id)))
         open_rows = session.scalar(
             select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None))
         )
-    return f"{platform.catalog.url}: {shards} shards, {files} label files, {open_rows} tweets in quarantine"
+    return f"{catalog.url}: {shards} shards, {files} label files, {open_rows} tweets in quarantine"
 
 
-def _tell_data(platform: Platform) -> str:
+def _tell_data(catalog: Catalog) -> str:
     query = (
         select(Dataset.name, func.coalesce(func.sum(Shard.pairs), 0), Dataset.annotations_key)
         .outerjoin(Shard, Shard.dataset_id == Dataset.id)
         .group_by(Dataset.id)
         .order_by(Dataset.name)
     )
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         rows = session.execute(query).all()
     told = ", ".join(f"{name} ({pairs} pairs{', labelled' if key else ''})" for name, pairs, key in rows)
     return told or "none yet; next: itrp ingest landing, or itrp demo"
 
 
-def _check_mlflow(platform: Platform) -> str:
-    from urllib.parse import urlsplit
+def _check_mlflow(registry: Registry) -> str:
+    address = urlsplit(registry.uri)
+    shown = f"{address.scheme}://{address.hostname or ''}{address.path}"
+    try:
+        if address.scheme.startswith("http"):  # MLflow's own client tries for minutes before it gives up
+            socket.create_connection((address.hostname, address.port or 443), timeout=5).close()
+        registry.client.search_experiments(max_results=1)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise StoreError(f"{shown} fails: {reason}; start the server, or correct ITRP_MLFLOW_URI") from None
+    return f"{shown} answers"
 
-    platform.registry.client.search_experiments(max_results=1)
-    address = urlsplit(platform.registry.uri)
-    return f"{address.scheme}://{address.hostname or ''}{address.path} answers"
+
+def _tell_models(registry: Registry) -> str:
+    return "; ".join(_tell_task(registry, task) for task in (Task.TEXT, Task.IMAGE))
 
 
-def _tell_models(platform: Platform) -> str:
-    return "; ".join(_tell_task(platform, task) for task in (Task.TEXT, Task.IMAGE))
-
-
-def _tell_task(platform: Platform, task: Task) -> str:
-    champion, challenger = (platform.registry.find(task, alias) for alias in (CHAMPION, CHALLENGER))
+def _tell_task(registry: Registry, task: Task) -> str:
+    champion, challenger = (registry.find(task, alias) for alias in (CHAMPION, CHALLENGER))
     if champion is None and challenger is None:
         return f"{task}: none yet, next: itrp train small-{task} --data NAME"
     names = [version.version if version else "none" for version in (champion, challenger)]

@@ -3,10 +3,9 @@
 import logging
 import os
 
-from infra.errors import InfraError
+from infra.errors import SettingsError
 from infra.logs import ROOMS, configure_logging
 from infra.settings import Settings
-from itrp.errors import ItrpError
 
 
 def prepare_environment(settings: Settings, *, verbose: bool = False) -> None:
@@ -34,6 +33,17 @@ def prepare_environment(settings: Settings, *, verbose: bool = False) -> None:
         os.environ.setdefault(name, value)
 
 
+def make_work_folder(settings: Settings) -> None:
+    """Make sure there is one. Raises SettingsError."""
+    try:
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"ITRP_WORK_DIR: expected a folder that can be written, found {settings.work_dir} ({error.strerror}): "
+            "set it to another folder"
+        ) from None
+
+
 def configure_console(settings: Settings, *, verbose: bool = False) -> None:
     """One plain console for our lines and Prefect's. Imports Prefect, which would otherwise replace the handlers later."""
     import prefect  # noqa: F401
@@ -49,11 +59,10 @@ def configure_console(settings: Settings, *, verbose: bool = False) -> None:
 
 
 def _drop_told_errors(record: logging.LogRecord) -> bool:
-    """False for Prefect's own account of an error the command line tells in one line."""
+    """False for Prefect's own account of an error the command line tells in one line (its server keeps the traceback)."""
     if not record.name.startswith("prefect."):
         return True
-    expected = record.exc_info is not None and isinstance(record.exc_info[1], ItrpError | InfraError)
-    return not expected and "Finished in state" not in str(record.msg)
+    return record.exc_info is None and "Finished in state" not in str(record.msg)
 
 
 def current_flow_run_id() -> str | None:

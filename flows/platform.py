@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from flows.orchestration import make_work_folder
 from infra.catalog import Catalog, open_catalog
 from infra.object_store import ObjectStore, open_store
 from infra.settings import Settings, load_settings
@@ -24,10 +25,15 @@ class Platform:
 def open_platform(settings: Settings | None = None) -> Platform:
     """The platform the settings describe; brings the catalog's tables up to date. Raises InfraError."""
     settings = settings or load_settings()
-    settings.work_dir.mkdir(parents=True, exist_ok=True)
-    return Platform(
-        settings=settings,
-        store=open_store(settings.object_store_url, settings.object_store_access_key, settings.object_store_secret_key),
-        catalog=open_catalog(settings.catalog_url),
-        registry=Registry(settings.mlflow_uri, settings.cache_dir / "models"),
-    )
+    make_work_folder(settings)
+    return Platform(settings, open_objects(settings), open_catalog(settings.catalog_url), open_registry(settings))
+
+
+def open_objects(settings: Settings) -> ObjectStore:
+    """The object store the settings describe; nothing is contacted yet."""
+    return open_store(settings.object_store_url, settings.object_store_access_key, settings.object_store_secret_key)
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The registry the settings describe; nothing is contacted yet."""
+    return Registry(settings.mlflow_uri, settings.cache_dir / "models")

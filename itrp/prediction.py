@@ -10,9 +10,6 @@ from itrp.embeddings import EmbeddingCache, Vectors
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
 
-PROBABILITY_DECIMALS = 6
-"""Probabilities are rounded to these decimals before they are written."""
-
 
 def embed_shard(model: ItrpModel, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
     """Text and picture vectors of a shard, [n, d_text] and [n, d_image]; those of a frozen encoder come from the cache."""

@@ -1,12 +1,13 @@
 """Texts to vectors: a transformers model, its tokenizer, and pooling over the real tokens."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -24,6 +25,10 @@ class TextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        if hasattr(transformer, "pooler"):
+            # never asked for here, and drawn at random where a checkpoint lacks it (RoBERTa's do): it would be saved,
+            # and would give the same encoder another fingerprint each time
+            transformer.pooler = nn.Identity()
         self.transformer = transformer
         self.tokenizer = tokenizer
 
@@ -42,7 +47,8 @@ class TextEncoder(nn.Module):
     def collate(self, rows: Sequence[NDArray[np.int32]], device: torch.device) -> tuple[Tensor, Tensor]:
         """Pad to the longest row: (input_ids [b, t] int64, attention_mask [b, t] int64)."""
         longest = max(len(row) for row in rows)
-        input_ids = np.full((len(rows), longest), self.tokenizer.pad_token_id, dtype=np.int64)
+        padding = self.tokenizer.pad_token_id or 0  # masked, so any number will do where there is none (GPT-2)
+        input_ids = np.full((len(rows), longest), padding, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
         for place, row in enumerate(rows):
             input_ids[place, : len(row)] = row
@@ -74,8 +80,10 @@ def load_text_encoder(config: TextEncoderConfig) -> TextEncoder:
     transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        transformer = AutoModel.from_pretrained(source, trust_remote_code=False, dtype=torch.float32)
-    except (OSError, ValueError) as error:
+        transformer, loading = AutoModel.from_pretrained(
+            source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, SafetensorError) as error:
         raise WeightsUnavailableError(
             f"the text encoder {config.name!r} was looked for as a local folder, in the Hugging Face cache and on the hub, "
             f"and was found in none of them ({_first_line(error)}); give text.name=FOLDER holding config.json, tokenizer.json "
@@ -83,7 +91,18 @@ def load_text_encoder(config: TextEncoderConfig) -> TextEncoder:
         ) from None
     finally:
         transformers_logging.set_verbosity(verbosity)
+    _check_loading(config.name, loading["missing_keys"])
     return TextEncoder(config, transformer, tokenizer)
+
+
+def _check_loading(name: str, missing: Iterable[str]) -> None:
+    """transformers draws missing tensors at random and goes on; only the pooler's are not needed."""
+    needed = sorted(key for key in missing if not key.startswith("pooler."))
+    if needed:
+        raise WeightsUnavailableError(
+            f"the weights of the text encoder {name!r} lack {len(needed)} of its tensors, {needed[0]!r} first; "
+            "give text.name=FOLDER as save_pretrained writes it"
+        )
 
 
 def build_text_encoder(config: TextEncoderConfig, folder: Path) -> TextEncoder:

@@ -47,7 +47,7 @@ class RoundResult:
     agreement: float | None
     """Share of the subset on which the previous round's model and the new pseudo-labels agree; None in round 1."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """By stage: embed, cluster, sample, train, checkpoint."""
+    """By stage: embed, cluster, sample, train, checkpoint (this one not where the round was read from its checkpoint)."""
 
     def figures(self) -> Iterator[tuple[str, float]]:
         """(name, value) of everything worth a curve."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from itrp.errors import DataError
 from itrp.labels import RELATIONS, relation_code
-from itrp.prediction import PROBABILITY_DECIMALS
+
+PROBABILITY_DECIMALS = 6
+"""Probabilities are rounded to these decimals before they are written."""
 
 LABEL_SCHEMA = pa.schema(
     [

@@ -14,6 +14,7 @@ from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import mapped_probabilities
 from itrp.model import ItrpModel, load_model
 from itrp.prediction import classify_vectors
+from serving.registry import explain_unmapped
 
 
 class Predictor:
@@ -56,14 +57,6 @@ class Predictor:
         text_vectors = embed_tokens(text_encoder, tokens, self.device, batch_size)
         image_vectors = embed_pixels(image_encoder, pixels, self.device, batch_size)
         return self.name_classes(classify_vectors(self.model, text_vectors, image_vectors, self.device))
-
-
-def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:
-    """The sentence a person needs when a model's clusters have no class names."""
-    return (
-        f"{what} knows clusters but not yet which class each one is; name them with human labels: "
-        f"itrp evaluate {reference} --data NAME, where NAME is a data set ingested with `itrp ingest itr`"
-    )
 
 
 def class_vocabulary(task: Task) -> dict[str, str]:

@@ -9,9 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
+from itrp.errors import NotFoundError, StoreError, UnmappedModelError, WrongUseError
 from itrp.labels import Task
-from serving.predictor import explain_unmapped
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +21,9 @@ CHAMPION = "champion"
 """Alias of the version that scores."""
 CHALLENGER = "challenger"
 """Alias of the newest version."""
+
+MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's answers about a version, and about an alias, that is not there."""
 
 MAPPING_TAG = "itrp.mapping"
 ROUND_TAG = "itrp.round"
@@ -76,7 +78,8 @@ class Registry:
     def resolve(self, reference: str) -> ModelVersion:
         """`itrp-text-task@champion` or `itrp-text-task/3` as a version, now.
 
-        Raises WrongUseError for another form and NotFoundError when nothing is registered so.
+        Raises WrongUseError for another form, NotFoundError when nothing is registered so, and StoreError when the
+        registry does not answer: an outage must not be taken for an empty registry.
         """
         name, version, alias = parse_reference(reference)
         from mlflow.exceptions import MlflowException
@@ -87,7 +90,9 @@ class Registry:
                 if version
                 else self.client.get_model_version_by_alias(name, alias)
             )
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code not in MISSING_CODES:
+                raise StoreError(f"MLflow's registry failed: {error.message}; see `itrp doctor`") from None
             raise NotFoundError(f"no model is registered as {reference}: {self._known(name)}") from None
         return _read_version(found)
 
@@ -177,6 +182,14 @@ def parse_reference(reference: str) -> tuple[str, str, str]:
             f"expected a model such as {MODEL_NAMES[Task.TEXT]}@challenger or {MODEL_NAMES[Task.IMAGE]}/3, found {reference!r}"
         )
     return name, version, alias
+
+
+def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:
+    """The sentence a person needs when a model's clusters have no class names."""
+    return (
+        f"{what} knows clusters but not yet which class each one is; name them with human labels: "
+        f"itrp evaluate {reference} --data NAME, where NAME is a data set ingested with `itrp ingest itr`"
+    )
 
 
 def origin_tags(version: ModelVersion) -> dict[str, str]:

@@ -1,0 +1,143 @@
+"""What several rooms' tests stand on: a clean environment, one small trained platform, cheap copies of it."""
+
+import atexit
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Before anything imports Prefect or MLflow, which read their settings once: none of the user's, nothing in their home.
+for _name in [name for name in os.environ if name.startswith(("ITRP_", "PREFECT_", "MLFLOW_"))]:
+    del os.environ[_name]
+_HOME = Path(tempfile.mkdtemp(prefix="itrp-tests-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ["PREFECT_HOME"] = str(_HOME / "prefect")
+
+from flows.orchestration import prepare_environment  # noqa: E402
+from infra.settings import Settings  # noqa: E402
+
+prepare_environment(Settings(work_dir=_HOME))
+
+if TYPE_CHECKING:  # torch and MLflow take seconds to import, and most of the rooms' tests need neither
+    from flows.evaluation_run import EvaluateReport
+    from flows.platform import Platform
+    from flows.training_run import TrainReport
+
+UNLABELLED, LABELLED, NEW = 60, 80, 30
+"""Pairs drawn: to train on, with labels (64 train, 16 test), and in the landing zone (three shards of 10)."""
+QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]
+"""Two rounds of 30 pairs."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The session's platform and what it took to build it."""
+
+    platform: "Platform"
+    drawn: Path
+    trained: "dict[str, TrainReport]"
+    """By task."""
+    evaluated: "dict[str, EvaluateReport]"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """Both task models trained and given class names: versions 1 (unmapped) and 2 (mapped, challenger), no champion."""
+    from flows.evaluation_run import run_evaluation
+    from flows.platform import open_platform
+    from flows.training_run import run_training
+    from itrp.datasets.synthetic import write_itr_layout, write_landing_layout, write_twitter100k_layout
+
+    folder = tmp_path_factory.mktemp("trained")
+    drawn = folder / "tweets"
+    write_twitter100k_layout(drawn / "unlabelled", UNLABELLED, 1)
+    write_itr_layout(drawn / "labelled", LABELLED, 2)
+    write_landing_layout(drawn / "new", NEW, 3, batch_size=10)
+    platform = open_platform(Settings(work_dir=folder / "work", device="cpu"))
+    _ingest(platform, drawn)
+    trained, evaluated = {}, {}
+    for task in ("text", "image"):
+        trained[task] = run_training(platform, f"small-{task}", "unlabelled", QUICKLY, flow_run_id=f"train-{task}")
+    for task in ("text", "image"):
+        evaluated[task] = run_evaluation(platform, [f"itrp-{task}-task@challenger"], "labelled")
+    yield Built(platform, drawn, trained, evaluated)
+    shutil.rmtree(folder)  # models and checkpoints: hundreds of megabytes that pytest would keep for three sessions
+
+
+def _ingest(platform: "Platform", drawn: Path) -> None:
+    from flows.ingestion import ingest_folder, ingest_landing
+    from itrp.datasets.itr import ItrFolder
+    from itrp.datasets.twitter100k import Twitter100kFolder
+
+    unlabelled, labelled = Twitter100kFolder(drawn / "unlabelled"), drawn / "labelled"
+    ingest_folder(platform.store, platform.catalog, "unlabelled", unlabelled)
+    source = ItrFolder(labelled / "labels.csv", labelled, labelled / "controversial_samples.txt", None)
+    ingest_folder(platform.store, platform.catalog, "labelled", source)
+    drop_in_landing(platform, drawn / "new")
+    ingest_landing(platform.store, platform.catalog, flow_run_id="ingest-new", shard_size=10)
+
+
+def drop_in_landing(platform: "Platform", folder: Path) -> None:
+    """What a collector does: pictures first, the batch files last."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".csv"]
+    for path in sorted(files, key=lambda path: path.suffix == ".jsonl"):
+        platform.store.put(f"landing/{path.relative_to(folder).as_posix()}", path)
+
+
+@pytest.fixture(scope="session")
+def drop() -> "Callable[[Platform, Path], None]":
+    """`drop(platform, folder)`: put a folder in landing layout into the object store."""
+    return drop_in_landing
+
+
+@pytest.fixture(scope="session")
+def trained(built: Built) -> "Platform":
+    """The session's platform. Only to be read: whoever changes anything takes `platform`."""
+    return built.platform
+
+
+@pytest.fixture(scope="session")
+def fork(trained: "Platform") -> "Callable[[Path], Platform]":
+    """`fork(folder)`: a platform in a new folder that begins as the trained one and may be changed at will.
+
+    Objects and caches, which are never written to in place, are hard links; databases are copies. Artifacts of MLflow
+    lie under absolute addresses: the old versions' stay where they are, and are only read.
+    """
+
+    def copy(folder: Path) -> "Platform":
+        from flows.platform import open_platform
+
+        source = trained.settings.work_dir
+        for name in ("objects", "cache"):
+            shutil.copytree(source / name, folder / name, copy_function=os.link)
+        for name in ("catalog.db", "mlflow.db"):
+            with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:
+                old.backup(new)
+        return open_platform(Settings(work_dir=folder, device="cpu"))
+
+    return copy
+
+
+@pytest.fixture
+def platform(fork: "Callable[[Path], Platform]", tmp_path: Path) -> "Platform":
+    """A copy of the trained platform for one test."""
+    return fork(tmp_path / "work")
+
+
+def promote_by_hand(platform: "Platform", version: str = "2") -> None:
+    """Make one version of each task the champion."""
+    for task in ("text", "image"):
+        platform.registry.set_alias(platform.registry.resolve(f"itrp-{task}-task/{version}"), "champion")
+
+
+@pytest.fixture
+def scoring(platform: "Platform") -> "Platform":
+    """A copy of the trained platform with version 2 of both tasks as champions."""
+    promote_by_hand(platform)
+    return platform

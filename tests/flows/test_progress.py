@@ -1,0 +1,68 @@
+"""Progress: a bar on a terminal, plain lines otherwise, standard output left alone."""
+
+import fcntl
+import logging
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from flows.progress import CountReporter, ProgressReporter
+
+DRAW = """
+import sys
+from flows.progress import ProgressReporter
+report = ProgressReporter()
+for done in range(1, 5):
+    report("shards labelled", done, 4)
+report.close()
+print("result")
+"""
+
+
+def test_plain_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    """The first step of each stage is told, and then nothing for ten seconds."""
+    report = ProgressReporter()
+    with caplog.at_level(logging.INFO, "flows.progress"):
+        for done in (1, 2, 3):
+            report("drawn", done, 3)
+        report("checked", 5, None)
+        report.close()
+    assert [record.getMessage() for record in caplog.records] == ["drawn: 1 of 3", "checked: 5"]
+
+
+def test_a_line_every_ten_seconds(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 109.9, 110.0, 119.0, 121.0])
+    monkeypatch.setattr("flows.progress.time.monotonic", lambda: next(clock))
+    report = ProgressReporter()
+    with caplog.at_level(logging.INFO, "flows.progress"):
+        for done in range(1, 6):
+            report("drawn", done, 5)
+    assert [record.getMessage() for record in caplog.records] == ["drawn: 1 of 5", "drawn: 3 of 5", "drawn: 5 of 5"]
+
+
+def test_counts_add_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.progress.PLAIN_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO, "flows.progress"), CountReporter("checked") as count:
+        count(3)
+        count(4)
+    assert [record.getMessage() for record in caplog.records] == ["checked: 3", "checked: 7"]
+
+
+def test_a_bar_on_a_terminal() -> None:
+    """A real pseudo-terminal on standard error; standard output holds the result alone."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    done = subprocess.run([sys.executable, "-c", DRAW], stdout=subprocess.PIPE, stderr=slave, text=True, check=True)
+    os.write(slave, b"\n")
+    shown = os.read(master, 65536)
+    os.close(slave)
+    os.close(master)
+    assert done.stdout == "result\n"
+    assert b"shards labelled" in shown
+    assert b"\r" in shown
+    assert b"0/4" in shown

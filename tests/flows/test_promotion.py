@@ -1,0 +1,268 @@
+"""The gate on registered versions, the preview of what would change, and who is champion afterwards."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select, update
+
+from flows.promotion_run import run_promotion
+from flows.scoring_run import find_work, pin_scorer
+from infra.tables import Dataset, LabelFile
+from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
+from itrp.labels import Task
+from serving.labels import decode_labels
+from serving.registration import register_model
+from serving.registry import ModelVersion
+
+if TYPE_CHECKING:
+    from flows.platform import Platform
+
+
+def register_variant(
+    platform: "Platform", folder: Path, task: Task, *, mapping: tuple[int, ...] | None, seed: int | None = None
+) -> ModelVersion:
+    """A new version with version 2's weights and other class names: the challenger."""
+    from itrp.model import load_model
+    from serving.registry import origin_tags
+
+    source = platform.registry.resolve(f"itrp-{task}-task/2")
+    model, _ = load_model(platform.registry.fetch(source))
+    model.save(folder / "model", mapping=mapping, extra={"round": int(source.tags["itrp.round"])})
+    tags = {**origin_tags(source), **({"itrp.seed": str(seed)} if seed is not None else {})}
+    return register_model(platform.registry, folder / "model", source.run_id, task, tags=tags)
+
+
+def champion(platform: "Platform", task: Task) -> str | None:
+    found = platform.registry.find(task, "champion")
+    return found.version if found else None
+
+
+def gate_tags(platform: "Platform", reference: str) -> Mapping[str, str]:
+    tags = platform.registry.resolve(reference).tags
+    return {key.removeprefix("itrp.gate."): value for key, value in tags.items() if key.startswith("itrp.gate.")}
+
+
+def score_all(platform: "Platform") -> list[LabelFile]:
+    scorer = pin_scorer(platform)
+    return [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=True)]
+
+
+def test_the_first_champion_must_beat_the_most_frequent_class(platform: "Platform") -> None:
+    """Whatever these tiny models are worth: the decision is the figures', and the alias follows the decision."""
+    report = run_promotion(platform, Task.IMAGE)
+    assert (report.task, report.challenger, report.champion) == ("image", "itrp-image-task/2", None)
+    assert report.figures["rival"] == "the most frequent class (no champion yet)"
+    assert (report.figures["protocol"], report.figures["set"], report.figures["data"]) == ("dev", "raw", "labelled")
+    assert report.figures["n"] == 16
+    assert report.promoted is (float(report.figures["probability_better"]) >= 0.95)
+    assert champion(platform, Task.IMAGE) == ("2" if report.promoted else None)
+    assert champion(platform, Task.TEXT) is None
+    assert report.preview is None
+
+
+def test_the_gates_figures_are_the_evaluations(platform: "Platform", built: "object") -> None:
+    evaluated = built.evaluated["image"]  # type: ignore[attr-defined]
+    report = run_promotion(platform, Task.IMAGE, data="labelled")
+    assert report.figures["f1"] == pytest.approx(evaluated.f1)
+    majority = next(row for row in evaluated.rows if row["system"] == "majority")
+    assert report.figures["rival_f1"] == pytest.approx(majority["f1"])
+
+
+def test_the_gates_figures_are_written_on_the_version(scoring: "Platform", tmp_path: Path) -> None:
+    """The worse challenger: the champion's weights with the class names exchanged."""
+    second = scoring.registry.resolve("itrp-text-task/2")
+    assert second.mapping is not None
+    worse = register_variant(scoring, tmp_path, Task.TEXT, mapping=second.mapping[::-1])
+    report = run_promotion(scoring, Task.TEXT)
+    assert (str(worse), report.challenger, report.champion) == (
+        "itrp-text-task/3", "itrp-text-task/3", "itrp-text-task/2",
+    )  # fmt: skip
+    assert not report.promoted
+    assert champion(scoring, Task.TEXT) == "2"
+    tags = gate_tags(scoring, "itrp-text-task/3")
+    assert (tags["passed"], tags["champion_before"], tags["rival"]) == ("False", "itrp-text-task/2", "itrp-text-task/2")
+    assert tags["reason"] == report.reason
+    assert float(tags["difference"]) == pytest.approx(float(report.figures["difference"]), abs=1e-6)
+    assert float(tags["difference"]) == pytest.approx(float(tags["f1"]) - float(tags["rival_f1"]), abs=2e-6)
+    assert gate_tags(scoring, "itrp-text-task/2") == {}
+
+
+def test_a_clearly_better_challenger_becomes_champion(platform: "Platform", tmp_path: Path) -> None:
+    """The labels are the challenger's own answers: it is right everywhere, the champion (names exchanged) nowhere."""
+    import numpy as np
+
+    from itrp.annotations import Annotations
+    from serving.assessment import Assessor, load_labelled_set
+
+    second = platform.registry.resolve("itrp-image-task/2")
+    assert second.mapping is not None
+    labelled = load_labelled_set(platform.store, platform.catalog, "labelled", platform.settings.cache_dir)
+    assessor = Assessor(platform.store, platform.registry, cache=platform.settings.cache_dir, device="cpu")
+    answers = np.array(second.mapping)[assessor.own_clusters(second, labelled)]
+    old = labelled.annotations
+    data = Annotations(
+        old.ids, old.split, old.text, answers, old.controversial, old.corrected_text, answers
+    ).to_parquet()
+    platform.store.put("annotations/own.parquet", data)
+    with platform.catalog.session() as session:
+        session.execute(
+            update(Dataset).where(Dataset.name == "labelled").values(annotations_key="annotations/own.parquet")
+        )
+    worse = register_variant(platform, tmp_path, Task.IMAGE, mapping=second.mapping[::-1])
+    platform.registry.set_alias(worse, "champion")
+    platform.registry.set_alias(second, "challenger")
+    report = run_promotion(platform, Task.IMAGE)
+    assert (report.promoted, report.figures["f1"], report.figures["rival_f1"]) == (True, 1.0, 0.0)
+    assert champion(platform, Task.IMAGE) == "2"
+    assert gate_tags(platform, "itrp-image-task/2")["passed"] == "True"
+
+
+def test_the_champion_does_not_challenge_itself(scoring: "Platform") -> None:
+    report = run_promotion(scoring, Task.TEXT)
+    assert not report.promoted
+    assert report.reason == "the challenger is the champion already: nothing to do"
+    assert gate_tags(scoring, "itrp-text-task/2") == {}
+
+
+def test_an_unmapped_challenger_is_refused(platform: "Platform", tmp_path: Path) -> None:
+    register_variant(platform, tmp_path, Task.TEXT, mapping=None)
+    for options in ({}, {"dry_run": True}, {"to": "3"}, {"accept": True}):
+        with pytest.raises(UnmappedModelError) as caught:
+            run_promotion(platform, Task.TEXT, **options)  # type: ignore[arg-type]
+        assert str(caught.value) == (
+            "itrp-text-task/3 knows clusters but not yet which class each one is; name them with human labels: "
+            "itrp evaluate itrp-text-task/3 --data NAME, where NAME is a data set ingested with `itrp ingest itr`"
+        )
+    assert champion(platform, Task.TEXT) is None
+
+
+def test_without_a_challenger_there_is_nothing_to_promote(platform: "Platform") -> None:
+    platform.registry.client.delete_registered_model("itrp-text-task")
+    with pytest.raises(NotFoundError, match="itrp-text-task has no version yet; `itrp train` registers one"):
+        run_promotion(platform, Task.TEXT)
+
+
+def test_a_dry_run_moves_nothing_and_counts_the_flips(scoring: "Platform", tmp_path: Path) -> None:
+    """The number it previews is the number that differs between the label files before and after."""
+    before = {label["id"]: label for label in read_labels(scoring, score_all(scoring))}
+    second = scoring.registry.resolve("itrp-text-task/2")
+    assert second.mapping is not None
+    register_variant(scoring, tmp_path, Task.TEXT, mapping=second.mapping[::-1])
+    report = run_promotion(scoring, Task.TEXT, dry_run=True)
+    assert not report.promoted
+    assert champion(scoring, Task.TEXT) == "2"
+    assert gate_tags(scoring, "itrp-text-task/3") == {}
+
+    run_promotion(scoring, Task.TEXT, to="3")
+    after = {label["id"]: label for label in read_labels(scoring, score_all(scoring))}
+    names = ("text not represented", "text represented")
+    flips = {
+        each: (names[before[each]["text_is_represented"]], names[after[each]["text_is_represented"]])
+        for each in before
+        if before[each]["text_is_represented"] != after[each]["text_is_represented"]
+    }
+    assert report.preview is not None
+    assert (report.preview.looked_at, report.preview.changed) == (30, len(flips))
+    assert len(flips) > 20  # all but exact ties are the other way round
+    assert len(report.preview.examples) == 5
+    for example in report.preview.examples:
+        assert (example["before"], example["after"]) == flips[example["id"]]
+        assert 0 < len(example["text"]) <= 100
+
+
+def test_the_same_weights_flip_nothing(scoring: "Platform", tmp_path: Path) -> None:
+    score_all(scoring)
+    second = scoring.registry.resolve("itrp-image-task/2")
+    register_variant(scoring, tmp_path, Task.IMAGE, mapping=second.mapping)
+    preview = run_promotion(scoring, Task.IMAGE, dry_run=True).preview
+    assert preview is not None
+    assert (preview.looked_at, preview.changed, preview.examples) == (30, 0, [])
+
+
+def test_a_dry_run_before_any_scoring_has_nothing_to_look_at(platform: "Platform") -> None:
+    preview = run_promotion(platform, Task.TEXT, dry_run=True).preview
+    assert preview is not None
+    assert (preview.looked_at, preview.changed) == (0, 0)
+
+
+def test_rolling_back(scoring: "Platform", tmp_path: Path) -> None:
+    third = register_variant(scoring, tmp_path, Task.TEXT, mapping=(0, 1))
+    scoring.registry.set_alias(third, "champion")
+    preview = run_promotion(scoring, Task.TEXT, to="2", dry_run=True)
+    assert (preview.promoted, champion(scoring, Task.TEXT)) == (False, "3")
+    report = run_promotion(scoring, Task.TEXT, to="2")
+    assert (report.promoted, report.champion, report.challenger) == (True, "itrp-text-task/3", "itrp-text-task/2")
+    assert report.reason == "chosen by hand with --to"
+    assert champion(scoring, Task.TEXT) == "2"
+    assert pin_scorer(scoring).pair.text.version == "2"
+
+
+def test_rolling_back_to_nowhere_is_told(scoring: "Platform") -> None:
+    with pytest.raises(WrongUseError, match="--to expects the number of a version, found 'two'"):
+        run_promotion(scoring, Task.TEXT, to="two")
+    with pytest.raises(NotFoundError, match="no model is registered as itrp-text-task/9"):
+        run_promotion(scoring, Task.TEXT, to="9")
+    assert champion(scoring, Task.TEXT) == "2"
+
+
+def test_an_alias_moved_by_hand_counts_at_the_next_scoring(scoring: "Platform", tmp_path: Path) -> None:
+    """As in the MLflow page: its own client, nothing of ours."""
+    from mlflow import MlflowClient
+
+    register_variant(scoring, tmp_path, Task.IMAGE, mapping=(0, 1))
+    assert pin_scorer(scoring).pair.image.version == "2"
+    uri = scoring.settings.mlflow_uri
+    MlflowClient(uri, uri).set_registered_model_alias("itrp-image-task", "champion", "3")
+    scorer = pin_scorer(scoring)
+    assert (scorer.pair.text.version, scorer.pair.image.version) == ("2", "3")
+
+
+@pytest.fixture
+def label_free(fork: "Callable[[Path], Platform]", tmp_path: Path) -> "Platform":
+    """Without a labelled data set."""
+    platform = fork(tmp_path / "work")
+    with platform.catalog.session() as session:
+        session.execute(update(Dataset).values(annotations_key=None))
+    return platform
+
+
+def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: "Platform") -> None:
+    report = run_promotion(label_free, Task.TEXT)
+    assert not report.promoted
+    assert report.reason.startswith("no labelled data set, so only label-free figures: cluster balance ")
+    assert report.reason.endswith("kept the old champion; promote with --accept if these figures convince you")
+    assert champion(label_free, Task.TEXT) is None
+    assert gate_tags(label_free, "itrp-text-task/2")["passed"] == "False"
+    assert set(report.figures) == {"cluster_balance", "mean_confidence"}
+    assert 0 <= float(report.figures["cluster_balance"]) <= 1
+    assert 0.5 <= float(report.figures["mean_confidence"]) <= 1
+
+    accepted = run_promotion(label_free, Task.TEXT, accept=True)
+    assert (accepted.promoted, champion(label_free, Task.TEXT)) == (True, "2")
+    assert gate_tags(label_free, "itrp-text-task/2")["passed"] == "True"
+
+
+def test_without_labels_other_seeds_and_the_champion_are_compared(label_free: "Platform", tmp_path: Path) -> None:
+    """The same weights under another seed's name, and as champion: agreement 1 with both."""
+    label_free.registry.set_alias(label_free.registry.resolve("itrp-image-task/2"), "champion")
+    register_variant(label_free, tmp_path, Task.IMAGE, mapping=(0, 1), seed=7)
+    report = run_promotion(label_free, Task.IMAGE)
+    assert (report.figures["agreement_between_seeds"], report.figures["agreement_with_champion"]) == (1.0, 1.0)
+    assert not report.promoted
+
+
+def test_accept_means_nothing_where_there_are_labels(scoring: "Platform", tmp_path: Path) -> None:
+    second = scoring.registry.resolve("itrp-text-task/2")
+    assert second.mapping is not None
+    register_variant(scoring, tmp_path, Task.TEXT, mapping=second.mapping[::-1])
+    assert not run_promotion(scoring, Task.TEXT, accept=True).promoted
+    assert champion(scoring, Task.TEXT) == "2"
+
+
+def read_labels(platform: "Platform", rows: list[LabelFile]) -> list[dict[str, object]]:
+    assert rows
+    with platform.catalog.session() as session:
+        assert session.scalars(select(LabelFile)).all()
+    return [label for row in rows for label in decode_labels(platform.store.get(row.key)).to_pylist()]

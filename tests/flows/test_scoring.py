@@ -1,0 +1,133 @@
+"""Which shards a scoring run labels, with which models."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flows.ingestion import ingest_landing
+from flows.scoring_run import find_work, pin_scorer
+from infra.catalog_queries import list_shards
+from infra.tables import LabelFile
+from itrp.errors import NotFoundError
+from itrp.shards import read_shard
+from serving.labels import decode_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.platform import Platform
+
+
+def score_all(platform: "Platform", *, backfill: bool = False) -> list[LabelFile]:
+    scorer = pin_scorer(platform)
+    return [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=backfill)]
+
+
+def label_files(platform: "Platform") -> dict[str, bytes]:
+    return {info.key: platform.store.get(info.key) for info in platform.store.list("labels/")}
+
+
+def labelled_ids(platform: "Platform", prefix: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for info in platform.store.list(prefix):
+        found.update(decode_labels(platform.store.get(info.key)).column("id").to_pylist())
+    return found
+
+
+def stored_ids(platform: "Platform") -> Counter[str]:
+    found: Counter[str] = Counter()
+    with platform.catalog.session() as session:
+        for shard in list_shards(session, "landing"):
+            found.update(read_shard(platform.store.get(shard.key), ["id"]).column("id").to_pylist())
+    return found
+
+
+def add_version(platform: "Platform", task: str) -> None:
+    """Version 3 with version 2's files, made champion."""
+    source = platform.registry.resolve(f"itrp-{task}-task/2")
+    client = platform.registry.client
+    client.create_model_version(source.name, source.source, source.run_id, tags=dict(source.tags))
+    platform.registry.set_alias(platform.registry.resolve(f"itrp-{task}-task/3"), "champion")
+
+
+def test_without_champions_there_is_one_clear_line(platform: "Platform") -> None:
+    with pytest.raises(NotFoundError) as caught:
+        pin_scorer(platform)
+    assert str(caught.value) == ("no champion yet for the text and the image task: train a model, then `itrp promote`")
+
+
+def test_every_stored_tweet_is_labelled_once_and_a_second_run_labels_nothing(scoring: "Platform") -> None:
+    assert [row.pairs for row in score_all(scoring)] == [10, 10, 10]
+    assert labelled_ids(scoring, "labels/") == stored_ids(scoring)
+    assert set(stored_ids(scoring).values()) == {1}
+    before = label_files(scoring)
+    assert score_all(scoring) == []
+    assert score_all(scoring, backfill=True) == []
+    assert label_files(scoring) == before
+
+
+def test_only_the_landing_data_set_is_labelled(scoring: "Platform") -> None:
+    scorer = pin_scorer(scoring)
+    with scoring.catalog.session() as session:
+        expected = [shard.hash for shard in list_shards(session, "landing")]
+    assert [shard.hash for shard in find_work(scoring, scorer.pair, backfill=True)] == expected
+
+
+def test_new_tweets_alone_are_labelled(
+    scoring: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]"
+) -> None:
+    from itrp.datasets.synthetic import write_landing_layout
+
+    score_all(scoring)
+    before = label_files(scoring)
+    folder = write_landing_layout(tmp_path / "more", 20, 9)
+    for path in folder.glob("batch-*"):
+        path.rename(path.with_name(f"second-{path.name}"))
+    drop(scoring, folder)
+    assert ingest_landing(scoring.store, scoring.catalog).pairs == 20
+    assert [row.pairs for row in score_all(scoring)] == [20]
+    after = label_files(scoring)
+    assert len(after) == 4
+    assert before.items() <= after.items()
+    assert labelled_ids(scoring, "labels/") == stored_ids(scoring)
+
+
+def test_a_backfill_labels_again_and_keeps_the_old_files(scoring: "Platform") -> None:
+    score_all(scoring)
+    before = label_files(scoring)
+    add_version(scoring, "image")
+    assert score_all(scoring) == []  # another pair has labelled them: that is enough without --backfill
+    assert [row.pairs for row in score_all(scoring, backfill=True)] == [10, 10, 10]
+    after = label_files(scoring)
+    assert before.items() <= after.items()
+    assert labelled_ids(scoring, "labels/text-2_image-3/") == labelled_ids(scoring, "labels/text-2_image-2/")
+    assert labelled_ids(scoring, "labels/text-2_image-3/") == stored_ids(scoring)
+    versions = {
+        (row["text_version"], row["image_version"])
+        for key, data in after.items()
+        if key.startswith("labels/text-2_image-3/")
+        for row in decode_labels(data).to_pylist()
+    }
+    assert versions == {("2", "3")}
+    assert score_all(scoring, backfill=True) == []
+
+
+def test_a_backfill_after_going_back_labels_nothing(scoring: "Platform") -> None:
+    score_all(scoring)
+    add_version(scoring, "text")
+    score_all(scoring, backfill=True)
+    scoring.registry.set_alias(scoring.registry.resolve("itrp-text-task/2"), "champion")
+    assert score_all(scoring, backfill=True) == []
+
+
+def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platform") -> None:
+    scorer = pin_scorer(scoring)
+    work = find_work(scoring, scorer.pair, backfill=False)
+    first = scorer.score(work[0])
+    add_version(scoring, "text")
+    rest = [scorer.score(shard) for shard in work[1:]]
+    assert {(row.text_version, row.image_version) for row in [first, *rest]} == {("2", "2")}
+    assert all(row.key.startswith("labels/text-2_image-2/") for row in rest)
+    assert pin_scorer(scoring).pair.text.version == "3"

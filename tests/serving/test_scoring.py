@@ -1,0 +1,164 @@
+"""Batch scoring of a shard: file first, ledger second, one label a tweet, equal bytes for equal work."""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import delete, select
+
+from infra.catalog_queries import list_shards
+from infra.object_store import ObjectStore
+from infra.tables import LabelFile, Shard
+from itrp.errors import DataError
+from itrp.inputs import read_ids
+from itrp.labels import Task
+from serving.files import local_shards
+from serving.labels import count_relations, decode_labels, encode_labels, label_key
+from serving.registry import ModelPair
+from serving.scoring import BatchScorer, summarise
+
+if TYPE_CHECKING:
+    from flows.platform import Platform
+
+PAIR_FOLDER = "labels/text-2_image-2/"
+
+
+@pytest.fixture
+def scorer(platform: "Platform", trained: "Platform") -> BatchScorer:
+    """A scorer of its own store and catalog; the models are the session's, so that they are fetched once."""
+    registry = trained.registry
+    pair = ModelPair(registry.resolve("itrp-text-task/2"), registry.resolve("itrp-image-task/2"))
+    return BatchScorer(platform.store, platform.catalog, registry, pair, cache=trained.settings.cache_dir, device="cpu")
+
+
+def landed(scorer: BatchScorer) -> list[Shard]:
+    with scorer.catalog.session() as session:
+        return list_shards(session, "landing")
+
+
+def ledger(scorer: BatchScorer) -> list[LabelFile]:
+    with scorer.catalog.session() as session:
+        return [*session.scalars(select(LabelFile).order_by(LabelFile.id))]
+
+
+def keys(store: ObjectStore) -> list[str]:
+    return [info.key for info in store.list("labels/")]
+
+
+def test_every_tweet_of_every_shard_gets_one_label(scorer: BatchScorer) -> None:
+    shards = landed(scorer)
+    rows = [scorer.score(shard, "run-1") for shard in shards]
+    assert keys(scorer.store) == sorted(f"{PAIR_FOLDER}{shard.hash}.parquet" for shard in shards)
+    labelled: list[str] = []
+    for shard, row in zip(shards, rows, strict=True):
+        data = scorer.store.get(row.key)
+        table = decode_labels(data)
+        assert table.column("id").to_pylist() == read_ids(local_shards(scorer.store, [shard], scorer.cache)[0])
+        assert set(table.column("shard").to_pylist()) == {shard.hash}
+        assert set(table.column("text_version").to_pylist()) == set(table.column("image_version").to_pylist()) == {"2"}
+        assert (row.sha256, row.pairs, row.counts) == (sha256(data).hexdigest(), 10, count_relations(table))
+        assert (row.shard_id, row.text_version, row.image_version, row.flow_run_id) == (shard.id, "2", "2", "run-1")
+        labelled += table.column("id").to_pylist()
+    assert len(labelled) == len(set(labelled)) == 30
+    report = summarise(rows, scorer.pair)
+    assert (report.pairs, report.shards, report.text_version, report.image_version) == (30, 3, "2", "2")
+    assert sum(report.counts.values()) == 30
+
+
+def test_labels_are_the_models_answers(scorer: BatchScorer) -> None:
+    """The probabilities in the file are those each registered model gives for the stored text and picture."""
+    import pyarrow.parquet as pq
+
+    from serving.predictor import Predictor
+
+    shard = landed(scorer)[1]
+    labels = decode_labels(scorer.store.get(scorer.score(shard).key)).to_pylist()
+    rows = pq.read_table(scorer.store.local_path(shard.key)).to_pylist()
+    for version, name in ((scorer.pair.text, "text_is_represented"), (scorer.pair.image, "image_adds")):
+        answers = Predictor.load(scorer.registry.fetch(version), "cpu").predict(
+            [row["text"] for row in rows], [row["image"]["bytes"] for row in rows]
+        )
+        assert [label[f"{name}_probability"] for label in labels] == pytest.approx(answers[:, 1].tolist(), abs=1e-4)
+        sure = [row for row in range(10) if abs(answers[row, 1] - 0.5) > 1e-3]
+        assert [labels[row][name] for row in sure] == [int(answers[row, 1] > 0.5) for row in sure]
+
+
+def test_the_same_work_gives_the_same_bytes(scorer: BatchScorer) -> None:
+    shard = landed(scorer)[0]
+    first = scorer.score(shard)
+    data = scorer.store.get(first.key)
+    scorer.store.delete([first.key])
+    with scorer.catalog.session() as session:
+        session.execute(delete(LabelFile))
+    second = scorer.score(shard)
+    assert second.sha256 == first.sha256
+    assert scorer.store.get(second.key) == data
+
+
+def test_the_first_writer_wins(scorer: BatchScorer) -> None:
+    """Labels that lie there already (a killed run's, or another worker's) count, whatever this run would say."""
+    shard = landed(scorer)[0]
+    row = scorer.score(shard)
+    theirs = decode_labels(scorer.store.get(row.key)).to_pylist()
+    for label in theirs:
+        label.update(text_is_represented=1, image_adds=1, relation="11")
+    import pyarrow as pa
+
+    from serving.labels import LABEL_SCHEMA
+
+    data = encode_labels(pa.Table.from_pylist(theirs, LABEL_SCHEMA))
+    scorer.store.put(row.key, data)
+    with scorer.catalog.session() as session:
+        session.execute(delete(LabelFile))
+    again = scorer.score(shard, "run-2")
+    assert scorer.store.get(row.key) == data
+    assert again.counts == {"00": 0, "01": 0, "10": 0, "11": 10}
+    assert (again.sha256, again.flow_run_id) == (sha256(data).hexdigest(), "run-2")
+
+
+def test_scoring_a_shard_twice_keeps_the_ledgers_row(scorer: BatchScorer) -> None:
+    shard = landed(scorer)[0]
+    first = scorer.score(shard, "run-1")
+    second = scorer.score(shard, "run-2")
+    assert (second.id, second.flow_run_id) == (first.id, "run-1")
+    assert len(ledger(scorer)) == 1
+
+
+def test_labels_of_another_number_of_pairs_are_refused(scorer: BatchScorer) -> None:
+    shard, other = landed(scorer)[:2]
+    table = decode_labels(scorer.store.get(scorer.score(other).key)).slice(0, 5)
+    key = label_key(shard.hash, "2", "2")
+    scorer.store.put(key, encode_labels(table))
+    with pytest.raises(DataError) as caught:
+        scorer.score(shard)
+    assert str(caught.value) == (f"{key} holds 5 labels, but its shard holds 10 pairs: remove the file and score again")
+    assert len(ledger(scorer)) == 1  # the other shard's
+
+
+def test_an_unmapped_model_labels_nothing(scorer: BatchScorer) -> None:
+    from itrp.errors import UnmappedModelError
+
+    pair = ModelPair(scorer.registry.resolve("itrp-text-task/1"), scorer.pair.image)
+    unmapped = BatchScorer(scorer.store, scorer.catalog, scorer.registry, pair, cache=scorer.cache, device="cpu")
+    with pytest.raises(UnmappedModelError):
+        unmapped.score(landed(scorer)[0])
+    assert keys(scorer.store) == []
+    assert ledger(scorer) == []
+
+
+def test_a_shard_does_not_depend_on_those_before_it(scorer: BatchScorer) -> None:
+    """The third shard scored alone has the bytes it has when scored after the others."""
+    *_, last = landed(scorer)
+    alone = scorer.score(last).sha256
+    scorer.store.delete(keys(scorer.store))
+    with scorer.catalog.session() as session:
+        session.execute(delete(LabelFile))
+    assert [scorer.score(shard).sha256 for shard in landed(scorer)][-1] == alone
+
+
+def test_a_summary_adds_up(scorer: BatchScorer) -> None:
+    rows = [LabelFile(pairs=3, counts={"00": 1, "11": 2}), LabelFile(pairs=2, counts={"00": 2})]
+    report = summarise(rows, scorer.pair)
+    assert (report.pairs, report.shards, report.counts) == (5, 2, {"00": 3, "11": 2})
+    assert summarise([], scorer.pair).counts == {}
+    assert scorer.pair.text.task is Task.TEXT
