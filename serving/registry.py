@@ -132,12 +132,14 @@ class Registry:
         for key, value in tags.items():
             client.set_model_version_tag(version.name, version.version, key, str(value))
 
+    def folder_of(self, version: ModelVersion) -> Path:
+        """Where a version's files are kept, whether they are there yet or not."""
+        digest = sha256((self.uri + version.source).encode()).hexdigest()
+        return self.cache / f"{version.name}-{version.version}-{digest[:12]}"
+
     def fetch(self, version: ModelVersion) -> Path:
         """The version's folder as `ItrpModel.save` wrote it, downloaded once."""
-        folder = (
-            self.cache
-            / f"{version.name}-{version.version}-{sha256((self.uri + version.source).encode()).hexdigest()[:12]}"
-        )
+        folder = self.folder_of(version)
         if not folder.exists():
             from mlflow.artifacts import download_artifacts
 

@@ -109,17 +109,23 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
     Objects and caches, which are never written to in place, are hard links; databases are copies. Artifacts of MLflow
     lie under absolute addresses: the old versions' stay where they are, and are only read.
     """
+    registry = trained.registry
+    versions = [registry.resolve(f"itrp-{task}-task/{number}") for task in ("text", "image") for number in (1, 2)]
+    fetched = [(version, registry.fetch(version)) for version in versions]
 
     def copy(folder: Path) -> "Platform":
         from flows.platform import open_platform
 
         source = trained.settings.work_dir
-        for name in ("objects", "cache"):
+        for name in ("objects", "cache/embeddings", "cache/answers"):
             shutil.copytree(source / name, folder / name, copy_function=os.link)
         for name in ("catalog.db", "mlflow.db"):
             with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:
                 old.backup(new)
-        return open_platform(Settings(work_dir=folder, device="cpu"))
+        platform = open_platform(Settings(work_dir=folder, device="cpu"))
+        for version, files in fetched:  # as if this registry had fetched them
+            shutil.copytree(files, platform.registry.folder_of(version), copy_function=os.link)
+        return platform
 
     return copy
 

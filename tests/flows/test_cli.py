@@ -180,6 +180,7 @@ FAILING_FLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(("arguments", "told"), FAILING_FLOWS.values(), ids=FAILING_FLOWS)
 def test_a_failing_flow_ends_in_one_clear_line(
@@ -188,6 +189,7 @@ def test_a_failing_flow_ends_in_one_clear_line(
     check_failure(itrp(platform.settings.work_dir, *arguments, "--json"), told)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_wrong_use_found_in_a_flow_is_wrong_use(itrp: Callable[..., Any], platform: "Platform") -> None:
     done = itrp(platform.settings.work_dir, "evaluate", "itrp-text-task/1", "itrp-text-task/2", "--data", "labelled")
@@ -196,6 +198,7 @@ def test_wrong_use_found_in_a_flow_is_wrong_use(itrp: Callable[..., Any], platfo
     assert line.startswith("itrp: expected one model, or a text and an image model together, found itrp-text-task/1, ")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_what_nobody_foresaw_is_one_line_too(itrp: Callable[..., Any], platform: "Platform") -> None:
     """A shard's file is damaged: the library's error, by its name; the traceback on request."""
@@ -207,7 +210,7 @@ def test_what_nobody_foresaw_is_one_line_too(itrp: Callable[..., Any], platform:
     assert path is not None
     path.unlink()
     path.write_bytes(b"not a shard")
-    arguments = ["train", "small-image", "--data", "unlabelled", "image.size=48"]
+    arguments = ["train", "small-image", "--data", "unlabelled", "image.size=80"]
     done = itrp(platform.settings.work_dir, *arguments)
     check_failure(done, "ArrowInvalid: ")
     assert "--verbose shows where" in done.err.splitlines()[-1]

@@ -89,6 +89,7 @@ def test_the_gates_figures_are_written_on_the_version(scoring: "Platform", tmp_p
     assert gate_tags(scoring, "itrp-text-task/2") == {}
 
 
+@pytest.mark.slow
 def test_a_clearly_better_challenger_becomes_champion(platform: "Platform", tmp_path: Path) -> None:
     """The labels are the challenger's own answers: it is right everywhere, the champion (names exchanged) nowhere."""
     import numpy as np
@@ -144,6 +145,7 @@ def test_without_a_challenger_there_is_nothing_to_promote(platform: "Platform") 
         run_promotion(platform, Task.TEXT)
 
 
+@pytest.mark.slow
 def test_a_dry_run_moves_nothing_and_counts_the_flips(scoring: "Platform", tmp_path: Path) -> None:
     """The number it previews is the number that differs between the label files before and after."""
     before = {label["id"]: label for label in read_labels(scoring, score_all(scoring))}
@@ -172,6 +174,7 @@ def test_a_dry_run_moves_nothing_and_counts_the_flips(scoring: "Platform", tmp_p
         assert 0 < len(example["text"]) <= 100
 
 
+@pytest.mark.slow
 def test_the_same_weights_flip_nothing(scoring: "Platform", tmp_path: Path) -> None:
     score_all(scoring)
     second = scoring.registry.resolve("itrp-image-task/2")
@@ -244,6 +247,7 @@ def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: 
     assert gate_tags(label_free, "itrp-text-task/2")["passed"] == "True"
 
 
+@pytest.mark.slow
 def test_without_labels_other_seeds_and_the_champion_are_compared(label_free: "Platform", tmp_path: Path) -> None:
     """The same weights under another seed's name, and as champion: agreement 1 with both."""
     label_free.registry.set_alias(label_free.registry.resolve("itrp-image-task/2"), "champion")
@@ -253,6 +257,7 @@ def test_without_labels_other_seeds_and_the_champion_are_compared(label_free: "P
     assert not report.promoted
 
 
+@pytest.mark.slow
 def test_accept_means_nothing_where_there_are_labels(scoring: "Platform", tmp_path: Path) -> None:
     second = scoring.registry.resolve("itrp-text-task/2")
     assert second.mapping is not None

@@ -114,6 +114,7 @@ def test_a_backfill_labels_again_and_keeps_the_old_files(scoring: "Platform") ->
     assert score_all(scoring, backfill=True) == []
 
 
+@pytest.mark.slow
 def test_a_backfill_after_going_back_labels_nothing(scoring: "Platform") -> None:
     score_all(scoring)
     add_version(scoring, "text")

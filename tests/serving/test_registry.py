@@ -1,6 +1,5 @@
 """References, versions, aliases and files of registered models, in a real MLflow registry on SQLite."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,14 +139,15 @@ def test_tags_of_the_gate_are_no_origin(platform: "Platform") -> None:
     assert origin_tags(again) == {**origin_tags(version), "itrp.note": "kept"}
 
 
-def test_files_are_fetched_once(fork: "Callable[[Path], Platform]", tmp_path: Path) -> None:
-    platform = fork(tmp_path / "work")
-    version = platform.registry.resolve("itrp-image-task/2")
-    folder = platform.registry.fetch(version)
+def test_files_are_fetched_once(trained: "Platform", tmp_path: Path) -> None:
+    registry = Registry(trained.registry.uri, tmp_path / "models")
+    version = registry.resolve("itrp-image-task/2")
+    folder = registry.fetch(version)
+    assert folder == registry.folder_of(version)
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"weights.safetensors", "model.json"} <= names
     (folder / "mark").touch()
-    assert platform.registry.fetch(version) == folder
+    assert registry.fetch(version) == folder
     assert (folder / "mark").exists()
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".draft")]
 
