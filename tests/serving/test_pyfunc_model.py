@@ -100,7 +100,7 @@ def test_weights_are_safetensors_and_nothing_is_pickled(trained: "Platform") -> 
     work = trained.settings.work_dir
     files = [path for place in ("mlflow-artifacts", "objects") for path in (work / place).rglob("*") if path.is_file()]
     weights = [path for path in files if path.suffix == ".safetensors" and "mlflow-artifacts" in str(path)]
-    assert len(weights) == 4  # two versions of two models
+    assert len(weights) >= 4  # two versions of two models, and what other tests of this session registered
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pth", ".pt", ".bin", ".joblib")]
     assert not [path for path in files if is_pickle(path)]
 
