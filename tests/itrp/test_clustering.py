@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from itrp.agreement import agreement
 from itrp.clustering import Method, ScikitClusters, assign_clusters, fit_clusters
 from itrp.errors import DataError
 from itrp.tied_mixture import SingularScatterError, TiedMixture, fit_tied_mixture
@@ -69,7 +70,8 @@ def test_the_best_of_several_starts_is_scikit_learns() -> None:
     values = make_noise(400, 10, seed=2)
     reference = fit_reference(values, 4, seed=3, n_init=5)
     ours = fit_tied_mixture(values, 4, seed=3, n_init=5)
-    np.testing.assert_array_equal(ours.predict(values), reference.predict(values))
+    # Two starts end in one optimum with its components numbered otherwise; rounding decides which is a hair better.
+    assert agreement(reference.predict(values), ours.predict(values), 4) == 1.0
     assert ours.log_likelihood == pytest.approx(reference.lower_bound_, rel=1e-9)
     assert ours.log_likelihood > fit_tied_mixture(values, 4, seed=3).log_likelihood
 
