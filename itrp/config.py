@@ -1,7 +1,7 @@
 """The one configuration tree of an ITRp experiment: frozen, closed to unknown names, written down with every run."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -10,18 +10,20 @@ from itrp.errors import WrongUseError
 from itrp.labels import CLASS_NAMES, Task
 
 
-class _Config(BaseModel):
+class FrozenConfig(BaseModel):
+    """A branch of a configuration: cannot be changed, and knows no other names."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OptimizerConfig(_Config):
+class OptimizerConfig(FrozenConfig):
     """A parameter group's optimizer."""
 
     name: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(gt=0)
 
 
-class TextEncoderConfig(_Config):
+class TextEncoderConfig(FrozenConfig):
     """The text encoder: token vectors of a transformers model, pooled to one vector a text."""
 
     name: str = "minilm"
@@ -35,7 +37,7 @@ class TextEncoderConfig(_Config):
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
 
 
-class ImageEncoderConfig(_Config):
+class ImageEncoderConfig(FrozenConfig):
     """The image encoder: a convolutional classifier without its last layer, pooled to one vector a picture."""
 
     name: str = "efficientnet-lite0"
@@ -48,7 +50,7 @@ class ImageEncoderConfig(_Config):
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
 
 
-class ClusteringConfig(_Config):
+class ClusteringConfig(FrozenConfig):
     """How a subset's embeddings become pseudo-labels."""
 
     method: Literal["kmeans", "gmm", "random"] = "kmeans"
@@ -56,11 +58,13 @@ class ClusteringConfig(_Config):
     """Restarts of k-means; scikit-learn's default is 1 now and was 10 when the paper was written."""
 
 
-class ExperimentConfig(_Config):
+class ExperimentConfig(FrozenConfig):
     """One ITRp model: the task it learns, its encoders, and every switch of Algorithm 1 (METHOD)."""
 
     name: str
     task: Task
+    algorithm: Literal["itrp", "vanilla"] = "itrp"
+    """`vanilla` clusters the frozen features of all pairs once and trains nothing: the baseline of Table 3."""
     k: Literal[2, 4] = 2
     """Clusters, and outputs of the head; 4 is the one-model image-text variant."""
     text: TextEncoderConfig = TextEncoderConfig()
@@ -85,10 +89,27 @@ class ExperimentConfig(_Config):
     def _check_clusters(self) -> "ExperimentConfig":
         if self.k != len(CLASS_NAMES[self.task]):
             raise ValueError(f"the {self.task} task has {len(CLASS_NAMES[self.task])} classes, but k is {self.k}")
+        if self.algorithm == "vanilla" and (self.text.finetune or self.image.finetune):
+            raise ValueError("vanilla clustering trains nothing: text.finetune and image.finetune must be false")
+        if self.algorithm == "vanilla" and self.clustering.method == "random":
+            raise ValueError("random clusters tell nothing about other pairs: vanilla needs kmeans or gmm")
         return self
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks a trained model answers: its own, or both where its four clusters are relations."""
+        return answered_tasks(self.task)
 
-def override(config: ExperimentConfig, assignments: Iterable[str]) -> ExperimentConfig:
+
+def answered_tasks(task: Task) -> tuple[Task, ...]:
+    """The image-text task is answered as the text and the image task together."""
+    return (Task.TEXT, Task.IMAGE) if task is Task.IMAGE_TEXT else (task,)
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def override(config: Config, assignments: Iterable[str]) -> Config:
     """A copy with `key=value` assignments applied, dots for the branches: `seed=3 text.optimizer.learning_rate=1e-5`.
 
     Raises WrongUseError naming the key for anything that is not a field or not one of its values.
@@ -102,7 +123,7 @@ def override(config: ExperimentConfig, assignments: Iterable[str]) -> Experiment
             )
         _assign(tree, key.strip(), _parse_value(value))
     try:
-        return ExperimentConfig.model_validate(tree)
+        return type(config).model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the experiment"

@@ -46,14 +46,8 @@ class TextEncoder(nn.Module):
 
     def collate(self, rows: Sequence[NDArray[np.int32]], device: torch.device) -> tuple[Tensor, Tensor]:
         """Pad to the longest row: (input_ids [b, t] int64, attention_mask [b, t] int64)."""
-        longest = max(len(row) for row in rows)
-        padding = self.tokenizer.pad_token_id or 0  # masked, so any number will do where there is none (GPT-2)
-        input_ids = np.full((len(rows), longest), padding, dtype=np.int64)
-        mask = np.zeros((len(rows), longest), dtype=np.int64)
-        for place, row in enumerate(rows):
-            input_ids[place, : len(row)] = row
-            mask[place, : len(row)] = 1
-        return torch.from_numpy(input_ids).to(device), torch.from_numpy(mask).to(device)
+        # masked, so any number will do where there is none (GPT-2)
+        return pad_rows(rows, self.tokenizer.pad_token_id or 0, device)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """[b, t] token numbers and mask -> [b, d] float32."""
@@ -67,6 +61,17 @@ class TextEncoder(nn.Module):
         """Write architecture and tokenizer (not the weights: the model's safetensors file holds them)."""
         self.transformer.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def pad_rows(rows: Sequence[NDArray[np.integer]], padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ragged token rows as (numbers [b, t] int64, mask [b, t] int64), padded to the longest."""
+    longest = max(len(row) for row in rows)
+    numbers = np.full((len(rows), longest), padding, dtype=np.int64)
+    mask = np.zeros((len(rows), longest), dtype=np.int64)
+    for place, row in enumerate(rows):
+        numbers[place, : len(row)] = row
+        mask[place, : len(row)] = 1
+    return torch.from_numpy(numbers).to(device), torch.from_numpy(mask).to(device)
 
 
 def load_text_encoder(config: TextEncoderConfig) -> TextEncoder:

@@ -1,0 +1,94 @@
+"""Configuration of the supervised systems the paper compares with: one network each, one way of training them all."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from itrp.config import FrozenConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig, answered_tasks
+from itrp.labels import Task
+
+
+class TwoEncodersConfig(FrozenConfig):
+    """BERT+ResNet and RoBERTa+EfficientNet: text vector and picture vector side by side, a linear layer."""
+
+    kind: Literal["two-encoders"] = "two-encoders"
+    text: TextEncoderConfig = TextEncoderConfig(name="bert-base-uncased", finetune=True)
+    image: ImageEncoderConfig = ImageEncoderConfig(name="resnet101", finetune=True)
+
+
+class LstmInceptionConfig(FrozenConfig):
+    """LSTM+InceptionNet: an LSTM over pretrained word vectors, GoogLeNet or Inception v3, an MLP."""
+
+    kind: Literal["lstm-inception"] = "lstm-inception"
+    words: str = ""
+    """Word vectors: a gensim or GloVe text file, or FILE.npy with its words, one a line, in FILE.vocab.txt."""
+    max_words: int = Field(64, ge=1)
+    hidden: int = Field(200, ge=1)
+    """Width of the LSTM's state, and of the MLP's hidden layer."""
+    image: ImageEncoderConfig = ImageEncoderConfig(name="googlenet", finetune=True)
+
+
+class ClipConfig(FrozenConfig):
+    """CLIP: the text and the picture embedding side by side, a linear layer."""
+
+    kind: Literal["clip"] = "clip"
+    name: str = "openai/clip-vit-base-patch32"
+    """Hub id or local folder of a transformers CLIP or SigLIP model."""
+
+
+class CmaClipConfig(FrozenConfig):
+    """CMA-CLIP: sequence-wise attention over CLIP's tokens and patches, then modality-wise attention a task."""
+
+    kind: Literal["cma-clip"] = "cma-clip"
+    name: str = "openai/clip-vit-base-patch32"
+    """Hub id or local folder of a transformers CLIP model."""
+    layers: int = Field(2, ge=1)
+    heads: int = Field(8, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class LxmertConfig(FrozenConfig):
+    """LXMERT: a cross-modal transformer over tokens and detector regions."""
+
+    kind: Literal["lxmert"] = "lxmert"
+    name: str = "unc-nlp/lxmert-base-uncased"
+    """Hub id or local folder of a transformers LXMERT model."""
+    regions: str = ""
+    """An npz file with the user's own region features (see `itrp.baselines.regions`); empty: the detector's."""
+    detector: str = "fasterrcnn_resnet50_fpn"
+    """torchvision's detector for pictures without given regions."""
+    detector_weights: str = "COCO_V1"
+    """A torchvision weights name, or the path of a local .pth or .safetensors file."""
+    boxes: int = Field(36, ge=1)
+    max_tokens: int = Field(64, ge=8, le=512)
+
+
+NetworkConfig = Annotated[
+    TwoEncodersConfig | LstmInceptionConfig | ClipConfig | CmaClipConfig | LxmertConfig, Field(discriminator="kind")
+]
+
+
+class SupervisedConfig(FrozenConfig):
+    """A supervised system: trained on human labels, all parameters fine-tuned (Sun et al. 2023, section 4.2)."""
+
+    name: str
+    task: Task
+    """text, image, or image-text for both at once, each with a head of its own."""
+    network: NetworkConfig
+    optimizer: OptimizerConfig = OptimizerConfig(name="adam", learning_rate=2e-5)
+    """Of every parameter."""
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=1)
+    embed_batch_size: int = Field(64, ge=1)
+    """Pairs at a time when only answers are wanted."""
+    validation: float = Field(0.1, ge=0, lt=1)
+    """Share of the labelled train split that is not trained on and chooses the epoch under the protocol `dev`. With 0, as in the
+    paper's code, nothing honest can choose it, and the last epoch is taken."""
+    pairs: int | None = Field(None, ge=2)
+    """Train on the first so many labelled pairs; None for all."""
+    seed: int = Field(0, ge=0)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks it answers, each with a head of its own."""
+        return answered_tasks(self.task)

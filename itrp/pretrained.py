@@ -1,0 +1,88 @@
+"""Checkpoints of transformers as a user names them: found, loaded whole or refused in one line, and described."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from itrp.errors import WeightsUnavailableError
+
+
+@contextmanager
+def explain_loading(what: str, name: str, remedy: str) -> Iterator[None]:
+    """Turn whatever loading raises into one line: what was looked for, where, and `remedy`, how to provide it.
+
+    what: for example "joint encoder". Raises WeightsUnavailableError. transformers' loading reports are kept quiet.
+    """
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise WeightsUnavailableError(
+            f"the {what} {name!r} was looked for as a local folder, in the Hugging Face cache and on the hub, "
+            f"and could be loaded from none of them ({_first_line(error)}); {remedy}"
+        ) from None
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+
+
+def find_checkpoint(name: str) -> str:
+    """Where transformers shall load from: the folder of that name where there is one, else the hub id as it is."""
+    folder = Path(name).expanduser()
+    return str(folder) if folder.is_dir() else name
+
+
+def load_whole(auto_class: Any, name: str, dtype: torch.dtype, **settings: Any) -> PreTrainedModel:
+    """The model of a checkpoint, in evaluation mode, all of its tensors from the file.
+
+    transformers draws tensors that are missing or have another shape at random and goes on: here that is a
+    WeightsUnavailableError. Code that comes with a checkpoint is never run.
+    """
+    model, loading = auto_class.from_pretrained(
+        find_checkpoint(name),
+        trust_remote_code=False,
+        dtype=dtype,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # so that they are listed below by name
+        **settings,
+    )
+    unfit = sorted({*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])})
+    if unfit:
+        raise WeightsUnavailableError(
+            f"the weights of {name!r} lack {len(unfit)} tensors of {type(model).__name__} or have them in another shape, "
+            f"{unfit[0]!r} first; give a folder as save_pretrained writes it"
+        )
+    return model.eval()
+
+
+def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> bytes:
+    """The tokenizer's rules without its truncation and padding, which a call changes."""
+    if not tokenizer.is_fast:
+        return json.dumps(sorted(tokenizer.get_vocab().items())).encode()
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    return json.dumps({key: value for key, value in rules.items() if key not in ("truncation", "padding")}).encode()
+
+
+def digest_model(model: nn.Module, *settings: bytes) -> str:
+    """16 hex digits naming a model by its weights and by the settings that shape what goes into it."""
+    digest = hashlib.sha256()
+    for setting in settings:
+        digest.update(hashlib.sha256(setting).digest())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
