@@ -85,14 +85,23 @@ def _add_ingest(commands: "Commands") -> None:
         "ingest",
         "turn tweets with pictures into checked shards",
         "itrp ingest landing | itrp ingest twitter100k DIR --name N | "
-        "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N",
+        "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N | "
+        "itrp ingest ltec ltec-image-text-relation.json --images DIR --name N",
     )
     parser.add_argument(
-        "layout", nargs="?", choices=("landing", "twitter100k", "itr"), default="landing", help="where the tweets lie"
+        "layout",
+        nargs="?",
+        choices=("landing", "twitter100k", "itr", "ltec"),
+        default="landing",
+        help="where the tweets lie",
     )
-    parser.add_argument("path", nargs="?", help="Twitter100k's folder (text.txt, images/), or ITR's label file")
+    parser.add_argument(
+        "path", nargs="?", help="Twitter100k's folder (text.txt, images/), or ITR's or LTEC's label file"
+    )
     parser.add_argument("--name", help="what the data set shall be called")
-    parser.add_argument("--images", metavar="DIR", help="ITR: folder of T<tweet id>.jpg")
+    parser.add_argument(
+        "--images", metavar="DIR", help="ITR: folder of T<tweet id>.jpg; LTEC: of its unpacked pictures"
+    )
     parser.add_argument("--controversial", metavar="FILE", help="ITR: the relabelling list (controversial_samples.txt)")
     parser.add_argument(
         "--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts"

@@ -16,10 +16,11 @@ from flows.orchestration import current_flow_run_id
 from flows.platform import Platform, open_platform
 from flows.progress import CountReporter
 from itrp.datasets.itr import ItrFolder
+from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import WrongUseError
 
-Layout = Literal["landing", "twitter100k", "itr"]
+Layout = Literal["landing", "twitter100k", "itr", "ltec"]
 
 
 @task(name="ingest-landing", cache_policy=NO_CACHE, persist_result=False)
@@ -53,7 +54,12 @@ def open_folder(
     if layout == "twitter100k":
         return Twitter100kFolder(Path(folder))
     if images is None:
-        raise WrongUseError("itrp ingest itr needs --images DIR, the folder that holds T<tweet id>.jpg")
+        pictures = "T<tweet id>.jpg" if layout == "itr" else "the unpacked pictures"
+        raise WrongUseError(f"itrp ingest {layout} needs --images DIR, the folder that holds {pictures}")
+    if layout == "ltec":
+        if controversial or texts:
+            raise WrongUseError("itrp ingest ltec takes neither --controversial nor --texts: they belong to ITR")
+        return LtecFolder(Path(folder), Path(images))
     optional = [Path(path) if path else None for path in (controversial, texts)]
     return ItrFolder(Path(folder), Path(images), *optional)
 
@@ -72,9 +78,9 @@ def ingest_tweets(
 
     Args:
         layout: `landing` reads what collectors dropped under landing/; the others read a folder on this machine.
-        path: Twitter100k's folder, or ITR's label file.
+        path: Twitter100k's folder, or ITR's or LTEC's label file.
         name: What the data set shall be called.
-        images: ITR: the folder of pictures.
+        images: ITR, LTEC: the folder of pictures.
         controversial: ITR: the relabelling list.
         texts: ITR: tweet texts (CSV or JSONL), for the label file published without them.
         replay: Try the quarantined tweets of the landing zone again.

@@ -1,4 +1,4 @@
-"""Ingest a data set that lies in a local folder: Twitter100k's and ITR's layouts."""
+"""Ingest a data set that lies in a local folder: Twitter100k's, ITR's and LTEC's layouts."""
 
 import hashlib
 import logging
@@ -28,11 +28,11 @@ MAX_NAME = 128
 
 
 class FolderSource(Protocol):
-    """A data set in a folder; `Twitter100kFolder` and `ItrFolder` are two."""
+    """A data set in a folder; `Twitter100kFolder`, `ItrFolder` and `LtecFolder` are three."""
 
     @property
     def layout(self) -> str:
-        """twitter100k or itr."""
+        """twitter100k, itr or ltec."""
         ...
 
     @property

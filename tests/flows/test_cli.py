@@ -85,6 +85,10 @@ WRONG = {
     "no path": (["ingest", "twitter100k"], "itrp ingest twitter100k needs a path and a name: "),
     "no name": (["ingest", "twitter100k", "folder"], "needs a path and a name"),
     "no images": (["ingest", "itr", "labels.csv", "--name", "n"], "needs --images DIR"),
+    "no LTEC images": (["ingest", "ltec", "l.json", "--name", "n"], "itrp ingest ltec needs --images DIR"),
+    "ITR's options for LTEC": (
+        ["ingest", "ltec", "l.json", "--images", "d", "--name", "n", "--texts", "t"], "they belong to ITR",
+    ),
     "replay of a folder": (["ingest", "twitter100k", "folder", "--name", "n", "--replay"], "itrp ingest landing --replay"),
     "path of the landing zone": (["ingest", "landing", "folder"], "itrp ingest landing takes no path"),
     "name of the landing zone": (["ingest", "landing", "--name", "n"], "itrp ingest landing takes no path"),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from infra.tables import LandingObject, QuarantinedTweet
 from itrp.annotations import Annotations
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_labels import LABEL_COLUMNS
+from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError, WrongUseError
 from itrp.shards import read_shard
@@ -146,6 +148,29 @@ def test_itr_annotations_are_those_of_the_stored_pairs(store: ObjectStore, catal
     assert annotations.controversial.tolist() == [False, False, True, False]
     assert annotations.corrected_text.tolist() == [0, 1, 0, 0]
     assert annotations.corrected_image.tolist() == [0, 1, 1, 1]
+
+
+def test_ltec_annotations_are_those_of_the_stored_pairs(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    """Row 2 has no picture, row 3 names another tweet, row 5 is row 1 again, row 6 has a second relation."""
+    ids, relations = ["458277665150357506", "2", "3", "4", "458277665150357506", "4"], "012330"
+    rows = [
+        {"file_name": f"{id_}.jpg", "relation": relation, "tweet_id": str(float(id_)), "text": f"teksts {id_}"}
+        for id_, relation in zip(ids, relations, strict=True)
+    ]
+    rows[2]["tweet_id"] = "33"
+    rows[4]["relation"] = "0"
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    (tmp_path / f"first/{ids[0]}.jpg").write_bytes(draw(1))
+    (tmp_path / "second/4.jpg").write_bytes(draw(4))
+    labels = tmp_path / "ltec-image-text-relation.json"
+    labels.write_text(json.dumps(rows))
+    report = ingest_folder(store, catalog, "ltec", LtecFolder(labels, tmp_path))
+    assert report == IngestReport(6, 2, 1, 3, 1, {"id_conflict": 1, "id_invalid": 1, "image_missing": 1})
+    annotations = read_annotations(store, catalog, "ltec")
+    assert annotations.ids.tolist() == [ids[0], "4"]
+    assert (annotations.text.tolist(), annotations.image.tolist()) == ([1, 0], [1, 0])
+    assert set(annotations.split.tolist()) <= {"train", "test"}
 
 
 def test_another_controversial_list_is_another_source(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
