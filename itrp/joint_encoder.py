@@ -7,6 +7,7 @@ picture's vector says how well they fit, without any training on tweets.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ _REMEDY = (
 
 class JointEncoder(nn.Module):
     """A dual encoder with its own tokenizer and its own preprocessing of pictures."""
+
+    model: Any
+    """A PreTrainedModel with get_text_features and get_image_features: classes that have no common base."""
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, image_processor: BaseImageProcessor
@@ -143,7 +147,7 @@ class JointEncoder(nn.Module):
     def width(self) -> int:
         """d of the [n, d] vectors."""
         config = self.model.config
-        return int(config.text_config.hidden_size if self.is_siglip else config.projection_dim)
+        return int(config.text_config.projection_size if self.is_siglip else config.projection_dim)
 
 
 def load_joint_encoder(name: str) -> JointEncoder:
