@@ -25,6 +25,13 @@ class Clusters(Protocol):
         """Clusters [n] in 0..k-1 of features [n, d]."""
 
 
+class LinearClusters(Clusters, Protocol):
+    """A fitted clustering whose cluster is the argmax of scores that are linear in the features."""
+
+    def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(coefficients [k, d], intercepts [k]): the cluster of x is the argmax of x . coefficients + intercepts."""
+
+
 @dataclass(frozen=True, eq=False)
 class ScikitClusters:
     """Clusters of a fitted scikit-learn estimator."""
@@ -36,6 +43,16 @@ class ScikitClusters:
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """Clusters [n] of features [n, d]."""
         return np.asarray(self.estimator.predict(np.asarray(features, dtype=self.dtype)), dtype=np.int64)
+
+    def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """k-means: the nearest centre, argmin |x - c|^2 = argmax x.2c - |c|^2. Tied mixture: log posterior, whose square
+        in x is the same for all components: x.P m + log pi - m.P m / 2 with P the precision matrix."""
+        if isinstance(self.estimator, KMeans):
+            centres = np.asarray(self.estimator.cluster_centers_, dtype=np.float64)
+            return 2 * centres, -np.einsum("kd,kd->k", centres, centres)
+        means = self.estimator.means_
+        inverted = means @ self.estimator.precisions_
+        return inverted, np.log(self.estimator.weights_) - 0.5 * np.einsum("kd,kd->k", inverted, means)
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,9 @@ def assign_clusters(
     return clusters
 
 
-def fit_clusters(features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1) -> Clusters:
+def fit_clusters(
+    features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1
+) -> LinearClusters | RandomClusters:
     """Fit k clusters to features [n, d], to be predicted for these or other features.
 
     `kmeans` is scikit-learn's KMeans in the features' own precision (n_init 1 is its default now, 10 was when
@@ -87,7 +106,17 @@ def fit_clusters(features: NDArray[np.floating], method: Method, k: int, seed: i
     return ScikitClusters(KMeans(k, random_state=seed, n_init=n_init).fit(features), features.dtype)
 
 
-def _fit_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int) -> Clusters:
+def fit_linear_clusters(
+    features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1
+) -> LinearClusters:
+    """`fit_clusters` for k-means and the mixture, whose clusters a linear layer can tell. Raises DataError for `random`."""
+    clusters = fit_clusters(features, method, k, seed, n_init)
+    if isinstance(clusters, RandomClusters):
+        raise DataError("expected kmeans or gmm, found random: random clusters do not depend on the features")
+    return clusters
+
+
+def _fit_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int) -> LinearClusters:
     """The fast mixture, or scikit-learn's where the total scatter has no inverse worth having."""
     try:
         fitted = fit_tied_mixture(features, k, seed, n_init)

@@ -16,6 +16,7 @@ from itrp.bootstrap import bootstrap_interval
 from itrp.errors import DataError
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task, combine_labels
 from itrp.mapping import Mapping, apply_mapping
+from itrp.naming import NamingRule
 from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 
 __all__ = [
@@ -44,6 +45,8 @@ class TaskPredictions:
     rounds: Sequence[RoundPredictions]
     dev_labels: NDArray[np.integer]
     test_labels: NDArray[np.integer]
+    named: bool = False
+    """Whether the predictions are classes already (a supervised system's), so that no mapping is to be chosen."""
 
 
 class ClassFigures(TypedDict):
@@ -64,7 +67,8 @@ class Evaluation:
     task: Task
     set: str
     """raw, RM or RL."""
-    protocol: Protocol
+    protocol: Protocol | NamingRule
+    """Who chose mapping and checkpoint; `str()` is its name (dev, oracle, last, dev-20, joint)."""
     choices: tuple[Choice, ...]
     """One choice, or the text model's and the image model's where two models answer together."""
     mapping: Mapping
@@ -96,7 +100,7 @@ class Evaluation:
 
 
 def evaluate(
-    protocol: Protocol,
+    protocol: Protocol | NamingRule,
     set_name: str,
     task: Task,
     predictions: TaskPredictions,
@@ -115,7 +119,7 @@ def evaluate(
 
 
 def evaluate_together(
-    protocol: Protocol,
+    protocol: Protocol | NamingRule,
     set_name: str,
     text: TaskPredictions,
     image: TaskPredictions,
@@ -142,7 +146,7 @@ def evaluate_together(
 
 
 def evaluate_relations(
-    protocol: Protocol,
+    protocol: Protocol | NamingRule,
     set_name: str,
     predictions: TaskPredictions,
     *,
@@ -199,10 +203,15 @@ def _format_cells(evaluation: Evaluation) -> tuple[str, ...]:
     )
 
 
-def _choose(protocol: Protocol, task: Task, predictions: TaskPredictions) -> Choice:
+def _choose(protocol: Protocol | NamingRule, task: Task, predictions: TaskPredictions) -> Choice:
     """`choose_round`, with the test labels handed over only where the protocol is allowed to see them."""
+    if not isinstance(protocol, Protocol):
+        if not predictions.named:
+            return protocol.choose(task, predictions.rounds, predictions.dev_labels)
+        protocol = Protocol.LAST  # named already: what is left of a naming rule is its checkpoint
     seen = predictions.test_labels if protocol is Protocol.ORACLE else None
-    return choose_round(protocol, predictions.rounds, predictions.dev_labels, len(CLASS_NAMES[task]), seen)
+    classes = len(CLASS_NAMES[task])
+    return choose_round(protocol, predictions.rounds, predictions.dev_labels, classes, seen, named=predictions.named)
 
 
 def _test_clusters(predictions: TaskPredictions, choice: Choice) -> NDArray[np.int64]:
@@ -216,7 +225,7 @@ class _Verdict:
     """What the evaluations of one choice have in common."""
 
     system: str
-    protocol: Protocol
+    protocol: Protocol | NamingRule
     set_name: str
     choices: tuple[Choice, ...]
     seed: int

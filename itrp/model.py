@@ -65,6 +65,12 @@ class ItrpModel(nn.Module):
             for parameter in self.head.parameters():
                 parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
 
+    def set_head(self, weight: NDArray[np.floating], bias: NDArray[np.floating]) -> None:
+        """Make given scores the head's: weight [k, d], bias [k]."""
+        with torch.no_grad():
+            self.head.weight.copy_(torch.as_tensor(weight))
+            self.head.bias.copy_(torch.as_tensor(bias))
+
     def tuned_state(self) -> dict[str, Tensor]:
         """The tensors that training changes: the fine-tuned encoders' (batch-norm statistics too) and the head's."""
         parts = [

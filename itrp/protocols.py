@@ -57,12 +57,15 @@ def choose_round(
     dev_labels: NDArray[np.integer],
     classes: int,
     test_labels: NDArray[np.integer] | None = None,
+    *,
+    named: bool = False,
 ) -> Choice:
     """Choose the mapping (best accuracy) and the checkpoint (best weighted F1) that the protocol allows.
 
     `test_labels` are asked for under `oracle` and refused otherwise: without them nothing can leak from the
     test set. Of checkpoints with one F1 the earliest is taken, so that further rounds that bring nothing
-    never change the choice. Raises DataError for no rounds, a repeated round, lengths that differ, and test
+    never change the choice. `named`: the predictions are classes already, as a supervised system's are, and only the
+    checkpoint is chosen. Raises DataError for no rounds, a repeated round, lengths that differ, and test
     labels under the wrong protocol.
     """
     if (protocol is Protocol.ORACLE) != (test_labels is not None):
@@ -71,11 +74,14 @@ def choose_round(
             f"found {'some' if test_labels is not None else 'none'} under {protocol}"
         )
     ordered = _sort_rounds(rounds)
+    names = tuple(range(classes)) if named else None
     if protocol is Protocol.LAST:
-        return Choice(ordered[-1].round, best_mapping(ordered[-1].dev, dev_labels, classes))
+        return Choice(ordered[-1].round, names or best_mapping(ordered[-1].dev, dev_labels, classes))
     if test_labels is not None:
-        return _choose_best([(each.round, each.test) for each in ordered], test_labels, classes)
-    return _choose_best([(each.round, each.dev) for each in ordered], dev_labels, classes)
+        return _choose_best([(each.round, each.test) for each in ordered], test_labels, classes, names)
+    if named and len(ordered) == 1:
+        return Choice(ordered[0].round, tuple(range(classes)))  # nothing is left to choose, so no label is needed
+    return _choose_best([(each.round, each.dev) for each in ordered], dev_labels, classes, names)
 
 
 def _sort_rounds(rounds: Sequence[RoundPredictions]) -> list[RoundPredictions]:
@@ -89,12 +95,14 @@ def _sort_rounds(rounds: Sequence[RoundPredictions]) -> list[RoundPredictions]:
     return ordered
 
 
-def _choose_best(rounds: list[tuple[int, NDArray[np.integer]]], labels: NDArray[np.integer], classes: int) -> Choice:
-    """The round with the best weighted F1 under its own best mapping, on the labelled rows."""
+def _choose_best(
+    rounds: list[tuple[int, NDArray[np.integer]]], labels: NDArray[np.integer], classes: int, names: Mapping | None
+) -> Choice:
+    """The round with the best weighted F1 under its own best mapping (or the given one), on the labelled rows."""
     labelled = np.asarray(labels) != UNLABELLED
     choices, scores = [], []
     for number, clusters in rounds:
-        mapping = best_mapping(clusters, labels, classes)
+        mapping = names or best_mapping(clusters, labels, classes)
         predicted = apply_mapping(clusters[labelled], mapping)
         choices.append(Choice(number, mapping))
         scores.append(weighted_f1(labels[labelled], predicted))

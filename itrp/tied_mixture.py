@@ -53,6 +53,10 @@ class TiedMixture:
         scores = centred @ self.coefficients.T + self.intercepts  # (n, k)
         return scores.argmax(axis=1).astype(np.int64)
 
+    def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(coefficients [k, d], intercepts [k]) for features as they are, the mean not taken off."""
+        return self.coefficients, self.intercepts - self.coefficients @ self.mean
+
 
 @dataclass(frozen=True, eq=False)
 class _Whitened:

@@ -16,7 +16,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from itrp.agreement import agreement
 from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
-from itrp.clustering import assign_clusters
+from itrp.clustering import assign_clusters, fit_linear_clusters
 from itrp.config import OptimizerConfig
 from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
@@ -90,8 +90,8 @@ class Trainer:
 
     @property
     def rounds(self) -> int:
-        """Rounds of the whole run: epochs times subsets."""
-        return self.config.epochs * len(self.subsets)
+        """Rounds of the whole run: epochs times subsets; one for vanilla clustering."""
+        return 1 if self.config.algorithm == "vanilla" else self.config.epochs * len(self.subsets)
 
     @property
     def identity(self) -> str:
@@ -133,13 +133,28 @@ class Trainer:
         clock = _StageClock()
         with clock.stage("embed"):
             features = self.model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
+        if self.config.algorithm == "vanilla":
+            result = self._cluster_once(features, clock)
+        else:
+            result = self._teach_subset(data, rows, features, number, clock)
+        with clock.stage("checkpoint"):
+            state = {"identity": self.identity, "result": asdict(result), "config": self.config.model_dump(mode="json")}
+            save_round(self.checkpoints, number, self.model.tuned_state(), self.optimizers, state)
+        return result
+
+    def _teach_subset(
+        self,
+        data: TrainingSet,
+        rows: NDArray[np.int64],
+        features: NDArray[np.float32],
+        number: int,
+        clock: "_StageClock",
+    ) -> RoundResult:
+        """Steps 2 to 5 of Algorithm 1: cluster, balance, new head, one pass."""
+        clustering = self.config.clustering
         with clock.stage("cluster"):
             labels = assign_clusters(
-                features,
-                self.config.clustering.method,
-                self.config.k,
-                self.config.seed,
-                n_init=self.config.clustering.n_init,
+                features, clustering.method, self.config.k, self.config.seed, n_init=clustering.n_init
             )
         known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None
         with clock.stage("sample"):
@@ -149,7 +164,7 @@ class Trainer:
         self.model.reset_head(seed)
         with clock.stage("train"):
             loss = self._train_pass(data, rows[sample], labels[sample], seed, number)
-        result = RoundResult(
+        return RoundResult(
             round=number,
             rounds=self.rounds,
             pairs=len(rows),
@@ -159,16 +174,27 @@ class Trainer:
             agreement=known,
             seconds=clock.seconds,
         )
-        with clock.stage("checkpoint"):
-            state = {"identity": self.identity, "result": asdict(result), "config": self.config.model_dump(mode="json")}
-            save_round(self.checkpoints, number, self.model.tuned_state(), self.optimizers, state)
-        return result
 
-    @torch.inference_mode()
+    def _cluster_once(self, features: NDArray[np.float32], clock: "_StageClock") -> RoundResult:
+        """Vanilla clustering: the head becomes the clustering's own scores, which are linear in the features."""
+        clustering = self.config.clustering
+        with clock.stage("cluster"):
+            fitted = fit_linear_clusters(
+                features, clustering.method, self.config.k, self.config.seed, n_init=clustering.n_init
+            )
+            self.model.set_head(*fitted.linear_scores())
+        labels = self._classify(features)
+        loss = nn.functional.cross_entropy(self._score(features), torch.from_numpy(labels).to(self.cache.device))
+        sizes = _count(labels, self.config.k)
+        return RoundResult(1, 1, len(features), float(loss), sizes, sizes, None, clock.seconds)
+
     def _classify(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
         """The previous round's answers, [n]: its head is still in place, and the features are its encoders'."""
-        logits = self.model.head(torch.from_numpy(features).to(self.cache.device))
-        return logits.argmax(dim=1).cpu().numpy()
+        return self._score(features).argmax(dim=1).cpu().numpy()
+
+    @torch.inference_mode()
+    def _score(self, features: NDArray[np.float32]) -> Tensor:
+        return self.model.head(torch.from_numpy(features).to(self.cache.device))
 
     def _train_pass(
         self, data: TrainingSet, rows: NDArray[np.int64], labels: NDArray[np.int64], seed: int, number: int

@@ -87,7 +87,8 @@ def cut_subsets(config: ExperimentConfig, available: int) -> list[NDArray[np.int
     """Rows of each subset X_k, in training order (METHOD, Algorithm 1).
 
     There are n // subset_size subsets, at least one, and a remainder is spread over them: with sizes that divide
-    this is the reference code's cut, and otherwise no pair is dropped. Raises DataError for fewer pairs than clusters.
+    this is the reference code's cut, and otherwise no pair is dropped. Vanilla clustering sees all pairs at once.
+    Raises DataError for fewer pairs than clusters.
     """
     count = min(available, config.pairs or available)
     if count < max(config.k, 2):
@@ -95,6 +96,8 @@ def cut_subsets(config: ExperimentConfig, available: int) -> list[NDArray[np.int
             f"training needs at least {max(config.k, 2)} pairs, found {count}: ingest more, or name another data set"
         )
     rows = np.arange(count)
+    if config.algorithm == "vanilla":
+        return [rows]
     if config.shuffle:
         rows = np.random.default_rng(0).permutation(rows)
     return np.array_split(rows, max(1, count // config.subset_size))
