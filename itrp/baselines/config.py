@@ -34,6 +34,8 @@ class ClipConfig(FrozenConfig):
     kind: Literal["clip"] = "clip"
     name: str = "openai/clip-vit-base-patch32"
     """Hub id or local folder of a transformers CLIP or SigLIP model."""
+    normalise: bool = True
+    """Embeddings of length 1, as the checkpoint was trained; false: as its projections give them."""
 
 
 class CmaClipConfig(FrozenConfig):
