@@ -1,14 +1,20 @@
-"""A trained model's answers: cluster probabilities of pairs."""
+"""A trained model's answers: cluster probabilities of pairs, from shards or from memory."""
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from itrp.baselines.supervised_model import SupervisedModel
 from itrp.embeddings import EmbeddingCache, Vectors
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
+from itrp.pairs import Pair
+from itrp.shards import encode_shard, shard_hash
+from itrp.systems import System
 
 
 def embed_shard(model: ItrpModel, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
@@ -34,11 +40,29 @@ def classify_vectors(model: ItrpModel, text: Vectors, image: Vectors, device: to
     return torch.softmax(logits.float(), dim=1).cpu().numpy()
 
 
-def predict_shard(model: ItrpModel, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
-    """[n, k] cluster probabilities of a shard's pairs, in stored order."""
-    return classify_vectors(model, *embed_shard(model, shard, cache), cache.device)
+def predict_shard(system: System, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
+    """[n, k] cluster probabilities of a shard's pairs, in stored order; of a supervised system, class probabilities."""
+    if isinstance(system, SupervisedModel):
+        return system.predict_shard(shard, cache)
+    return classify_vectors(system, *embed_shard(system, shard, cache), cache.device)
 
 
-def predict_shards(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache) -> NDArray[np.float32]:
-    """[n, k] cluster probabilities of several shards' pairs, one after the other."""
-    return np.concatenate([predict_shard(model, shard, cache) for shard in shards])
+def predict_shards(system: System, shards: Sequence[ShardFile], cache: EmbeddingCache) -> NDArray[np.float32]:
+    """[n, k] probabilities of several shards' pairs, one after the other."""
+    return np.concatenate([predict_shard(system, shard, cache) for shard in shards])
+
+
+def predict_pairs(
+    system: System, texts: Sequence[str], pictures: Sequence[bytes], device: torch.device
+) -> NDArray[np.float32]:
+    """[n, k] probabilities of n texts and their pictures' bytes, by way of a shard that is thrown away.
+
+    Raises RefusedError for bytes that are no picture.
+    """
+    pairs = [Pair(str(row), text, data, str(row)) for row, (text, data) in enumerate(zip(texts, pictures, strict=True))]
+    data = encode_shard(pairs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.parquet"
+        path.write_bytes(data)
+        cache = EmbeddingCache(Path(folder), device, system.config.embed_batch_size)
+        return predict_shard(system, ShardFile(shard_hash(data), path, len(pairs)), cache)

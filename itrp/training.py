@@ -22,6 +22,7 @@ from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
+from itrp.randomness import round_seed, seeded
 from itrp.sampling import balance_indices
 from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
 
@@ -158,7 +159,7 @@ class Trainer:
             )
         known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None
         with clock.stage("sample"):
-            seed = _round_seed(self.config.seed, number)
+            seed = round_seed(self.config.seed, number)
             sample = balance_indices(labels, self.config.sampling, seed)
             sample = np.random.default_rng(seed).permutation(sample)
         self.model.reset_head(seed)
@@ -200,13 +201,13 @@ class Trainer:
         self, data: TrainingSet, rows: NDArray[np.int64], labels: NDArray[np.int64], seed: int, number: int
     ) -> float:
         """One pass in batches over the balanced rows (Algorithm 1, step 5); returns the mean loss."""
-        head_optimizer = _build_optimizer(self.config.head_optimizer, self.model.head)
+        head_optimizer = build_optimizer(self.config.head_optimizer, self.model.head)
         optimizers = [*self.optimizers.values(), head_optimizer]
         self._enter_training_mode()
         total = torch.zeros((), device=self.cache.device)
         size = self.config.batch_size
         batches = range(0, len(rows), size)
-        with _seeded(seed, self.cache.device):
+        with seeded(seed, self.cache.device):
             for step, start in enumerate(batches, start=1):
                 batch = rows[start : start + size]
                 loss = self._step(data, batch, labels[start : start + size], optimizers)
@@ -240,26 +241,14 @@ def _encoder_optimizers(model: ItrpModel) -> dict[str, Optimizer]:
     for name, encoder in (("text", model.text), ("image", model.image)):
         encoder.requires_grad_(encoder.config.finetune)
         if encoder.config.finetune:
-            optimizers[name] = _build_optimizer(encoder.config.optimizer, encoder)
+            optimizers[name] = build_optimizer(encoder.config.optimizer, encoder)
     return optimizers
 
 
-def _build_optimizer(config: OptimizerConfig, module: nn.Module) -> Optimizer:
+def build_optimizer(config: OptimizerConfig, module: nn.Module) -> Optimizer:
+    """Adam or SGD over all parameters of a module."""
     kind = Adam if config.name == "adam" else SGD
     return kind(module.parameters(), lr=config.learning_rate)
-
-
-def _round_seed(seed: int, number: int) -> int:
-    """A 32-bit seed for a round; equal for equal (seed, round)."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's generators seeded inside (dropout draws from them), and as they were afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def _count(labels: NDArray[np.int64], k: int) -> tuple[int, ...]:
