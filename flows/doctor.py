@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from flows.orchestration import make_work_folder
 from flows.platform import open_objects, open_registry
 from infra.catalog import Catalog, open_catalog
-from infra.errors import InfraError
+from infra.errors import InfraError, SettingsError
 from infra.object_store import ObjectStore
-from infra.settings import Settings
+from infra.settings import PREFIX, Settings, find_unknown_variables
 from infra.tables import Dataset, LabelFile, QuarantinedTweet, Shard
 from itrp.errors import ItrpError, StoreError
 from itrp.labels import Task
@@ -36,20 +36,21 @@ def examine(settings: Settings) -> list[Check]:
     """All parts, in the order they depend on each other. Never raises for a part that is broken."""
     opened = _Parts(settings)
     parts: dict[str, Callable[[], str]] = {
+        "settings": _check_variables,
         "work folder": lambda: _check_folder(settings),
         "object store": lambda: _check_store(opened.store),
         "catalog": lambda: _check_catalog(opened.catalog),
         "data sets": lambda: _tell_data(opened.catalog),
         "mlflow": lambda: _check_mlflow(opened.registry),
         "models": lambda: _tell_models(opened.registry),
-        "prefect": _tell_prefect,
-        "device": lambda: _tell_device(settings),
+        "prefect": _check_prefect,
+        "device": lambda: _check_device(settings),
         "encoders": _tell_encoders,
     }
     checks: list[Check] = []
     for part, tell in parts.items():
         failed = next((check for check in checks if check.part == NEEDS.get(part) and not check.ok), None)
-        checks.append(Check(part, False, f"not asked: the {failed.part} fails") if failed else _run(part, tell))
+        checks.append(Check(part, False, f"not asked: {failed.part} fails") if failed else _run(part, tell))
     return checks
 
 
@@ -79,6 +80,14 @@ def _run(part: str, tell: Callable[[], str]) -> Check:
         return Check(part, False, " ".join(str(error).split()))
     except Exception as error:  # a broken part must not hide the others
         return Check(part, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _check_variables() -> str:
+    unknown = find_unknown_variables()
+    if unknown:
+        known = ", ".join(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+        raise SettingsError(f"no setting is called {', '.join(unknown)}: correct or unset it; known are {known}")
+    return "every ITRP_ variable is known"
 
 
 def _check_folder(settings: Settings) -> str:
@@ -117,14 +126,15 @@ def _tell_data(catalog: Catalog) -> str:
 
 def _check_mlflow(registry: Registry) -> str:
     address = urlsplit(registry.uri)
-    shown = f"{address.scheme}://{address.hostname or ''}{address.path}"
+    shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
     try:
         if address.scheme.startswith("http"):  # MLflow's own client tries for minutes before it gives up
             socket.create_connection((address.hostname, address.port or 443), timeout=5).close()
         registry.client.search_experiments(max_results=1)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise StoreError(f"{shown} fails: {reason}; start the server, or correct ITRP_MLFLOW_URI") from None
+        step = "start the server" if address.scheme.startswith("http") else "make its folder writable"
+        raise StoreError(f"{shown} fails: {reason}; {step}, or correct ITRP_MLFLOW_URI") from None
     return f"{shown} answers"
 
 
@@ -140,20 +150,33 @@ def _tell_task(registry: Registry, task: Task) -> str:
     return f"{task}: champion {names[0]}, challenger {names[1]}"
 
 
-def _tell_prefect() -> str:
+def _check_prefect() -> str:
+    from prefect.client.orchestration import get_client
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
-    return f"server {url}" if url else "in process (no PREFECT_API_URL set)"
+    if not url:
+        return "in process (no PREFECT_API_URL set)"
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise StoreError(
+            f"no Prefect server answers at {url}: {str(error)[:200]}; start it, or correct or unset PREFECT_API_URL"
+        )
+    return f"server {url} answers"
 
 
-def _tell_device(settings: Settings) -> str:
+def _check_device(settings: Settings) -> str:
     import torch
 
     from itrp.embeddings import choose_device
 
     device = choose_device(settings.device)
-    torch.zeros(1, device=device)
+    try:
+        torch.zeros(1, device=device)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(f"{device} cannot be used: {reason}; set ITRP_DEVICE to auto or cpu") from None
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     return f"{device} ({name})"
 

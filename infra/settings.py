@@ -1,5 +1,6 @@
 """Where things lie and what they run on: the one reader of the environment (`ITRP_…`)."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -70,6 +71,14 @@ class Settings(BaseSettings):
             raise ValueError(f"expected sqlite:////folder/file.db or postgresql://…, found {found[:40]}")
         return value
 
+    @field_validator("mlflow_uri")
+    @classmethod
+    def _check_mlflow_uri(cls, value: str) -> str:
+        if not re.match(r"(sqlite:///|postgresql(\+\w+)?://|https?://)", value):
+            found = value.partition("://")[0] if "://" in value else "no URL"
+            raise ValueError(f"expected http://host:port or sqlite:////folder/file.db, found {found[:40]}")
+        return value
+
     @field_validator("device")
     @classmethod
     def _check_device(cls, value: str) -> str:
@@ -95,6 +104,12 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(error))) from None
+
+
+def find_unknown_variables() -> list[str]:
+    """Variables with our prefix that are no setting of ours: most likely misspelt, and without any effect."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flows.platform import Platform
 
 PARTS = [
-    "work folder", "object store", "catalog", "data sets", "mlflow", "models", "prefect", "device", "encoders",
+    "settings", "work folder", "object store", "catalog", "data sets", "mlflow", "models", "prefect", "device", "encoders",
 ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_a_broken_catalog(platform: "Platform", blocked: Path) -> None:
     told = failing(examine(platform.settings.model_copy(update={"catalog_url": f"sqlite:///{blocked}/c.db"})))
     assert told.keys() == {"catalog", "data sets"}
     assert "correct ITRP_CATALOG_URL" in told["catalog"]
-    assert told["data sets"] == "not asked: the catalog fails"
+    assert told["data sets"] == "not asked: catalog fails"
 
 
 def test_a_catalog_that_is_no_database(platform: "Platform", blocked: Path) -> None:
@@ -73,24 +73,56 @@ def test_a_catalog_that_is_no_database(platform: "Platform", blocked: Path) -> N
     assert "ITRP_CATALOG_URL" in told["catalog"]
 
 
-@pytest.mark.parametrize("address", ["sqlite:///{blocked}/mlflow.db", "http://127.0.0.1:9"])
-def test_a_broken_mlflow(platform: "Platform", blocked: Path, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "step"),
+    [("sqlite:///{blocked}/mlflow.db", "make its folder writable"), ("http://127.0.0.1:9", "start the server")],
+)
+def test_a_broken_mlflow(platform: "Platform", blocked: Path, address: str, step: str) -> None:
     uri = address.format(blocked=blocked)
     told = failing(examine(platform.settings.model_copy(update={"mlflow_uri": uri})))
     assert told.keys() == {"mlflow", "models"}
-    assert told["mlflow"].endswith("; start the server, or correct ITRP_MLFLOW_URI")
-    assert told["models"] == "not asked: the mlflow fails"
+    assert told["mlflow"].startswith(f"{uri} fails: ")
+    assert told["mlflow"].endswith(f"; {step}, or correct ITRP_MLFLOW_URI")
+    assert told["models"] == "not asked: mlflow fails"
 
 
 def test_a_password_is_not_shown(platform: "Platform") -> None:
     told = failing(examine(platform.settings.model_copy(update={"mlflow_uri": "http://me:hidden@127.0.0.1:9"})))
     assert "hidden" not in " ".join(told.values())
-    assert told["mlflow"].startswith("http://127.0.0.1")
+    assert told["mlflow"].startswith("http://127.0.0.1:9 fails")
+
+
+def test_a_misspelt_variable_is_told(platform: "Platform", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ITRP_WORKDIR", "/data")
+    told = failing(examine(platform.settings))
+    assert told.keys() == {"settings"}
+    assert told["settings"].startswith(
+        "no setting is called ITRP_WORKDIR: correct or unset it; known are ITRP_WORK_DIR, "
+    )
 
 
 def test_a_missing_device(platform: "Platform") -> None:
     told = failing(examine(platform.settings.model_copy(update={"device": "cuda:99"})))
     assert told.keys() == {"device"}
+    assert told["device"].startswith("cuda:99 cannot be used: ")
+    assert told["device"].endswith("; set ITRP_DEVICE to auto or cpu")
+
+
+def test_a_prefect_server_that_does_not_answer(platform: "Platform") -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        told = failing(examine(platform.settings))
+    assert told.keys() == {"prefect"}
+    assert told["prefect"].startswith("no Prefect server answers at http://127.0.0.1:9/api: ")
+    assert told["prefect"].endswith("; start it, or correct or unset PREFECT_API_URL")
+
+
+def test_a_prefect_server_that_answers(platform: "Platform", prefect_server: str) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect_server}):
+        assert by_part(examine(platform.settings))["prefect"].told == f"server {prefect_server} answers"
 
 
 def test_the_command_prints_a_line_a_part_and_its_status(
@@ -100,7 +132,7 @@ def test_the_command_prints_a_line_a_part_and_its_status(
     done = itrp(tmp_path / "w", "doctor")
     lines = done.out.splitlines()
     assert [line[5:20].strip() for line in lines] == PARTS
-    assert [line[:4] for line in lines] == ["ok  ", "FAIL", *["ok  "] * 7]
+    assert [line[:4] for line in lines] == ["ok  ", "ok  ", "FAIL", *["ok  "] * 7]
     assert done.status == 1
     report = json.loads(itrp(tmp_path / "w", "doctor", "--json").out)
     assert report["ok"] is False

@@ -90,6 +90,12 @@ def test_devices(device: str) -> None:
             "ITRP_CATALOG_URL: expected sqlite:////folder/file.db or postgresql",
         ),
         ("catalog_url", "catalog.db", "found no URL"),
+        (
+            "mlflow_uri",
+            "localhost",
+            "ITRP_MLFLOW_URI: expected http://host:port or sqlite:////folder/file.db, found no URL",
+        ),
+        ("mlflow_uri", "file:///srv/mlruns", "ITRP_MLFLOW_URI: expected http://host:port or sqlite:////folder/file.db"),
         ("work_dir", "/srv/what?", "ITRP_WORK_DIR: expected a folder whose name holds none of ? # %"),
         ("work_dir", "~no-such-user/x", "ITRP_WORK_DIR: expected a folder, found a home directory"),
     ],
