@@ -131,12 +131,21 @@ def _add_evaluate(commands: "Commands") -> None:
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help=REFERENCE)
     parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
-    parser.add_argument(
+    chooser = parser.add_mutually_exclusive_group()
+    chooser.add_argument(
         "--protocol",
         choices=("dev", "oracle", "last"),
         default="dev",
         help="who chooses mapping and checkpoint (default: %(default)s)",
     )
+    chooser.add_argument(
+        "--map-with",
+        type=_naming,
+        metavar="N_OR_MODEL",
+        help="in place of a protocol: map the last checkpoint's clusters to classes with N labelled pairs of the train split "
+        "(reported as dev-N), or with a CLIP or SigLIP model by hub id or folder, without labels (reported as joint)",
+    )
+    parser.add_argument("--seed", type=_whole, default=0, help="of the draw of --map-with N (default: %(default)s)")
     parser.add_argument(
         "--set",
         choices=("raw", "RM", "RL"),

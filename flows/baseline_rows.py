@@ -18,6 +18,7 @@ from itrp.evaluation import Evaluation, RoundPredictions, TaskPredictions, evalu
 from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES
 from itrp.model import ItrpModel, build_model, read_description
+from itrp.naming import JointNaming
 from itrp.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.files import local_shards
@@ -33,10 +34,13 @@ def evaluate_baselines(
 ) -> list[Evaluation]:
     """Majority, vanilla k-means and vanilla GMM under the same protocol, task and set as a result.
 
-    The clusterings are fitted on the version's training data with as many clusters as the task has classes.
+    The clusterings are fitted on the version's training data with as many clusters as the task has classes. Without any
+    label (`joint`) nobody knows the majority, and it has no row.
     """
     test_rows, _ = select_set(labelled.annotations, result.task, result.set)
-    rows = [_evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)]
+    rows = []
+    if not isinstance(result.protocol, JointNaming):
+        rows = [_evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)]
     config = ExperimentConfig.model_validate(read_description(platform.registry.fetch(version))["config"])
     try:
         training = find_data(platform, version.tags["itrp.dataset"])

@@ -121,11 +121,10 @@ def _evaluate(args: argparse.Namespace) -> tuple[Report, str]:
     _start(args)
     from flows.evaluate import evaluate_itrp
 
-    report = evaluate_itrp(args.models, args.data, args.protocol, args.set)
-    figures = dataclasses.asdict(report)
-    return {
-        key: value for key, value in figures.items() if key != "table"
-    }, f"{report.table}\nmodels: {', '.join(report.models)}"
+    report = evaluate_itrp(args.models, args.data, args.protocol, args.set, args.map_with, args.seed)
+    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "table"}
+    lines = [report.table, report.naming, f"models: {', '.join(report.models)}"]
+    return figures, "\n".join(filter(None, lines))
 
 
 def _promote(args: argparse.Namespace) -> tuple[Report, str]:

@@ -11,9 +11,17 @@ from flows.platform import Platform, open_platform
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
-def evaluate_task(platform: Platform, models: list[str], data: str, protocol: str, set_name: str) -> EvaluateReport:
+def evaluate_task(
+    platform: Platform,
+    models: list[str],
+    data: str,
+    protocol: str,
+    set_name: str,
+    map_with: str | None = None,
+    seed: int = 0,
+) -> EvaluateReport:
     """Evaluate, choose class names where there are none, and log."""
-    return run_evaluation(platform, models, data, protocol=protocol, set_name=set_name)
+    return run_evaluation(platform, models, data, protocol=protocol, set_name=set_name, map_with=map_with, seed=seed)
 
 
 @flow(name="evaluate-itrp", flow_run_name="evaluate-itrp/{protocol} on {data}", persist_result=False)
@@ -22,6 +30,8 @@ def evaluate_itrp(
     data: str,
     protocol: Literal["dev", "oracle", "last"] = "dev",
     set_name: Literal["raw", "RM", "RL"] = "raw",
+    map_with: str | None = None,
+    seed: int = 0,
 ) -> EvaluateReport:
     """Evaluate one task model, or a text and an image model together.
 
@@ -31,8 +41,11 @@ def evaluate_itrp(
         protocol: Who may choose mapping and checkpoint: the train split (dev), the test labels (oracle: an upper bound),
             or nobody (last: the last checkpoint, mapping from the train split).
         set_name: The test set as published, with the controversial samples removed (RM) or relabelled (RL).
+        map_with: In place of a protocol: so many labelled pairs of the train split ("20": the protocol dev-20), or the hub id
+            or folder of a CLIP or SigLIP model (joint, no labels), choose the last checkpoint's mapping.
+        seed: Of the draw of these pairs.
     """
-    report = evaluate_task(open_platform(), models, data, protocol, set_name)
+    report = evaluate_task(open_platform(), models, data, protocol, set_name, map_with, seed)
     create_table_artifact(
         key="evaluation", table=report.rows, description=f"{report.task}, {report.set}, protocol {report.protocol}"
     )

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from flows.baseline_rows import evaluate_baselines
+from flows.naming_rules import Naming, open_naming
 from flows.platform import Platform
 from flows.plots import plot_confusion
 from flows.tracking import log_figures
@@ -42,16 +43,26 @@ class EvaluateReport:
     table: str = field(repr=False)
     """All rows as text: the model, majority, vanilla clusterings."""
     rows: list[dict[str, Any]] = field(default_factory=list)
+    naming: str = ""
+    """How the class names were chosen, where it was not by all labels of a split."""
 
 
 def run_evaluation(
-    platform: Platform, references: Sequence[str], data: str, *, protocol: str = "dev", set_name: str = "raw"
+    platform: Platform,
+    references: Sequence[str],
+    data: str,
+    *,
+    protocol: str = "dev",
+    set_name: str = "raw",
+    map_with: str | None = None,
+    seed: int = 0,
 ) -> EvaluateReport:
     """Evaluate one task model, or both together on the image-text task, under a named protocol.
 
     A version without class names gets them under `dev` and `last`: the round and mapping chosen on the train split are
     registered as a new version of the same run, which becomes the challenger. `oracle` looks at the test labels and never
-    registers anything. Raises WrongUseError, NotFoundError, DataError.
+    registers anything. `map_with` stands in for a protocol (`open_naming`): so many labelled pairs drawn with the seed, or
+    a dual encoder; it registers too. Raises WrongUseError, NotFoundError, DataError, WeightsUnavailableError.
     """
     versions = [platform.registry.resolve(reference) for reference in references]
     if len(versions) > 2 or len({version.task for version in versions}) != len(versions):
@@ -60,37 +71,39 @@ def run_evaluation(
     assessor = Assessor(
         platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device
     )
-    wanted = Protocol(protocol)
+    naming = open_naming(protocol, map_with, seed, assessor, labelled)
     if len(versions) == 1:
-        result = _evaluate_one(assessor, versions[0], labelled, wanted, set_name)
+        result = _evaluate_one(assessor, versions[0], labelled, naming, set_name)
     else:
-        result = _evaluate_pair(assessor, versions, labelled, wanted, set_name)
-    if wanted is not Protocol.ORACLE:
+        result = _evaluate_pair(assessor, versions, labelled, naming, set_name)
+    if naming.protocol is not Protocol.ORACLE:
         choices = {
             version.task: choice for version, choice in zip(_in_task_order(versions), result.choices, strict=True)
         }
-        versions = [_name_classes(platform, assessor, version, choices[version.task], data) for version in versions]
+        versions = [
+            _name_classes(platform, assessor, version, choices[version.task], data, naming) for version in versions
+        ]
     rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result)]
     _log(platform, versions, result)
-    return _report(result, versions, rows)
+    return _report(result, versions, rows, naming)
 
 
 def _evaluate_one(
-    assessor: Assessor, version: ModelVersion, labelled: LabelledSet, protocol: Protocol, set_name: str
+    assessor: Assessor, version: ModelVersion, labelled: LabelledSet, naming: Naming, set_name: str
 ) -> Evaluation:
-    predictions = assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, protocol))
-    return evaluate(protocol, set_name, version.task, predictions, system=str(version))
+    predictions = assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, naming))
+    return evaluate(naming.protocol, set_name, version.task, predictions, system=str(version))
 
 
 def _evaluate_pair(
-    assessor: Assessor, versions: Sequence[ModelVersion], labelled: LabelledSet, protocol: Protocol, set_name: str
+    assessor: Assessor, versions: Sequence[ModelVersion], labelled: LabelledSet, naming: Naming, set_name: str
 ) -> Evaluation:
     text, image = (
-        assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, protocol), on=Task.IMAGE_TEXT)
+        assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, naming), on=Task.IMAGE_TEXT)
         for version in _in_task_order(versions)
     )
     name = " + ".join(str(version) for version in _in_task_order(versions))
-    return evaluate_together(protocol, set_name, text, image, system=name)
+    return evaluate_together(naming.protocol, set_name, text, image, system=name)
 
 
 def _in_task_order(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
@@ -98,27 +111,33 @@ def _in_task_order(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
     return sorted(versions, key=lambda version: version.task is not Task.TEXT)
 
 
-def _rounds(assessor: Assessor, version: ModelVersion, protocol: Protocol) -> list[int]:
+def _rounds(assessor: Assessor, version: ModelVersion, naming: Naming) -> list[int]:
     rounds = assessor.rounds_of(version)
-    return rounds[-1:] if protocol is Protocol.LAST else rounds
+    return rounds[-1:] if naming.last_round_only else rounds
 
 
 def _name_classes(
-    platform: Platform, assessor: Assessor, version: ModelVersion, choice: Choice, data: str
+    platform: Platform, assessor: Assessor, version: ModelVersion, choice: Choice, data: str, naming: Naming
 ) -> ModelVersion:
     """The version itself when it has class names; else a new one with the chosen round's weights and its mapping."""
     if version.mapping is not None:
         return version
     model, _ = load_model(platform.registry.fetch(version))
     model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
-    tags = {**origin_tags(version), "itrp.mapped_on": data, "itrp.mapped_from": version.version}
+    tags = {
+        **origin_tags(version),
+        "itrp.mapped_on": data,
+        "itrp.mapped_from": version.version,
+        **naming.tags(choice),
+    }
     with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
         saved = Path(folder) / "model"
         model.save(saved, mapping=choice.mapping, extra={"round": choice.round})
         named = register_model(platform.registry, saved, version.run_id, version.task, tags=tags)
     logger.info(
-        "%s is round %d of %s with class names chosen on the train split of %s", named, choice.round, version, data
-    )
+        "%s is round %d of %s with class names chosen on the train split of %s (%s)",
+        named, choice.round, version, data, naming.protocol,
+    )  # fmt: skip
     return named
 
 
@@ -133,7 +152,9 @@ def _log(platform: Platform, versions: Sequence[ModelVersion], result: Evaluatio
         client.log_figure(version.run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")
 
 
-def _report(result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence[Evaluation]) -> EvaluateReport:
+def _report(
+    result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence[Evaluation], naming: Naming
+) -> EvaluateReport:
     return EvaluateReport(
         task=str(result.task),
         set=result.set,
@@ -150,4 +171,5 @@ def _report(result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence
             {"system": row.system, "f1": row.f1, "low": row.low, "high": row.high, "accuracy": row.accuracy}
             for row in rows
         ],
+        naming="; ".join(dict.fromkeys(filter(None, map(naming.tell, result.choices)))),
     )

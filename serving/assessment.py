@@ -20,6 +20,7 @@ from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.errors import DataError, NotFoundError
 from itrp.evaluation import RoundPredictions, TaskPredictions
 from itrp.inputs import ShardFile, cache_pixels
+from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
 from itrp.model import WEIGHTS_FILE, ItrpModel, load_model
 from itrp.prediction import predict_shards
@@ -126,6 +127,15 @@ class Assessor:
             self._keep(kept, predict_shards(self.load(version, labelled), labelled.shards, self.embeddings))
         return np.load(kept).argmax(axis=1)
 
+    def joint_cosines(self, encoder: JointEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
+        """Text-picture cosines [n] of the data set's pairs by a dual encoder, kept like the models' answers."""
+        device = self.embeddings.device
+        key = json.dumps(["cosines", encoder.fingerprint(), labelled.hash, device.type])
+        kept = self.cache / "answers" / f"{sha256(key.encode()).hexdigest()}.npy"
+        if not kept.exists():
+            self._keep(kept, encoder.cosines(labelled.shards, device))
+        return np.asarray(np.load(kept))
+
     def load(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
         """The version's model on this device, with the data set's pictures decoded once for all rounds."""
         model, _ = load_model(self.registry.fetch(version))
@@ -148,10 +158,10 @@ class Assessor:
         return self.cache / "answers" / f"{digest.hexdigest()}.npy"
 
     @staticmethod
-    def _keep(path: Path, probabilities: NDArray[np.float32]) -> None:
+    def _keep(path: Path, answers: NDArray[np.float32]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft.npy")
-        np.save(draft, probabilities)
+        np.save(draft, answers)
         draft.replace(path)
 
 

@@ -79,6 +79,12 @@ WRONG = {
     "unknown protocol": (
         ["evaluate", "itrp-text-task/1", "--data", "x", "--protocol", "best"], "invalid choice: 'best'",
     ),
+    "protocol and mapping": (
+        ["evaluate", "itrp-text-task/1", "--data", "x", "--protocol", "last", "--map-with", "20"], "not allowed with",
+    ),
+    "mapping with nothing": (
+        ["evaluate", "itrp-text-task/1", "--data", "x", "--map-with", "0"], "expected a number of labelled pairs from 1 on",
+    ),
     "version of no task": (["promote", "--to", "3"], "--to VERSION needs the task it is for: itrp promote text --to 3"),
     "unknown task": (["promote", "both"], "invalid choice: 'both'"),
     "unknown layout": (["ingest", "csv"], "invalid choice: 'csv'"),

@@ -1,0 +1,67 @@
+"""What `itrp evaluate --map-with` stands for: a number of labelled pairs, or a dual encoder of texts and pictures."""
+
+from dataclasses import dataclass
+
+from itrp.errors import WrongUseError
+from itrp.joint_encoder import load_joint_encoder
+from itrp.naming import SURE, ExampleNaming, JointChoice, JointNaming
+from itrp.protocols import Choice, Protocol
+from serving.assessment import Assessor, LabelledSet
+
+
+@dataclass(frozen=True, eq=False)
+class Naming:
+    """Who chooses mapping and checkpoint, and what a version named so says about it."""
+
+    protocol: Protocol | ExampleNaming | JointNaming
+    joint_model: str | None = None
+    """The dual encoder's hub id or folder, where it was one that chose."""
+
+    @property
+    def last_round_only(self) -> bool:
+        """Whether the other checkpoints need not be asked."""
+        return self.protocol is Protocol.LAST or not isinstance(self.protocol, Protocol)
+
+    def tags(self, choice: Choice) -> dict[str, str]:
+        """Tags of a version whose class names this choice gave: by whom, with what, how clearly."""
+        tags = {"itrp.mapped_by": str(self.protocol)}
+        if isinstance(self.protocol, ExampleNaming):
+            tags["itrp.mapped_seed"] = str(self.protocol.seed)
+        if self.joint_model is not None:
+            tags["itrp.mapped_with"] = self.joint_model
+        if isinstance(choice, JointChoice):
+            tags |= {"itrp.mapped_gap": f"{choice.gap:.4f}", "itrp.mapped_z": f"{choice.z:.2f}"}
+        return tags
+
+    def tell(self, choice: Choice) -> str:
+        """A sentence for a person; empty under the protocols that use all labels of a split."""
+        if isinstance(self.protocol, ExampleNaming):
+            return (
+                f"class names from {self.protocol.examples} labelled pairs of the train split, drawn with seed "
+                f"{self.protocol.seed}"
+            )
+        if not isinstance(choice, JointChoice):
+            return ""
+        doubt = "" if choice.z >= SURE else "; that may be chance: look at some pairs, or use --map-with 20"
+        return (
+            f"class names by text-picture similarity ({self.joint_model}): mean cosines {choice.gap:.2f} standard "
+            f"deviations apart, {choice.z:.1f} standard errors{doubt}"
+        )
+
+
+def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assessor, labelled: LabelledSet) -> Naming:
+    """The named protocol, or what `map_with` gives instead: a number is so many labelled pairs, anything else a model.
+
+    Raises WrongUseError for both at once, and WeightsUnavailableError as `load_joint_encoder` does.
+    """
+    if map_with is None:
+        return Naming(Protocol(protocol))
+    if protocol != str(Protocol.DEV):
+        raise WrongUseError(
+            f"expected a protocol or --map-with, found {protocol} and {map_with!r}: --map-with chooses the last checkpoint "
+            "and its mapping by itself"
+        )
+    if map_with.isdecimal():
+        return Naming(ExampleNaming(int(map_with), seed))
+    cosines = assessor.joint_cosines(load_joint_encoder(map_with), labelled)
+    return Naming(JointNaming(cosines[labelled.dev_rows]), map_with)
