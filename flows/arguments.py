@@ -201,3 +201,10 @@ def _whole(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
     return int(text)
+
+
+def _naming(text: str) -> str:
+    """A number of 1 or more, or the name of a model."""
+    if not text.strip() or (text.isdecimal() and int(text) < 1):
+        raise argparse.ArgumentTypeError(f"expected a number of labelled pairs from 1 on, or a model, found {text!r}")
+    return text
