@@ -19,6 +19,7 @@ from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES
 from itrp.model import ItrpModel, build_model, read_description
 from itrp.naming import JointNaming
+from itrp.systems import is_supervised
 from itrp.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.files import local_shards
@@ -35,13 +36,16 @@ def evaluate_baselines(
     """Majority, vanilla k-means and vanilla GMM under the same protocol, task and set as a result.
 
     The clusterings are fitted on the version's training data with as many clusters as the task has classes. Without any
-    label (`joint`) nobody knows the majority, and it has no row.
+    label (`joint`) nobody knows the majority, and it has no row; a supervised version has no unlabelled training data.
     """
     test_rows, _ = select_set(labelled.annotations, result.task, result.set)
     rows = []
     if not isinstance(result.protocol, JointNaming):
         rows = [_evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)]
-    config = ExperimentConfig.model_validate(read_description(platform.registry.fetch(version))["config"])
+    description = read_description(platform.registry.fetch(version))
+    if is_supervised(description):
+        return rows
+    config = ExperimentConfig.model_validate(description["config"])
     try:
         training = find_data(platform, version.tags["itrp.dataset"])
         pretrained = build_model(config).to(assessor.embeddings.device)

@@ -15,7 +15,15 @@ from flows.platform import Platform
 from flows.plots import plot_confusion
 from flows.tracking import log_figures
 from itrp.errors import WrongUseError
-from itrp.evaluation import Choice, Evaluation, Protocol, evaluate, evaluate_together, format_evaluations
+from itrp.evaluation import (
+    Choice,
+    Evaluation,
+    Protocol,
+    evaluate,
+    evaluate_relations,
+    evaluate_together,
+    format_evaluations,
+)
 from itrp.labels import Task
 from itrp.model import load_model
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
@@ -72,43 +80,44 @@ def run_evaluation(
         platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device
     )
     naming = open_naming(protocol, map_with, seed, assessor, labelled)
-    if len(versions) == 1:
-        result = _evaluate_one(assessor, versions[0], labelled, naming, set_name)
-    else:
-        result = _evaluate_pair(assessor, versions, labelled, naming, set_name)
+    versions = sorted(versions, key=lambda version: version.task is not Task.TEXT)
+    result = _evaluate(assessor, versions, labelled, naming, set_name)
     if naming.protocol is not Protocol.ORACLE:
-        choices = {
-            version.task: choice for version, choice in zip(_in_task_order(versions), result.choices, strict=True)
-        }
+        choices = result.choices if len(result.choices) == len(versions) else result.choices * len(versions)
         versions = [
-            _name_classes(platform, assessor, version, choices[version.task], data, naming) for version in versions
+            _name_classes(platform, assessor, version, choice, data, naming)
+            for version, choice in zip(versions, choices, strict=True)
         ]
     rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result)]
     _log(platform, versions, result)
     return _report(result, versions, rows, naming)
 
 
-def _evaluate_one(
-    assessor: Assessor, version: ModelVersion, labelled: LabelledSet, naming: Naming, set_name: str
-) -> Evaluation:
-    predictions = assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, naming))
-    return evaluate(naming.protocol, set_name, version.task, predictions, system=str(version))
-
-
-def _evaluate_pair(
+def _evaluate(
     assessor: Assessor, versions: Sequence[ModelVersion], labelled: LabelledSet, naming: Naming, set_name: str
 ) -> Evaluation:
-    text, image = (
-        assessor.task_predictions(version, labelled, set_name, _rounds(assessor, version, naming), on=Task.IMAGE_TEXT)
-        for version in _in_task_order(versions)
-    )
-    name = " + ".join(str(version) for version in _in_task_order(versions))
-    return evaluate_together(naming.protocol, set_name, text, image, system=name)
-
-
-def _in_task_order(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
-    """The text model first."""
-    return sorted(versions, key=lambda version: version.task is not Task.TEXT)
+    """One version on its task, two models together, or the two names of one model of four clusters."""
+    name = " + ".join(str(version) for version in versions)
+    relations = [version for version in versions if version.model_task is Task.IMAGE_TEXT]
+    together = len(versions) == 2
+    answers = [
+        assessor.task_predictions(
+            version, labelled, set_name, _rounds(assessor, version, naming), on=Task.IMAGE_TEXT if together else None
+        )
+        for version in versions
+    ]
+    if not relations:
+        if together:
+            return evaluate_together(naming.protocol, set_name, *answers, system=name)
+        return evaluate(naming.protocol, set_name, versions[0].task, answers[0], system=name)
+    if len({version.run_id for version in versions}) > 1 or len(relations) < len(versions):
+        raise WrongUseError(
+            f"{relations[0]} is one half of a model of four clusters: evaluate it alone, or with the other half of the same "
+            "training run"
+        )
+    wanted = Task.IMAGE_TEXT if together else versions[0].task
+    every = evaluate_relations(naming.protocol, set_name, answers[0], system=name)
+    return next(evaluation for evaluation in every if evaluation.task is wanted)
 
 
 def _rounds(assessor: Assessor, version: ModelVersion, naming: Naming) -> list[int]:
@@ -124,6 +133,9 @@ def _name_classes(
         return version
     model, _ = load_model(platform.registry.fetch(version))
     model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
+    mapping = choice.mapping
+    if version.model_task is Task.IMAGE_TEXT:  # of the relation 2*T + I this version answers T or I
+        mapping = tuple(c // 2 if version.task is Task.TEXT else c % 2 for c in mapping)
     tags = {
         **origin_tags(version),
         "itrp.mapped_on": data,
@@ -132,7 +144,7 @@ def _name_classes(
     }
     with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
         saved = Path(folder) / "model"
-        model.save(saved, mapping=choice.mapping, extra={"round": choice.round})
+        model.save(saved, mapping=mapping, extra={"round": choice.round})
         named = register_model(platform.registry, saved, version.run_id, version.task, tags=tags)
     logger.info(
         "%s is round %d of %s with class names chosen on the train split of %s (%s)",

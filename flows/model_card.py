@@ -2,39 +2,72 @@
 
 from collections.abc import Sequence
 
+from itrp.baselines.config import SupervisedConfig
+from itrp.baselines.provision import has_stand_ins
+from itrp.baselines.supervised_training import EpochResult
 from itrp.config import ExperimentConfig
+from itrp.experiments import AnyConfig
 from itrp.labels import CLASS_NAMES
 from itrp.training import RoundResult
 
 
 def write_model_card(
-    config: ExperimentConfig, rounds: Sequence[RoundResult], *, data: str, data_hash: str, commit: str
+    config: AnyConfig, rounds: Sequence[RoundResult | EpochResult], *, data: str, data_hash: str, commit: str
 ) -> str:
     """Markdown: what the model answers, how it was made, on what, and what it is not for."""
-    last = rounds[-1]
-    tuned = ", ".join(side for side in ("text", "image") if getattr(config, side).finetune) or "none"
-    agreement = f"{last.agreement:.1%}" if last.agreement is not None else "not known after one round"
+    if isinstance(config, SupervisedConfig):
+        settings, reading = _describe_supervised(config, [each for each in rounds if isinstance(each, EpochResult)])
+    else:
+        settings, reading = _describe_itrp(config, [each for each in rounds if isinstance(each, RoundResult)])
+    rows = {**settings, "data": f"{data}, hash {data_hash}", "code": commit}
+    asked = " ".join(f"**{CLASS_NAMES[task][1]}?**" for task in config.tasks)
     return f"""# {config.name} (seed {config.seed})
 
-Answers for a tweet with a picture: **{CLASS_NAMES[config.task][1]}?** ({config.task} task, {config.k} clusters)
+Answers for a tweet with a picture: {asked} ({config.task} task)
 
-| | |
+| setting | value |
 |---|---|
-| method | ITRp, Algorithm 1 of Sun, Li, Liu and Su 2023: no human label was used in training |
-| text encoder | {config.text.name}, {config.text.pooling} pooling |
-| image encoder | {config.image.name}, {config.image.size} x {config.image.size} |
-| fine-tuned | {tuned} |
-| clustering, sampling | {config.clustering.method}, {config.sampling} |
-| data | {data}, hash {data_hash} |
-| rounds | {len(rounds)} of up to {max(result.pairs for result in rounds)} pairs |
-| last round | loss {last.loss:.4f}, clusters {list(last.cluster_sizes)}, agreement with the round before {agreement} |
-| code | {commit} |
+{chr(10).join(f"| {name} | {value} |" for name, value in rows.items())}
 
 ## Reading it
-Clusters carry no names. Until `itrp evaluate` has chosen which cluster is which class, on human labels, the model can be
-registered but neither promoted nor scored with.
+{reading}
 
 ## Limits
 Labels are as good as the encoders and the data: human annotators agree with Krippendorff's alpha 0.46 on the text task and
 0.71 on the image task (Vempala and Preotiuc-Pietro 2019). Not for decisions about single persons.
 """
+
+
+def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> tuple[dict[str, str], str]:
+    last = rounds[-1]
+    tuned = ", ".join(side for side in ("text", "image") if getattr(config, side).finetune) or "none"
+    agreement = f"{last.agreement:.1%}" if last.agreement is not None else "not known after one round"
+    how = "ITRp, Algorithm 1" if config.algorithm == "itrp" else "one clustering of the frozen features, a baseline"
+    settings = {
+        "method": f"{how} of Sun, Li, Liu and Su 2023: no human label was used in training",
+        "text encoder": f"{config.text.name}, {config.text.pooling} pooling",
+        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}",
+        "fine-tuned": tuned,
+        "clustering, sampling": f"{config.clustering.method}, k = {config.k}, {config.sampling}",
+        "rounds": f"{len(rounds)} of up to {max(result.pairs for result in rounds)} pairs",
+        "last round": f"loss {last.loss:.4f}, clusters {list(last.cluster_sizes)}, agreement with the round before {agreement}",
+    }
+    reading = (
+        "Clusters carry no names. Until `itrp evaluate` has chosen which cluster is which class, on human labels, the model can be\n"
+        "registered but neither promoted nor scored with."
+    )
+    return settings, reading
+
+
+def _describe_supervised(config: SupervisedConfig, epochs: Sequence[EpochResult]) -> tuple[dict[str, str], str]:
+    best = max(epochs, key=lambda result: result.score)
+    held_out = ", ".join(f"{task} {f1:.3f}" for task, f1 in best.held_out_f1.items()) or "nothing was held out"
+    settings = {
+        "method": f"supervised ({config.network.kind}), every parameter trained on human labels: a baseline",
+        "pairs": str(best.pairs),
+        "epochs": f"{len(epochs)}, of which number {best.round} is kept: held-out weighted F1 {held_out}",
+        "optimizer": f"{config.optimizer.name}, {config.optimizer.learning_rate}",
+    }
+    if has_stand_ins(config):
+        settings["stand-ins"] = "parts have random weights instead of pretrained ones: the figures say nothing"
+    return settings, "Its outputs are classes: no mapping is to be chosen."

@@ -6,24 +6,36 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from itrp.baselines.supervised_training import EpochResult
 from itrp.labels import CLASS_NAMES, Task
 from itrp.training import RoundResult
 
+SHARES = {
+    "agreement_with_previous_round": "agreement with the previous round",
+    "held_out_f1_text": "held-out F1, text",
+    "held_out_f1_image": "held-out F1, image",
+}
+"""Figures of a round or an epoch between 0 and 1 that are worth a curve."""
 
-def plot_rounds(rounds: Sequence[RoundResult]) -> Figure:
-    """Loss, and agreement with the previous round, by round."""
+
+def plot_rounds(rounds: Sequence[RoundResult | EpochResult]) -> Figure:
+    """Loss by round, and the shares among the figures: agreement with the previous round, or held-out F1 by task."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     numbers = [result.round for result in rounds]
     axes.plot(numbers, [result.loss for result in rounds], "o-", label="loss")
-    axes.set(xlabel="round", ylabel="mean cross-entropy", xticks=numbers)
+    unit = "epoch" if isinstance(rounds[0], EpochResult) else "round"
+    axes.set(xlabel=unit, ylabel="mean cross-entropy", xticks=numbers)
     other = axes.twinx()
-    known = [(result.round, result.agreement) for result in rounds if result.agreement is not None]
-    other.plot(
-        [number for number, _ in known], [share for _, share in known], "s--", color="tab:green", label="agreement"
-    )
-    other.set(ylabel="agreement with previous round", ylim=(0.45, 1.02))
-    figure.legend(loc="outside upper center", ncols=2)
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for result in rounds:
+        for name, value in result.figures():
+            if name in SHARES:
+                curves.setdefault(SHARES[name], []).append((result.round, value))
+    for colour, (label, points) in zip(("tab:green", "tab:orange"), curves.items(), strict=False):
+        other.plot(*zip(*points, strict=True), "s--", color=colour, label=label)
+    other.set(ylabel="share", ylim=(0, 1.02))
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -37,18 +49,18 @@ def plot_clusters(rounds: Sequence[RoundResult]) -> Figure:
         axes.bar([result.round for result in rounds], sizes[:, cluster], bottom=bottom, label=f"cluster {cluster}")
         bottom += sizes[:, cluster]
     axes.set(xlabel="round", ylabel="pairs", xticks=[result.round for result in rounds])
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=sizes.shape[1])
     return figure
 
 
 def plot_confusion(task: Task, confusion: NDArray[np.int64], title: str) -> Figure:
     """Human labels by predicted labels."""
-    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     axes.imshow(confusion, cmap="Blues")
     names = CLASS_NAMES[task]
     axes.set(xlabel="predicted", ylabel="human label", title=title)
-    axes.set_xticks(range(len(names)), names, rotation=15)
+    axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     dark = confusion.max() / 2
     for (row, column), count in np.ndenumerate(confusion):

@@ -8,7 +8,8 @@ from flows.model_card import write_model_card
 from flows.plots import plot_clusters, plot_rounds
 from flows.provenance import describe_environment, find_commit, flatten
 from infra.settings import Settings
-from itrp.config import ExperimentConfig
+from itrp.baselines.supervised_training import EpochResult
+from itrp.experiments import AnyConfig
 from itrp.training import RoundResult
 from serving.registry import connect_mlflow
 
@@ -35,9 +36,9 @@ class RunTracker:
         self.client = connect_mlflow(uri)
         self.run_id = run_id
         self.commit = commit
-        self._rounds: list[RoundResult] = []
+        self._rounds: list[RoundResult | EpochResult] = []
 
-    def log_round(self, result: RoundResult) -> None:
+    def log_round(self, result: RoundResult | EpochResult) -> None:
         """Log a round's figures at its step; the same round twice (after a resume) is the same point."""
         import time
 
@@ -49,18 +50,21 @@ class RunTracker:
             self.run_id, metrics=[Metric(name, float(value), stamp, result.round) for name, value in result.figures()]
         )
 
-    def log_summary(self, config: ExperimentConfig, data: TrackedData) -> None:
+    def log_summary(self, config: AnyConfig, data: TrackedData) -> None:
         """Log the pictures and the model card of the finished run."""
         self.client.log_figure(self.run_id, plot_rounds(self._rounds), "plots/rounds.png")
-        self.client.log_figure(self.run_id, plot_clusters(self._rounds), "plots/clusters.png")
+        clustered = [result for result in self._rounds if isinstance(result, RoundResult)]
+        if clustered:
+            self.client.log_figure(self.run_id, plot_clusters(clustered), "plots/clusters.png")
         card = write_model_card(config, self._rounds, data=data.name, data_hash=data.hash, commit=self.commit)
         self.client.log_text(self.run_id, card, "model_card.md")
+        self.client.set_tag(self.run_id, "mlflow.note.content", card)  # the description on the run's page
 
 
 @contextmanager
 def track_run(
     settings: Settings,
-    config: ExperimentConfig,
+    config: AnyConfig,
     data: TrackedData,
     *,
     identity: str,
@@ -68,6 +72,8 @@ def track_run(
     flow_run_id: str | None,
 ) -> Iterator[RunTracker]:
     """Open a run (or, resuming, the one a kill left open), and close it as finished or failed."""
+    from mlflow.tracking.context.registry import resolve_tags  # who started it, and from which program
+
     client = connect_mlflow(settings.mlflow_uri)
     experiment_id = find_experiment_id(settings)
     commit = find_commit()
@@ -83,7 +89,7 @@ def track_run(
             "itrp.flow_run_id": flow_run_id or "",
         }
         name = f"{config.name} seed {config.seed}"
-        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+        run_id = client.create_run(experiment_id, run_name=name, tags=resolve_tags(tags)).info.run_id
         _log_beginning(settings, run_id, config, data)
     try:
         yield RunTracker(settings.mlflow_uri, run_id, commit)
@@ -127,7 +133,7 @@ def _find_open_run(settings: Settings, experiment_id: str, identity: str) -> str
     return str(runs[0].info.run_id) if runs else None
 
 
-def _log_beginning(settings: Settings, run_id: str, config: ExperimentConfig, data: TrackedData) -> None:
+def _log_beginning(settings: Settings, run_id: str, config: AnyConfig, data: TrackedData) -> None:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import DatasetInput, InputTag, Param

@@ -2,17 +2,19 @@
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.data_sets import KnownData, find_data
 from flows.platform import Platform
 from flows.progress import ProgressReporter
+from flows.supervised_run import train_supervised
 from flows.tracking import RunTracker, TrackedData, track_run
+from flows.trained_run import TrainedRun, register_trained
 from infra.object_store import ObjectStore
 from infra.tables import ModelRun
+from itrp.baselines.config import SupervisedConfig
 from itrp.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.config import ExperimentConfig, override
 from itrp.embeddings import EmbeddingCache, choose_device
@@ -21,7 +23,6 @@ from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
 from serving.assessment import CHECKPOINTS_TAG
 from serving.files import local_shards
-from serving.registration import register_model
 from serving.registry import ModelVersion
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class TrainReport:
     run_id: str
     model: str
     version: str
+    models: list[str] = field(default_factory=list)
+    """Every version that was registered: two where one model answers both tasks."""
 
 
 def run_training(
@@ -48,12 +51,37 @@ def run_training(
     resume: bool = False,
     flow_run_id: str | None = None,
 ) -> TrainReport:
-    """Train a named experiment on a named data set and register the last round as the newest version.
+    """Train a named experiment on a named data set and register the result as the newest version of its task's model.
 
-    The version has no class names yet; evaluation chooses them. With `resume`, goes on where a killed run of the same
-    configuration and data stopped. Raises WrongUseError, NotFoundError, WeightsUnavailableError.
+    An ITRp or vanilla version has no class names yet; evaluation chooses them. A supervised one is trained on the data
+    set's human labels and has them. A model that answers both tasks becomes a version of both. With `resume`, goes on where a killed run of
+    the same configuration and data stopped (supervised training begins anew).
+    Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_experiment(experiment), overrides)
+    if isinstance(config, SupervisedConfig):
+        trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
+    else:
+        trained = train_unsupervised(platform, config, data, resume=resume, flow_run_id=flow_run_id)
+    versions = register_trained(platform, trained)
+    _record(platform, trained, versions[0], flow_run_id)
+    trained.discard()
+    first = versions[0]
+    return TrainReport(
+        config.name,
+        str(config.task),
+        trained.rounds,
+        trained.run_id,
+        first.name,
+        first.version,
+        [str(v) for v in versions],
+    )
+
+
+def train_unsupervised(
+    platform: Platform, config: ExperimentConfig, data: str, *, resume: bool, flow_run_id: str | None
+) -> TrainedRun:
+    """Algorithm 1, or one vanilla clustering, tracked; a checkpoint a round in the object store."""
     known = find_data(platform, data)
     trainer = _build_trainer(platform, config, known)
     tracked = TrackedData(data, known.hash, sum(shard.pairs for shard in trainer.shards), platform.store.url)
@@ -65,10 +93,17 @@ def run_training(
         _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=resume)
         rounds = _follow_rounds(trainer, tracker, platform.store, prefix, resume=resume)
         tracker.log_summary(config, tracked)
-    version = _register(platform, trainer, tracker, known, prefix)
-    _record(platform, config, known, tracker, version, len(rounds), flow_run_id)
-    shutil.rmtree(trainer.checkpoints)
-    return TrainReport(config.name, str(config.task), len(rounds), tracker.run_id, version.name, version.version)
+    return TrainedRun(
+        model=trainer.model,
+        known=known,
+        run_id=tracker.run_id,
+        commit=tracker.commit,
+        rounds=len(rounds),
+        round=trainer.rounds,
+        mapping=None,
+        tags={CHECKPOINTS_TAG: prefix},
+        discard=lambda: shutil.rmtree(trainer.checkpoints),
+    )
 
 
 def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownData) -> Trainer:
@@ -124,44 +159,22 @@ def _upload_round(store: ObjectStore, prefix: str, folder: Path, number: int) ->
     store.delete([f"{prefix}{round_folder(folder, number - 1).name}/{OPTIMIZER_FILE}"])
 
 
-def _register(platform: Platform, trainer: Trainer, tracker: RunTracker, known: KnownData, prefix: str) -> ModelVersion:
-    tags = {
-        CHECKPOINTS_TAG: prefix,
-        "itrp.experiment": trainer.config.name,
-        "itrp.seed": trainer.config.seed,
-        "itrp.dataset": known.dataset.name,
-        "itrp.dataset_hash": known.hash,
-        "itrp.git_commit": tracker.commit,
-    }
-    with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
-        saved = Path(folder) / "model"
-        trainer.model.save(saved, mapping=None, extra={"round": trainer.rounds})
-        return register_model(platform.registry, saved, tracker.run_id, trainer.config.task, tags=tags)
-
-
-def _record(
-    platform: Platform,
-    config: ExperimentConfig,
-    known: KnownData,
-    tracker: RunTracker,
-    version: ModelVersion,
-    rounds: int,
-    flow_run_id: str | None,
-) -> None:
+def _record(platform: Platform, trained: TrainedRun, version: ModelVersion, flow_run_id: str | None) -> None:
+    config = trained.model.config
     with platform.catalog.session() as session:
         session.add(
             ModelRun(
-                mlflow_run_id=tracker.run_id,
+                mlflow_run_id=trained.run_id,
                 experiment=config.name,
                 task=str(config.task),
                 seed=config.seed,
-                dataset_id=known.dataset.id,
-                dataset_hash=known.hash,
+                dataset_id=trained.known.dataset.id,
+                dataset_hash=trained.known.hash,
                 config=config.model_dump(mode="json"),
-                rounds=rounds,
+                rounds=trained.rounds,
                 model_name=version.name,
                 model_version=version.version,
-                git_commit=tracker.commit,
+                git_commit=trained.commit,
                 flow_run_id=flow_run_id,
             )
         )

@@ -1,7 +1,15 @@
-"""Named experiments: functions that return a configuration. `itrp train NAME key=value` starts from one of these."""
+"""Named experiments: functions that return a configuration. `itrp train NAME key=value` starts from one of these.
+
+Names are PRESET-SYSTEM-TASK. The presets are `paper` (the settings of Sun et al. 2023), `code` (the defaults of their public
+code, which differ for ITRp only) and `small` (a laptop). Without a SYSTEM it is ITRp with k-means.
+"""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeAlias
 
+from itrp.baselines.config import SupervisedConfig
+from itrp.baselines.experiments import SUPERVISED_EXPERIMENTS
 from itrp.config import (
     ClusteringConfig,
     ExperimentConfig,
@@ -93,18 +101,64 @@ def _small(name: str, task: Task) -> ExperimentConfig:
     )
 
 
-EXPERIMENTS: dict[str, Callable[[], ExperimentConfig]] = {
-    "paper-text": paper_text,
-    "paper-image": paper_image,
-    "code-text": code_text,
-    "code-image": code_image,
-    "small-text": small_text,
-    "small-image": small_image,
+Preset = Literal["paper", "code", "small"]
+ItrpTask = Literal["text", "image"]
+
+ITRP: dict[tuple[Preset, ItrpTask], Callable[[], ExperimentConfig]] = {
+    ("paper", "text"): paper_text,
+    ("paper", "image"): paper_image,
+    ("code", "text"): code_text,
+    ("code", "image"): code_image,
+    ("small", "text"): small_text,
+    ("small", "image"): small_image,
+}
+"""ITRp with k-means by preset and task."""
+
+
+def itrp_with(preset: Preset, method: Literal["gmm", "random"], task: ItrpTask) -> ExperimentConfig:
+    """ITRp with a tied Gaussian mixture (Table 3), or with random pseudo-labels: the control."""
+    config = ITRP[preset, task]()
+    clustering = config.clustering.model_copy(update={"method": method})
+    return config.model_copy(update={"name": f"{preset}-{method}-{task}", "clustering": clustering})
+
+
+def vanilla(preset: Preset, method: Literal["kmeans", "gmm"]) -> ExperimentConfig:
+    """One clustering of the frozen features into the four relations, nothing trained (Table 3: "k-means" and "GMM")."""
+    config = ITRP[preset, "text"]()
+    return config.model_copy(
+        update={
+            "name": f"{preset}-vanilla-{method}",
+            "task": Task.IMAGE_TEXT,
+            "algorithm": "vanilla",
+            "k": 4,
+            "text": config.text.model_copy(update={"finetune": False}),
+            "clustering": config.clustering.model_copy(update={"method": method}),
+        }
+    )
+
+
+PRESETS: tuple[Preset, ...] = ("paper", "code", "small")
+AnyConfig: TypeAlias = ExperimentConfig | SupervisedConfig
+
+EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
+    **{f"{preset}-{task}": make for (preset, task), make in ITRP.items()},
+    **{
+        f"{preset}-{method}-{task}": partial(itrp_with, preset, method, task)
+        for preset in PRESETS
+        for method in ("gmm", "random")
+        for task in ("text", "image")
+    },
+    **{
+        f"{preset}-vanilla-{method}": partial(vanilla, preset, method)
+        for preset in PRESETS
+        for method in ("kmeans", "gmm")
+    },
+    **SUPERVISED_EXPERIMENTS,
 }
 """Every experiment by name."""
 
 
-def find_experiment(name: str) -> ExperimentConfig:
+def find_experiment(name: str) -> AnyConfig:
     """The named configuration. Raises WrongUseError listing the names when there is none."""
     if name not in EXPERIMENTS:
         raise WrongUseError(f"no experiment is called {name!r}; known are {', '.join(EXPERIMENTS)}")

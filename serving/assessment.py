@@ -22,13 +22,16 @@ from itrp.evaluation import RoundPredictions, TaskPredictions
 from itrp.inputs import ShardFile, cache_pixels
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
-from itrp.model import WEIGHTS_FILE, ItrpModel, load_model
+from itrp.model import WEIGHTS_FILE, ItrpModel
 from itrp.prediction import predict_shards
+from itrp.systems import System, load_system
 from serving.files import local_file, local_shards
 from serving.registry import ROUND_TAG, ModelVersion, Registry
 
 CHECKPOINTS_TAG = "itrp.checkpoints"
 """Key prefix of the rounds a version's training run has left."""
+SUPERVISED_TAG = "itrp.supervised"
+"""On versions that were trained on human labels: their classes have their names, and their epoch is chosen."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,21 @@ class Assessor:
         *,
         on: Task | None = None,
     ) -> TaskPredictions:
-        """Clusters of dev and test pairs by round. `on` is the task whose test rows are taken (its own by default)."""
-        test_rows, _ = select_set(labelled.annotations, on or version.task, set_name)
-        labels = labelled.annotations.labels(version.task)
-        test_labels = labelled.annotations.labels(version.task, corrected=set_name == "RL")[test_rows]
+        """Clusters of dev and test pairs by round, with the labels of the task the version's clusters are about.
+
+        `on` is the task whose test rows are taken (by default that one).
+        """
+        task = version.model_task
+        test_rows, _ = select_set(labelled.annotations, on or task, set_name)
+        labels = labelled.annotations.labels(task)
+        test_labels = labelled.annotations.labels(task, corrected=set_name == "RL")[test_rows]
         answers = self.clusters_by_round(version, labelled, rounds)
         dev_rows = labelled.dev_rows
         return TaskPredictions(
             [RoundPredictions(number, clusters[dev_rows], clusters[test_rows]) for number, clusters in answers.items()],
             labels[dev_rows],
             test_labels,
+            named=SUPERVISED_TAG in version.tags,
         )
 
     def rounds_of(self, version: ModelVersion) -> list[int]:
@@ -106,7 +114,9 @@ class Assessor:
     def clusters_by_round(
         self, version: ModelVersion, labelled: LabelledSet, rounds: Sequence[int]
     ) -> dict[int, NDArray[np.int64]]:
-        """Clusters [n] of the data set's pairs by each round's checkpoint."""
+        """Clusters [n] of the data set's pairs by each round's checkpoint; by the version itself where it has left none."""
+        if CHECKPOINTS_TAG not in version.tags:
+            return {own_round(version): self.own_clusters(version, labelled)}
         loaded: list[ItrpModel] = []  # at most one; loaded when the first answer is not on disk yet
         answers = {}
         for number in rounds:
@@ -114,7 +124,7 @@ class Assessor:
             kept = self._answer_file(tuned, labelled)
             if not kept.exists():
                 if not loaded:
-                    loaded.append(self.load(version, labelled))
+                    loaded.append(self._load_itrp(version, labelled))
                 loaded[0].load_tuned_state(load_file(tuned))
                 self._keep(kept, predict_shards(loaded[0], labelled.shards, self.embeddings))
             answers[number] = np.load(kept).argmax(axis=1)
@@ -136,13 +146,20 @@ class Assessor:
             self._keep(kept, encoder.cosines(labelled.shards, device))
         return np.asarray(np.load(kept))
 
-    def load(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
+    def load(self, version: ModelVersion, labelled: LabelledSet) -> System:
         """The version's model on this device, with the data set's pictures decoded once for all rounds."""
-        model, _ = load_model(self.registry.fetch(version))
-        if model.config.image.finetune:
+        model, _ = load_system(self.registry.fetch(version))
+        if isinstance(model, ItrpModel) and model.config.image.finetune:
             for shard in labelled.shards:
                 cache_pixels(shard, model.config.image.size, self.embeddings.folder)
         return model.to(self.embeddings.device)
+
+    def _load_itrp(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
+        """`load` for a version with checkpoints of rounds, which ITRp alone leaves."""
+        model = self.load(version, labelled)
+        if not isinstance(model, ItrpModel):
+            raise DataError(f"expected an ITRp model in {version}, found a {type(model).__name__}: its tags are wrong")
+        return model
 
     def tuned_file(self, version: ModelVersion, number: int) -> Path:
         """The checkpoint's tensors as a local file. Raises NotFoundError when the checkpoint was removed."""

@@ -6,14 +6,26 @@ import warnings
 from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from itrp.labels import RELATIONS, Task
 from itrp.model import read_description
 from serving.predictor import class_vocabulary
-from serving.registry import CHALLENGER, MAPPING_TAG, MODEL_NAMES, ROUND_TAG, ModelVersion, Registry, connect_mlflow
+from serving.registry import (
+    CHALLENGER,
+    MAPPING_TAG,
+    MODEL_NAMES,
+    MODEL_TASK_TAG,
+    ROUND_TAG,
+    ModelVersion,
+    Registry,
+    connect_mlflow,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 REQUIREMENTS = ("itrp", "torch", "torchvision", "transformers", "safetensors", "numpy", "pandas", "pillow", "mlflow")
 """Packages whose versions a registered model names."""
@@ -44,9 +56,35 @@ def register_model(
     )
     client.set_model_version_tag(found.name, found.version, MAPPING_TAG, json.dumps(description["mapping"]))
     client.set_model_version_tag(found.name, found.version, ROUND_TAG, str(description["round"]))
+    client.set_model_version_tag(found.name, found.version, MODEL_TASK_TAG, _model_task(description))
+    _describe(client, found, task, description)
     registered = registry.resolve(f"{found.name}/{found.version}")
     registry.set_alias(registered, CHALLENGER)
     return registered
+
+
+def _describe(client: "MlflowClient", found: Any, task: Task, description: Mapping[str, Any]) -> None:
+    """What MLflow's pages say of the version, and of the model where nobody has written anything."""
+    if description["mapping"] is None:
+        told = (
+            "its clusters have no class names yet: `itrp evaluate` chooses them; until then nothing is scored with it"
+        )
+    else:
+        classes = class_vocabulary(task)
+        told = ", ".join(
+            f"cluster {number} is '{classes[str(name)]}'" for number, name in enumerate(description["mapping"])
+        )
+    client.update_model_version(found.name, found.version, f"Round {description['round']}; {told}.")
+    if not client.get_registered_model(found.name).description:
+        question = class_vocabulary(task)["1"]
+        client.update_registered_model(
+            found.name, f"ITRp's {task} task: {question}? The alias champion scores, challenger is the newest version."
+        )
+
+
+def _model_task(description: Mapping[str, Any]) -> str:
+    """What the saved model's outputs are about: a supervised one says it, an ITRp one's configuration does."""
+    return str(description.get("answers") or description["config"]["task"])
 
 
 def build_signature() -> Any:

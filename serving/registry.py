@@ -26,6 +26,8 @@ MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's answers about a version, and about an alias, that is not there."""
 
 MAPPING_TAG = "itrp.mapping"
+MODEL_TASK_TAG = "itrp.model_task"
+"""The task a version's clusters are about: image-text where one model of four clusters answers both tasks."""
 ROUND_TAG = "itrp.round"
 GATE_PREFIX = "itrp.gate."
 """Tags of the promotion gate's numbers."""
@@ -45,6 +47,11 @@ class ModelVersion:
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
+
+    @property
+    def model_task(self) -> Task:
+        """The task its clusters are about: its own, or image-text for one model registered under both names."""
+        return Task(self.tags.get(MODEL_TASK_TAG, self.task))
 
     @property
     def short(self) -> str:
@@ -196,7 +203,7 @@ def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:
 
 def origin_tags(version: ModelVersion) -> dict[str, str]:
     """The tags that tell where a version comes from; what was found out about it (mapping, gate) is its own."""
-    own = (MAPPING_TAG, ROUND_TAG)
+    own = (MAPPING_TAG, ROUND_TAG, MODEL_TASK_TAG)
     return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(GATE_PREFIX)}
 
 

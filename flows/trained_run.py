@@ -1,0 +1,55 @@
+"""A finished training run of any sort, and its registration."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flows.data_sets import KnownData
+from flows.platform import Platform
+from itrp.baselines.supervised_model import SupervisedModel
+from itrp.systems import System
+from serving.registration import register_model
+from serving.registry import ModelVersion
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """What a training run leaves: the model with the weights to be registered, and where it came from."""
+
+    model: System
+    known: KnownData
+    run_id: str
+    commit: str
+    rounds: int
+    """Rounds or epochs that were run."""
+    round: int
+    """The one whose weights the model holds."""
+    mapping: tuple[int, ...] | None
+    """Cluster -> class where it is known."""
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    discard: Callable[[], object] = lambda: None
+    """Removes what the run kept on this machine for a resume; called after registration."""
+
+
+def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersion]:
+    """Register the model as the newest version (and challenger) of each task it answers."""
+    config = trained.model.config
+    tags = {
+        "itrp.experiment": config.name,
+        "itrp.seed": config.seed,
+        "itrp.dataset": trained.known.dataset.name,
+        "itrp.dataset_hash": trained.known.hash,
+        "itrp.git_commit": trained.commit,
+        **trained.tags,
+    }
+    versions = []
+    for task in config.tasks:
+        if isinstance(trained.model, SupervisedModel):
+            trained.model.answers = task
+        with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
+            saved = Path(folder) / "model"
+            trained.model.save(saved, mapping=trained.mapping, extra={"round": trained.round})
+            versions.append(register_model(platform.registry, saved, trained.run_id, task, tags=tags))
+    return versions

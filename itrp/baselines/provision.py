@@ -1,0 +1,73 @@
+"""Stand-ins put where a configuration asks for them, so that every system runs where no weights can be had."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from itrp.baselines.config import (
+    STAND_IN,
+    ClipConfig,
+    CmaClipConfig,
+    LstmInceptionConfig,
+    LxmertConfig,
+    SupervisedConfig,
+    TwoEncodersConfig,
+)
+from itrp.baselines.tweet_words import split_tweet
+
+SEED = 0
+"""Of the stand-ins' weights: the same in every run, as a checkpoint's are."""
+
+
+def provide_stand_ins(config: SupervisedConfig, folder: Path, texts: Sequence[str]) -> SupervisedConfig:
+    """The configuration with every STAND_IN replaced by a folder or file under `folder`, written at the first call.
+
+    texts: those whose words a stand-in for word vectors shall know.
+    """
+    replacements = _provide(config.network, folder, texts)
+    if not replacements:
+        return config
+    network = type(config.network).model_validate({**config.network.model_dump(), **replacements})
+    return config.model_copy(update={"network": network})
+
+
+def has_stand_ins(config: SupervisedConfig) -> bool:
+    """Whether a part of the configuration is a stand-in: its figures then say nothing about the system."""
+    return f'"{STAND_IN}"' in config.model_dump_json()
+
+
+def _provide(network: object, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
+    """The fields of a network's configuration that were stand-ins, with what stands in."""
+    from itrp.baselines import stand_ins
+
+    def write(name: str, make: Callable[[Path, int], Path]) -> str:
+        return str(_write_once(folder / name, make))
+
+    match network:
+        case ClipConfig(name=name) | CmaClipConfig(name=name) if name == STAND_IN:
+            return {"name": write("clip", stand_ins.write_clip)}
+        case LxmertConfig(name=name) if name == STAND_IN:
+            return {
+                "name": write("lxmert", stand_ins.write_lxmert),
+                "detector": stand_ins.DETECTOR,
+                "detector_weights": write("detector", stand_ins.write_detector),
+                "detector_size": stand_ins.DETECTOR_SIZE,
+            }
+        case LstmInceptionConfig(words=words) if words == STAND_IN:
+            vocabulary = sorted({word.text.lower() for text in texts for word in split_tweet(text)})
+            name = f"words-{hashlib.sha256(chr(10).join(vocabulary).encode()).hexdigest()[:16]}"
+            return {"words": write(name, lambda path, seed: stand_ins.write_word_vectors(path, vocabulary, seed))}
+        case TwoEncodersConfig(text=text) if text.name == STAND_IN:
+            return {"text": {**text.model_dump(), "name": write("roberta", stand_ins.write_roberta)}}
+    return {}
+
+
+def _write_once(folder: Path, make: Callable[[Path, int], Path]) -> Path:
+    """What `make` wrote into a folder, now or at an earlier call; a killed call's remains are written over."""
+    marker = folder / "written"
+    if not marker.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        made = make(folder, SEED)
+        marker.write_text(str(made.relative_to(folder)))
+    return folder / marker.read_text()
