@@ -107,7 +107,9 @@ def measure_agreement(
     low, high = _bootstrap_items(counts, domain, level, seed, resamples, confidence) if resamples else (np.nan, np.nan)
     used = (labels != "").any(axis=0)
     alpha = _alpha(counts, domain, level)
-    return Agreement(table.task, level, alpha, low, high, len(labels), int(used.sum()), int(counts.sum()), tuple(values))
+    return Agreement(
+        table.task, level, alpha, low, high, len(labels), int(used.sum()), int(counts.sum()), tuple(values)
+    )
 
 
 def _read_cells(path: Path) -> pd.DataFrame:
@@ -156,7 +158,9 @@ def _sort_values(values: NDArray[np.str_], level: Level, task: str) -> list[str]
             "write them as ranks (1, 2, 3), or take --level nominal"
         ) from error
     if not np.isfinite(list(numbers.values())).all() or len(set(numbers.values())) < len(numbers):
-        raise DataError(f"expected finite numbers as labels of {task}, each written in one way, found {values.tolist()}")
+        raise DataError(
+            f"expected finite numbers as labels of {task}, each written in one way, found {values.tolist()}"
+        )
     return sorted(numbers, key=lambda value: numbers[value])
 
 

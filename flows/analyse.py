@@ -1,0 +1,84 @@
+"""The flow `analyse-tweets`: labels, words and cases of a data set, looked at."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.analysis_record import AnalysisReport
+from flows.analysis_run import (
+    analyse_agreement,
+    analyse_cases,
+    analyse_clip,
+    analyse_errors,
+    analyse_words,
+)
+from flows.orchestration import current_flow_run_id
+from flows.platform import open_platform
+from itrp.errors import WrongUseError
+
+ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {
+    "agreement": (analyse_agreement, ("table", "level")),
+    "clip": (analyse_clip, ("data", "joint")),
+    "words": (analyse_words, ("data", "models", "fewest_tweets")),
+    "cases": (analyse_cases, ("data", "models", "examples")),
+    "errors": (analyse_errors, ("data", "models")),
+}
+"""What does each analysis, and the arguments it takes."""
+REQUIRED = ("table", "data", "joint")
+
+
+@task(name="analyse", cache_policy=NO_CACHE, persist_result=False)
+def analyse_task(what: str, arguments: dict[str, Any], out: Path | None, flow_run_id: str | None) -> AnalysisReport:
+    """Analyse, write to the folder, and log."""
+    analyse, _ = ANALYSES[what]
+    return analyse(open_platform(), **arguments, out=out, flow_run_id=flow_run_id)
+
+
+@flow(name="analyse-tweets", flow_run_name="analyse-tweets/{what}", persist_result=False)
+def analyse_tweets(
+    what: Literal["agreement", "clip", "words", "cases", "errors"],
+    data: str | None = None,
+    models: list[str] | None = None,
+    table: str | None = None,
+    level: Literal["nominal", "ordinal", "interval"] | None = None,
+    joint: str | None = None,
+    fewest_tweets: int | None = None,
+    examples: int | None = None,
+    out: str | None = None,
+) -> AnalysisReport:
+    """Look at a data set's labels, words or disagreements.
+
+    Args:
+        what: agreement (Krippendorff's alpha of an annotation table), clip (label quality by a joint encoder), words (of
+            each class), cases (where models and people differ), errors (labels that are probably wrong).
+        data: Name of a data set with human labels; all but agreement need one.
+        models: Such as itrp-text-task@champion itrp-image-task/3; the champions by default. For words, cases, errors.
+        table: For agreement: CSV of items x annotators.
+        level: For agreement: how labels are compared.
+        joint: For clip: hub id or folder of a CLIP or SigLIP model.
+        fewest_tweets: For words: a word in fewer tweets is left out.
+        examples: For cases: how many are shown of each group.
+        out: Folder to write to; by default one in the work folder.
+    """
+    given = {
+        "data": data,
+        "models": models,
+        "table": Path(table) if table else None,
+        "level": level,
+        "joint": joint,
+        "fewest_tweets": fewest_tweets,
+        "examples": examples,
+    }
+    _, names = ANALYSES[what]
+    missing = [name for name in names if name in REQUIRED and given[name] is None]
+    if missing:
+        raise WrongUseError(f"analyse {what} needs {' and '.join(missing)}")
+    arguments = {name: given[name] for name in names if given[name] is not None}
+    report = analyse_task(what, arguments, Path(out) if out else None, current_flow_run_id())
+    figures = [{"figure": name, "value": value} for name, value in report.figures.items()]
+    create_table_artifact(key="analysis", table=figures, description=f"{what} of {report.data}")
+    return report

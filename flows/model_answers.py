@@ -1,0 +1,52 @@
+"""What registered models say of a labelled data set, as class probabilities."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.platform import Platform
+from itrp.errors import UnmappedModelError, WrongUseError
+from itrp.labels import Task
+from itrp.mapping import mapped_probabilities
+from itrp.model import WEIGHTS_FILE
+from serving.assessment import Assessor, LabelledSet
+from serving.registry import ModelVersion, explain_unmapped
+
+
+class ModelAnswers(Assessor):
+    """Class probabilities of registered versions, beside the clusters an Assessor gives."""
+
+    def class_probabilities(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.float32]:
+        """[n, 2] of the data set's pairs by the version as it is registered. Raises UnmappedModelError."""
+        if version.mapping is None:
+            raise UnmappedModelError(explain_unmapped(str(version), str(version)))
+        self.own_clusters(version, labelled)  # leaves the probabilities on disk
+        kept = self._answer_file(self.registry.fetch(version) / WEIGHTS_FILE, labelled)
+        return mapped_probabilities(np.load(kept), version.mapping)
+
+
+def open_answers(platform: Platform) -> ModelAnswers:
+    """With the platform's store, registry, cache and device."""
+    settings = platform.settings
+    return ModelAnswers(platform.store, platform.registry, cache=settings.cache_dir, device=settings.device)
+
+
+def find_models(platform: Platform, references: Sequence[str] | None) -> list[ModelVersion]:
+    """The versions named, at most one a task, the text model first; the champions where none is named."""
+    if references is None:
+        champions = platform.registry.champions()
+        return [champions.text, champions.image]
+    versions = [platform.registry.resolve(reference) for reference in references]
+    if len({version.task for version in versions}) != len(versions):
+        raise WrongUseError(f"expected one model a task, found {', '.join(references)}")
+    return sorted(versions, key=lambda version: version.task is not Task.TEXT)
+
+
+def predict_classes(
+    platform: Platform, versions: Sequence[ModelVersion], labelled: LabelledSet
+) -> dict[Task, NDArray[Any]]:
+    """[n, 2] class probabilities of the data set's pairs by task."""
+    answers = open_answers(platform)
+    return {version.task: answers.class_probabilities(version, labelled) for version in versions}
