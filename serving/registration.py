@@ -65,21 +65,24 @@ def register_model(
 
 def _describe(client: "MlflowClient", found: Any, task: Task, description: Mapping[str, Any]) -> None:
     """What MLflow's pages say of the version, and of the model where nobody has written anything."""
-    if description["mapping"] is None:
-        told = (
-            "its clusters have no class names yet: `itrp evaluate` chooses them; until then nothing is scored with it"
-        )
-    else:
-        classes = class_vocabulary(task)
-        told = ", ".join(
-            f"cluster {number} is '{classes[str(name)]}'" for number, name in enumerate(description["mapping"])
-        )
-    client.update_model_version(found.name, found.version, f"Round {description['round']}; {told}.")
+    client.update_model_version(found.name, found.version, describe_version(description))
     if not client.get_registered_model(found.name).description:
         question = class_vocabulary(task)["1"]
         client.update_registered_model(
             found.name, f"ITRp's {task} task: {question}? The alias champion scores, challenger is the newest version."
         )
+
+
+def describe_version(description: Mapping[str, Any]) -> str:
+    """A saved model in one sentence: the round, and which cluster is which class."""
+    if description["mapping"] is None:
+        return (
+            f"Round {description['round']}; its clusters have no class names yet: `itrp evaluate` chooses them; "
+            "until then nothing is scored with it."
+        )
+    names = class_vocabulary(Task(_model_task(description)))
+    told = ", ".join(f"cluster {number} is '{names[str(name)]}'" for number, name in enumerate(description["mapping"]))
+    return f"Round {description['round']}; {told}."
 
 
 def _model_task(description: Mapping[str, Any]) -> str:
