@@ -13,8 +13,8 @@ import krippendorff
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
+from itrp.analysis.resampling import resampled_interval
 from itrp.errors import DataError, WrongUseError
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -104,7 +104,13 @@ def measure_agreement(
     _check_defined(table, len(labels), values)
     counts = np.stack([(labels == value).sum(axis=1) for value in values], axis=1)  # (items, values)
     domain = None if level == "nominal" else np.array([float(value) for value in values])
-    low, high = _bootstrap_items(counts, domain, level, seed, resamples, confidence) if resamples else (np.nan, np.nan)
+    low, high = resampled_interval(
+        lambda rows: _alpha(counts[rows], domain, level),
+        len(counts),
+        seed=seed,
+        resamples=resamples,
+        confidence=confidence,
+    )
     used = (labels != "").any(axis=0)
     alpha = _alpha(counts, domain, level)
     return Agreement(
@@ -182,25 +188,3 @@ def _alpha(counts: NDArray[np.int64], domain: NDArray[np.float64] | None, level:
     if (counts.sum(axis=0) > 0).sum() < 2:
         return float("nan")
     return float(krippendorff.alpha(value_counts=counts, value_domain=domain, level_of_measurement=level))
-
-
-def _bootstrap_items(
-    counts: NDArray[np.int64],
-    domain: NDArray[np.float64] | None,
-    level: Level,
-    seed: int,
-    resamples: int,
-    confidence: float,
-) -> tuple[float, float]:
-    """Percentiles over resampled items; resamples that show one value only have no alpha and are left out."""
-    drawn = bootstrap(
-        (np.arange(len(counts)),),
-        lambda rows: _alpha(counts[rows], domain, level),
-        n_resamples=resamples,
-        vectorized=False,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(drawn, (tail, 1 - tail))
-    return float(low), float(high)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, rankdata, spearmanr
+from scipy.stats import rankdata, spearmanr
 
+from itrp.analysis.resampling import resampled_interval
 from itrp.annotations import Annotations
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED, Task
@@ -92,7 +93,9 @@ def _correlate(
     name: str, scores: NDArray[np.int64], cosines: NDArray[np.float64], seed: int, resamples: int
 ) -> LabelQuality:
     result = spearmanr(scores, cosines)
-    low, high = _bootstrap_pairs(scores, cosines, seed, resamples)
+    low, high = resampled_interval(
+        lambda rows: _spearman(scores[rows], cosines[rows]), len(scores), seed=seed, resamples=resamples
+    )
     return LabelQuality(
         name,
         len(scores),
@@ -106,31 +109,11 @@ def _correlate(
     )
 
 
-def _bootstrap_pairs(
-    scores: NDArray[np.int64], cosines: NDArray[np.float64], seed: int, resamples: int
-) -> tuple[float, float]:
-    """Percentiles over resampled pairs; resamples with one score or one cosine have no correlation and are left out."""
-    drawn = bootstrap(
-        (scores, cosines),
-        _spearman_rows,
-        paired=True,
-        n_resamples=resamples,
-        vectorized=True,
-        batch=100,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _spearman_rows(scores: NDArray[np.int64], cosines: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """Spearman correlation along an axis: Pearson's of the ranks, ties sharing their mean rank; NaN where it has none."""
-    first, second = (rankdata(values, axis=axis) for values in (scores, cosines))
-    first, second = (ranks - ranks.mean(axis=axis, keepdims=True) for ranks in (first, second))
-    product = (first * second).sum(axis=axis)
-    spread = np.sqrt((first**2).sum(axis=axis) * (second**2).sum(axis=axis))
-    return np.divide(product, spread, out=np.full_like(product, np.nan), where=spread > 0)
+def _spearman(scores: NDArray[np.int64], cosines: NDArray[np.float64]) -> float:
+    """The correlation alone, without scipy's p value and its warnings; NaN where all scores or all cosines are the same."""
+    first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (scores, cosines))
+    spread = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / spread) if spread else float("nan")
 
 
 def tabulate_quality(found: Sequence[LabelQuality]) -> list[dict[str, object]]:
