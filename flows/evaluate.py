@@ -10,7 +10,14 @@ from flows.evaluation_run import EvaluateReport, run_evaluation
 from flows.platform import Platform, open_platform
 
 
-@task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+def _name_run() -> str:
+    from prefect.runtime import flow_run
+
+    given = flow_run.parameters
+    return f"evaluate-itrp/{' + '.join(given['models'])} on {given['data']}"
+
+
+@task(name="evaluate", task_run_name="evaluate on {data}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate_task(
     platform: Platform,
     models: list[str],
@@ -24,7 +31,7 @@ def evaluate_task(
     return run_evaluation(platform, models, data, protocol=protocol, set_name=set_name, map_with=map_with, seed=seed)
 
 
-@flow(name="evaluate-itrp", flow_run_name="evaluate-itrp/{protocol} on {data}", persist_result=False)
+@flow(name="evaluate-itrp", flow_run_name=_name_run, persist_result=False)
 def evaluate_itrp(
     models: list[str],
     data: str,
@@ -41,8 +48,8 @@ def evaluate_itrp(
         protocol: Who may choose mapping and checkpoint: the train split (dev), the test labels (oracle: an upper bound),
             or nobody (last: the last checkpoint, mapping from the train split).
         set_name: The test set as published, with the controversial samples removed (RM) or relabelled (RL).
-        map_with: In place of a protocol: so many labelled pairs of the train split ("20": the protocol dev-20), or the hub id
-            or folder of a CLIP or SigLIP model (joint, no labels), choose the last checkpoint's mapping.
+        map_with: In place of a protocol: so many labelled pairs of the train split ("20": the protocol dev-20) choose mapping
+            and checkpoint, or the hub id or folder of a CLIP or SigLIP model (joint, no labels) the last one's mapping.
         seed: Of the draw of these pairs.
     """
     report = evaluate_task(open_platform(), models, data, protocol, set_name, map_with, seed)

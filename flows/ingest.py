@@ -23,7 +23,7 @@ from itrp.errors import WrongUseError
 Layout = Literal["landing", "twitter100k", "itr", "ltec"]
 
 
-@task(name="ingest-landing", cache_policy=NO_CACHE, persist_result=False)
+@task(name="ingest-landing", task_run_name="ingest landing", cache_policy=NO_CACHE, persist_result=False)
 def ingest_landing_task(platform: Platform, *, replay: bool) -> IngestReport:
     """Swallow new landing objects, or try the quarantined records again."""
     run = replay_quarantine if replay else ingest_landing
@@ -31,7 +31,7 @@ def ingest_landing_task(platform: Platform, *, replay: bool) -> IngestReport:
         return run(platform.store, platform.catalog, flow_run_id=current_flow_run_id(), on_progress=count)
 
 
-@task(name="ingest-folder", cache_policy=NO_CACHE, persist_result=False)
+@task(name="ingest-folder", task_run_name="ingest {name}", cache_policy=NO_CACHE, persist_result=False)
 def ingest_folder_task(platform: Platform, name: str, source: FolderSource) -> IngestReport:
     """Store a folder as a data set."""
     with CountReporter("tweets checked") as count:

@@ -12,7 +12,7 @@ from itrp.errors import WrongUseError
 from itrp.labels import Task
 
 
-@task(name="promote", task_run_name="promote-{task}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="promote", task_run_name="promote {task}", cache_policy=NO_CACHE, persist_result=False)
 def promote_task(
     platform: Platform, task: Task, data: str | None, set_name: str, dry_run: bool, to: str | None, accept: bool
 ) -> PromoteReport:
@@ -51,5 +51,8 @@ def promote_models(
              "promoted": each.promoted, "reason": each.reason}
             for each in reports
         ],
+        description="; ".join(
+            f"{each.challenger} {'is champion now' if each.promoted else 'is not promoted'}" for each in reports
+        ),
     )  # fmt: skip
     return reports

@@ -256,6 +256,6 @@ def _require_names(version: ModelVersion) -> None:
 def _write_gate(
     platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, decision: GateDecision
 ) -> None:
-    figures = {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in decision.figures.items()}
+    figures = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in decision.figures.items()}
     told = {"passed": decision.passed, "reason": decision.reason, "champion_before": champion or "none", **figures}
     platform.registry.tag(challenger, {GATE_PREFIX + name: value for name, value in told.items()})

@@ -18,13 +18,19 @@ from serving.scoring import BatchScorer, ScoreReport, summarise
 logger = logging.getLogger(__name__)
 
 
-@task(name="score-shard", task_run_name="score-{shard.hash}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="score-shard", task_run_name="score {shard.hash:.12}", cache_policy=NO_CACHE, persist_result=False)
 def score_shard_task(scorer: BatchScorer, shard: Shard) -> LabelFile:
     """Label one shard: file first, ledger second."""
     return scorer.score(shard, current_flow_run_id())
 
 
-@flow(name="score-tweets", persist_result=False)
+def _name_run() -> str:
+    from prefect.runtime import flow_run
+
+    return "score-tweets/backfill" if flow_run.parameters.get("backfill") else "score-tweets/new"
+
+
+@flow(name="score-tweets", flow_run_name=_name_run, persist_result=False)
 def score_tweets(backfill: bool = False) -> ScoreReport:
     """Label every newly collected tweet once.
 

@@ -9,7 +9,9 @@ from flows.platform import Platform, open_platform
 from flows.training_run import TrainReport, run_training
 
 
-@task(name="train-and-register", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="train-and-register", task_run_name="train {experiment} on {data}", cache_policy=NO_CACHE, persist_result=False
+)
 def train_task(platform: Platform, experiment: str, data: str, overrides: list[str], resume: bool) -> TrainReport:
     """Train, track and register."""
     return run_training(platform, experiment, data, overrides, resume=resume, flow_run_id=current_flow_run_id())
@@ -30,5 +32,6 @@ def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, r
         key="trained-model",
         markdown=f"**{report.model}/{report.version}** from {report.experiment} on {data}, "
         f"{report.rounds} rounds, MLflow run `{report.run_id}`",
+        description=f"{report.model}/{report.version}, the newest challenger",
     )
     return report

@@ -34,14 +34,13 @@ def read_object(done: Any) -> dict[str, Any]:
 
 
 def read_flow_run(identity: str) -> tuple[str, str]:
-    """Name of the flow and state of a run, as Prefect's server has them."""
+    """Name and state of a run, as Prefect's server has them."""
     from prefect.client.orchestration import get_client
 
     async def ask() -> tuple[str, str]:
         async with get_client() as client:
             run = await client.read_flow_run(UUID(identity))
-            flow = await client.read_flow(run.flow_id)
-            return flow.name, str(run.state_name)
+            return str(run.name), str(run.state_name)
 
     return asyncio.run(ask())
 
@@ -114,11 +113,11 @@ def test_from_landing_to_explanation(
         tweet = next(csv.DictReader(file))["id"]
     (stored,) = read_object(itrp(work, "explain", tweet, "--json"))["stored"]
     (label,) = stored["labels"]
-    assert read_flow_run(stored["landing_object"]["flow_run"]) == ("ingest-tweets", "Completed")
-    assert read_flow_run(label["flow_run"]) == ("score-tweets", "Completed")
+    assert read_flow_run(stored["landing_object"]["flow_run"]) == ("ingest-tweets/landing", "Completed")
+    assert read_flow_run(label["flow_run"]) == ("score-tweets/new", "Completed")
     assert [model["model"] for model in label["models"]] == ["itrp-text-task/2", "itrp-image-task/4"]
     assert label["models"][1]["mlflow_run"] == trained["run_id"]
-    assert read_flow_run(label["models"][1]["flow_run"]) == ("train-itrp", "Completed")
+    assert read_flow_run(label["models"][1]["flow_run"]) == ("train-itrp/small-image on unlabelled", "Completed")
 
 
 @pytest.mark.slow

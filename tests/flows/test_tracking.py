@@ -46,6 +46,8 @@ def test_the_run_is_finished_and_says_where_it_comes_from(run: Any, trained: "Pl
     assert run.data.tags["itrp.git_commit"] == run.data.tags["mlflow.source.git.commit"]
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|release .+", run.data.tags["itrp.git_commit"])
     assert run.data.tags["itrp.flow_run_id"] == "train-text"
+    assert run.data.tags["mlflow.user"]
+    assert run.data.tags["mlflow.source.name"]
 
 
 def test_the_data_set_is_an_input(run: Any) -> None:
@@ -97,6 +99,20 @@ def test_files_of_the_run(run: Any, trained: "Platform") -> None:
     assert "**text represented?** (text task, 2 clusters)" in card
     assert run.data.tags["itrp.dataset_hash"] in card
     assert "| fine-tuned | text |" in card
+    assert run.data.tags["mlflow.note.content"] == card
+
+
+def test_the_registry_says_in_words_what_a_version_is(built: Any) -> None:
+    client = built.platform.registry.client
+    first, second = (client.get_model_version("itrp-text-task", number).description for number in ("1", "2"))
+    assert first == (
+        "Round 2; its clusters have no class names yet: `itrp evaluate` chooses them; "
+        "until then nothing is scored with it."
+    )
+    mapping = built.platform.registry.resolve("itrp-text-task/2").mapping
+    names = ("text not represented", "text represented")
+    assert second.endswith(f"; cluster 0 is '{names[mapping[0]]}', cluster 1 is '{names[mapping[1]]}'.")
+    assert client.get_registered_model("itrp-image-task").description.startswith("ITRp's image task: image adds? ")
 
 
 def test_the_catalog_knows_the_run(built: Any) -> None:
