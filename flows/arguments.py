@@ -39,6 +39,7 @@ def build_parser() -> OneLineParser:
         _add_explain,
         _add_doctor,
         _add_synthetic,
+        _add_analyse,
     ):
         add(commands)
     return parser
@@ -194,6 +195,32 @@ def _add_synthetic(commands: "Commands") -> None:
     parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True)
     parser.add_argument("--pairs", type=_whole, required=True, help="how many, 20 to 100000")
     parser.add_argument("--seed", type=_whole, default=0)
+
+
+def _add_analyse(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "analyse",
+        help="look at labels, words and disagreements: tables, pictures and pages",
+        description="Each analysis writes PNG or HTML and its numbers as CSV, and logs them to MLflow. All take --out DIR and "
+        "--json; `itrp analyse WHAT --help` says the rest.",
+    )
+    whats = parser.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=OneLineParser)
+    agreement = _add_command(whats, "agreement", "do annotators agree? Krippendorff's alpha of a table of labels")
+    agreement.add_argument("table", metavar="TABLE.csv", help="one column an annotator, or rows item,annotator,label")
+    agreement.add_argument("--level", choices=("nominal", "ordinal", "interval"), help="default: nominal")
+    clip = _add_command(whats, "clip", "are the labels any good? text-picture similarity by CLIP against the relation")
+    clip.add_argument("--joint", required=True, metavar="MODEL", help="hub id or folder of a CLIP or SigLIP model")
+    words = _add_command(whats, "words", "which words go with which class, by models and people, as word clouds")
+    words.add_argument("--fewest-tweets", type=_whole, metavar="N", help="leave out words of fewer tweets (default: 10)")
+    cases = _add_command(whats, "cases", "where models and people differ: a page with the pictures")
+    cases.add_argument("--examples", type=_whole, metavar="N", help="how many to show of each group (default: 6)")
+    errors = _add_command(whats, "errors", "which labels are probably wrong, by confident learning")
+    for each in (clip, words, cases, errors):
+        each.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
+    for each in (words, cases, errors):
+        each.add_argument("--models", nargs="+", metavar="MODEL", help=f"{REFERENCE} (default: the champions)")
+    for each in (agreement, clip, words, cases, errors):
+        each.add_argument("--out", metavar="DIR", help="folder to write to (default: one in the work folder)")
 
 
 def _whole(text: str) -> int:

@@ -209,6 +209,23 @@ def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
     return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
 
 
+def _analyse(args: argparse.Namespace) -> tuple[Report, str]:
+    from serving.registry import parse_reference
+
+    names = ("data", "models", "table", "level", "joint", "fewest_tweets", "examples", "out")
+    given = {name: value for name in names if (value := getattr(args, name, None)) is not None}
+    for reference in given.get("models", ()):
+        parse_reference(reference)
+    _start(args)
+    from flows.analyse import analyse_tweets
+
+    report = analyse_tweets(args.what, **given)
+    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "summary"}
+    notes = [f"note: {note}" for note in report.notes]
+    written = f"{', '.join(report.files)} in {report.folder}; MLflow run {report.run_id}"
+    return figures, "\n".join([report.summary, *notes, written])
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "demo": _demo,
     "ingest": _ingest,
@@ -219,6 +236,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "explain": _explain,
     "doctor": _doctor,
     "synthetic": _synthetic,
+    "analyse": _analyse,
 }
 
 
