@@ -6,13 +6,13 @@ from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins
 from itrp.baselines.supervised_training import EpochResult
 from itrp.config import ExperimentConfig
-from itrp.experiments import AnyConfig
+from itrp.experiments import TrainedConfig
 from itrp.labels import CLASS_NAMES
 from itrp.training import RoundResult
 
 
 def write_model_card(
-    config: AnyConfig, rounds: Sequence[RoundResult | EpochResult], *, data: str, data_hash: str, commit: str
+    config: TrainedConfig, rounds: Sequence[RoundResult | EpochResult], *, data: str, data_hash: str, commit: str
 ) -> str:
     """Markdown: what the model answers, how it was made, on what, and what it is not for."""
     if isinstance(config, SupervisedConfig):
@@ -53,8 +53,8 @@ def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> t
         "last round": f"loss {last.loss:.4f}, clusters {list(last.cluster_sizes)}, agreement with the round before {agreement}",
     }
     reading = (
-        "Clusters carry no names. Until `itrp evaluate` has chosen which cluster is which class, on human labels, the model can be\n"
-        "registered but neither promoted nor scored with."
+        "Clusters carry no names. Until `itrp evaluate` has chosen which cluster is which class, on human labels, the model\n"
+        "can be registered but neither promoted nor scored with."
     )
     return settings, reading
 

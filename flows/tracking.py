@@ -9,7 +9,7 @@ from flows.plots import plot_clusters, plot_rounds
 from flows.provenance import describe_environment, find_commit, flatten
 from infra.settings import Settings
 from itrp.baselines.supervised_training import EpochResult
-from itrp.experiments import AnyConfig
+from itrp.experiments import AnyConfig, TrainedConfig
 from itrp.training import RoundResult
 from serving.registry import connect_mlflow
 
@@ -50,7 +50,7 @@ class RunTracker:
             self.run_id, metrics=[Metric(name, float(value), stamp, result.round) for name, value in result.figures()]
         )
 
-    def log_summary(self, config: AnyConfig, data: TrackedData) -> None:
+    def log_summary(self, config: TrainedConfig, data: TrackedData) -> None:
         """Log the pictures and the model card of the finished run."""
         self.client.log_figure(self.run_id, plot_rounds(self._rounds), "plots/rounds.png")
         clustered = [result for result in self._rounds if isinstance(result, RoundResult)]
@@ -70,8 +70,12 @@ def track_run(
     identity: str,
     resume: bool,
     flow_run_id: str | None,
+    parent: str | None = None,
 ) -> Iterator[RunTracker]:
-    """Open a run (or, resuming, the one a kill left open), and close it as finished or failed."""
+    """Open a run (or, resuming, the one a kill left open), and close it as finished or failed.
+
+    `parent`: id of the MLflow run it shall be shown under.
+    """
     from mlflow.tracking.context.registry import resolve_tags  # who started it, and from which program
 
     client = connect_mlflow(settings.mlflow_uri)
@@ -87,6 +91,7 @@ def track_run(
             "itrp.git_commit": commit,
             "mlflow.source.git.commit": commit,
             "itrp.flow_run_id": flow_run_id or "",
+            **({"mlflow.parentRunId": parent} if parent else {}),
         }
         name = f"{config.name} seed {config.seed}"
         run_id = client.create_run(experiment_id, run_name=name, tags=resolve_tags(tags)).info.run_id
@@ -97,6 +102,20 @@ def track_run(
         client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def open_parent(settings: Settings, name: str, identity: str) -> str:
+    """The id of the run that others are shown under: the one of an earlier call with this identity, or a new one."""
+    client, experiment_id = connect_mlflow(settings.mlflow_uri), find_experiment_id(settings)
+    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
+    if found:
+        client.update_run(found[0].info.run_id, status="RUNNING")
+        return str(found[0].info.run_id)
+    commit = find_commit()
+    tags = {IDENTITY_TAG: identity, "itrp.git_commit": commit, "mlflow.source.git.commit": commit}
+    run_id = str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+    client.log_dict(run_id, describe_environment(), "environment.json")
+    return run_id
 
 
 def find_experiment_id(settings: Settings) -> str:

@@ -14,10 +14,11 @@ from flows.tracking import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
 from infra.object_store import ObjectStore
 from infra.tables import ModelRun
-from itrp.baselines.config import SupervisedConfig
+from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.config import ExperimentConfig, override
 from itrp.embeddings import EmbeddingCache, choose_device
+from itrp.errors import WrongUseError
 from itrp.experiments import find_experiment
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
@@ -54,11 +55,13 @@ def run_training(
     """Train a named experiment on a named data set and register the result as the newest version of its task's model.
 
     An ITRp or vanilla version has no class names yet; evaluation chooses them. A supervised one is trained on the data
-    set's human labels and has them. A model that answers both tasks becomes a version of both. With `resume`, goes on where a killed run of
-    the same configuration and data stopped (supervised training begins anew).
+    set's human labels and has them. A model that answers both tasks becomes a version of both. With `resume`, goes on
+    where a killed run of the same configuration and data stopped (supervised training begins anew).
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_experiment(experiment), overrides)
+    if isinstance(config, ZeroShotConfig):
+        raise WrongUseError(f"{config.name} is asked without training: itrp reproduce figure4 evaluates it")
     if isinstance(config, SupervisedConfig):
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
     else:

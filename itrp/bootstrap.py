@@ -1,4 +1,4 @@
-"""How sure a weighted F1 is: percentile bootstrap intervals, for one system and for the difference of two.
+"""How sure a weighted F1 is: percentile bootstrap intervals, for one system, the mean of several, and the difference of two.
 
 Drawing n rows with replacement and counting their cells (label, prediction) gives exactly a multinomial draw
 of n over the observed cell frequencies, and the weighted F1 depends on the rows through these counts alone.
@@ -58,6 +58,34 @@ def bootstrap_interval(
     scores = f1_from_confusion(_resample(counts, seed, resamples))
     low, high = _interval(scores, level)
     return low, high
+
+
+def bootstrap_mean_interval(
+    labels: NDArray[np.integer],
+    runs: NDArray[np.integer],
+    *,
+    seed: int,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Ends (low, high) of the percentile interval of the mean weighted F1 of several runs (seeds) on the same pairs.
+
+    labels: [n] class indices. runs: [s, n] predictions. Every resample takes the same pairs for all runs; the spread over seeds
+    is not in it. Raises DataError as `bootstrap_interval` does.
+    """
+    classes = max(int(np.max(labels)), int(np.max(runs))) + 1 if len(labels) and len(runs) else 0
+    for run in runs:
+        _count_joint_cells(labels, run)  # its checks
+    if not classes:
+        raise DataError("expected predictions of at least one run, found none: run the experiment first")
+    weights = np.random.default_rng(seed).multinomial(
+        len(labels), np.full(len(labels), 1 / len(labels)), size=resamples
+    )
+    scores = np.zeros(resamples)
+    for run in runs:
+        cells = np.eye(classes * classes)[np.asarray(labels) * classes + np.asarray(run)]  # (n, c * c)
+        scores += f1_from_confusion((weights @ cells).reshape(resamples, classes, classes))
+    return _interval(scores / len(runs), level)
 
 
 def paired_bootstrap(

@@ -5,7 +5,7 @@ image-text task, and one k = 4 model read as all three tasks.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
@@ -83,6 +83,9 @@ class Evaluation:
     per_class: list[ClassFigures]
     confusion: NDArray[np.int64]
     """[c, c]: row = label, column = prediction."""
+    labels: NDArray[np.int64] = field(repr=False)
+    predictions: NDArray[np.int64] = field(repr=False)
+    """[n] each: class indices of the labelled test pairs."""
 
     @property
     def round(self) -> int:
@@ -250,6 +253,8 @@ class _Verdict:
             n=len(labels),
             per_class=_report_classes(task, labels, predictions),
             confusion=confusion_matrix(labels, predictions, labels=range(len(CLASS_NAMES[task]))),
+            labels=labels,
+            predictions=predictions,
         )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, TypeAlias
 
-from itrp.baselines.config import SupervisedConfig
-from itrp.baselines.experiments import SUPERVISED_EXPERIMENTS
+from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
+from itrp.baselines.experiments import SUPERVISED_EXPERIMENTS, ZERO_SHOT_EXPERIMENTS
 from itrp.config import (
     ClusteringConfig,
     ExperimentConfig,
@@ -22,6 +22,8 @@ from itrp.labels import Task
 
 _ADAM = OptimizerConfig(name="adam", learning_rate=2e-5)
 _SGD = OptimizerConfig(name="sgd", learning_rate=3e-3)
+_SMALL_TEXT = TextEncoderConfig(optimizer=OptimizerConfig(learning_rate=2e-4))
+_SMALL_IMAGE = ImageEncoderConfig(size=128, optimizer=OptimizerConfig(learning_rate=5e-4))
 
 
 def paper_text() -> ExperimentConfig:
@@ -66,7 +68,7 @@ def small_text() -> ExperimentConfig:
     """Text task on a laptop: MiniLM fine-tuned, EfficientNet-Lite0 frozen; weights come with the package."""
     return _small("small-text", Task.TEXT).model_copy(
         update={
-            "text": TextEncoderConfig(finetune=True, optimizer=OptimizerConfig(learning_rate=2e-4)),
+            "text": _SMALL_TEXT.model_copy(update={"finetune": True}),
             "sampling": "under",
         }
     )
@@ -76,7 +78,7 @@ def small_image() -> ExperimentConfig:
     """Image task on a laptop: EfficientNet-Lite0 fine-tuned, MiniLM frozen; weights come with the package."""
     return _small("small-image", Task.IMAGE).model_copy(
         update={
-            "image": ImageEncoderConfig(size=128, finetune=True, optimizer=OptimizerConfig(learning_rate=5e-4)),
+            "image": _SMALL_IMAGE.model_copy(update={"finetune": True}),
             "sampling": "over",
         }
     )
@@ -93,7 +95,8 @@ def _small(name: str, task: Task) -> ExperimentConfig:
     return ExperimentConfig(
         name=name,
         task=task,
-        image=ImageEncoderConfig(size=128),
+        text=_SMALL_TEXT,
+        image=_SMALL_IMAGE,
         head_optimizer=OptimizerConfig(learning_rate=1e-3),
         clustering=ClusteringConfig(n_init=10),
         subset_size=500,
@@ -118,8 +121,13 @@ ITRP: dict[tuple[Preset, ItrpTask], Callable[[], ExperimentConfig]] = {
 def itrp_with(preset: Preset, method: Literal["gmm", "random"], task: ItrpTask) -> ExperimentConfig:
     """ITRp with a tied Gaussian mixture (Table 3), or with random pseudo-labels: the control."""
     config = ITRP[preset, task]()
-    clustering = config.clustering.model_copy(update={"method": method})
-    return config.model_copy(update={"name": f"{preset}-{method}-{task}", "clustering": clustering})
+    return config.model_copy(update={"name": f"{preset}-{method}-{task}", "clustering": _cluster_by(config, method)})
+
+
+def _cluster_by(config: ExperimentConfig, method: str) -> ClusteringConfig:
+    """scikit-learn's mixture starts once by default, then as now; ten starts are k-means's."""
+    n_init = config.clustering.n_init if method == "kmeans" else 1
+    return config.clustering.model_copy(update={"method": method, "n_init": n_init})
 
 
 def vanilla(preset: Preset, method: Literal["kmeans", "gmm"]) -> ExperimentConfig:
@@ -132,13 +140,14 @@ def vanilla(preset: Preset, method: Literal["kmeans", "gmm"]) -> ExperimentConfi
             "algorithm": "vanilla",
             "k": 4,
             "text": config.text.model_copy(update={"finetune": False}),
-            "clustering": config.clustering.model_copy(update={"method": method}),
+            "clustering": _cluster_by(config, method),
         }
     )
 
 
 PRESETS: tuple[Preset, ...] = ("paper", "code", "small")
-AnyConfig: TypeAlias = ExperimentConfig | SupervisedConfig
+TrainedConfig: TypeAlias = ExperimentConfig | SupervisedConfig
+AnyConfig: TypeAlias = TrainedConfig | ZeroShotConfig
 
 EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
     **{f"{preset}-{task}": make for (preset, task), make in ITRP.items()},
@@ -154,6 +163,7 @@ EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
         for method in ("kmeans", "gmm")
     },
     **SUPERVISED_EXPERIMENTS,
+    **ZERO_SHOT_EXPERIMENTS,
 }
 """Every experiment by name."""
 

@@ -13,6 +13,7 @@ from itrp.baselines.config import (
     NetworkConfig,
     SupervisedConfig,
     TwoEncodersConfig,
+    ZeroShotConfig,
 )
 from itrp.config import ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
 from itrp.labels import Task
@@ -71,6 +72,23 @@ SUPERVISED_EXPERIMENTS: dict[str, Callable[[], SupervisedConfig]] = {
     for preset in ("paper", "small")
     for system in SUPERVISED
     for task in ((Task.IMAGE_TEXT,) if system in JOINT else (Task.TEXT, Task.IMAGE))
-    for make in (partial(supervised, preset, system, task),)  # type: ignore[arg-type]
+    for make in (partial(supervised, preset, system, task),)
 }
 """Every supervised experiment by name."""
+
+JOINT_MODEL, VLM = "openai/clip-vit-base-patch32", "Qwen/Qwen2-VL-2B-Instruct"
+"""The models asked zero-shot where the user names no others."""
+
+
+def zero_shot(preset: Literal["paper", "small"], method: Literal["similarity", "vlm"]) -> ZeroShotConfig:
+    """A model asked without training; the small ones are stand-ins with random weights."""
+    model = STAND_IN if preset == "small" else JOINT_MODEL if method == "similarity" else VLM
+    return ZeroShotConfig(name=f"{preset}-zero-shot-{method}", method=method, model=model)
+
+
+ZERO_SHOT_EXPERIMENTS: dict[str, Callable[[], ZeroShotConfig]] = {
+    f"{preset}-zero-shot-{method}": partial(zero_shot, preset, method)
+    for preset in ("paper", "small")
+    for method in ("similarity", "vlm")
+}
+"""Every zero-shot experiment by name."""

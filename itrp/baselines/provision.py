@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from itrp.baselines.config import (
     STAND_IN,
     ClipConfig,
@@ -13,6 +15,7 @@ from itrp.baselines.config import (
     LxmertConfig,
     SupervisedConfig,
     TwoEncodersConfig,
+    ZeroShotConfig,
 )
 from itrp.baselines.tweet_words import split_tweet
 
@@ -32,7 +35,18 @@ def provide_stand_ins(config: SupervisedConfig, folder: Path, texts: Sequence[st
     return config.model_copy(update={"network": network})
 
 
-def has_stand_ins(config: SupervisedConfig) -> bool:
+def provide_zero_shot(config: ZeroShotConfig, folder: Path) -> ZeroShotConfig:
+    """The same for a model that is asked without training."""
+    if config.model != STAND_IN:
+        return config
+    from itrp.baselines.stand_in_vlm import write_vlm
+    from itrp.baselines.stand_ins import write_clip
+
+    name, write = ("clip", write_clip) if config.method == "similarity" else ("vlm", write_vlm)
+    return config.model_copy(update={"model": str(_write_once(folder / name, write))})
+
+
+def has_stand_ins(config: BaseModel) -> bool:
     """Whether a part of the configuration is a stand-in: its figures then say nothing about the system."""
     return f'"{STAND_IN}"' in config.model_dump_json()
 

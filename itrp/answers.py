@@ -1,0 +1,124 @@
+"""What one run says of a labelled data set: kept on disk, evaluated under any protocol and on any test set."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itrp.annotations import Annotations, select_set
+from itrp.baselines.zero_shot_similarity import choose_task_threshold, similarity_rounds
+from itrp.cost import Cost
+from itrp.errors import DataError
+from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions
+from itrp.labels import Task
+
+ARRAYS_FILE, FACTS_FILE = "answers.npz", "answers.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of r rounds (epochs) on the n pairs of a labelled set.
+
+    rounds: [r]. clusters: [r, n] by the task they are about. dev_rows: rows whose labels may choose round and mapping under
+    `dev`. named: whether the clusters are classes already. cost: of one model, for one thousand pairs.
+    """
+
+    rounds: NDArray[np.int64]
+    clusters: Mapping[Task, NDArray[np.int64]]
+    dev_rows: NDArray[np.intp]
+    named: bool
+    cost: Cost
+    run_id: str = ""
+    """The MLflow run that gave them."""
+    prompt_sha256: str = ""
+    """Of the prompt, where there was one."""
+
+    def on(
+        self, task: Task, annotations: Annotations, set_name: str, protocol: Protocol, *, rows_of: Task | None = None
+    ) -> TaskPredictions:
+        """The answers about a task as predictions, with the labels of a test set.
+
+        `rows_of`: the task whose test rows are taken, the same one by default. Raises DataError for a task they are not about.
+        """
+        if task not in self.clusters:
+            raise DataError(
+                f"expected answers about {', '.join(self.clusters)}, found the {task} task asked: take another system"
+            )
+        test_rows, test_labels = _test_side(annotations, task, set_name, rows_of)
+        return TaskPredictions(
+            rounds=[
+                RoundPredictions(int(number), clusters[self.dev_rows], clusters[test_rows])
+                for number, clusters in zip(self.rounds, self.clusters[task], strict=True)
+            ],
+            dev_labels=annotations.labels(task)[self.dev_rows],
+            test_labels=test_labels,
+            named=self.named,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write arrays and facts into a folder; the facts last, so that answers which have them are whole."""
+        arrays = {f"clusters/{task}": clusters for task, clusters in self.clusters.items()}
+        facts = {"named": self.named, "prompt_sha256": self.prompt_sha256}
+        _save(folder, self, {"rounds": self.rounds, **arrays}, facts)
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarityAnswers:
+    """Text-picture cosines [n] of a labelled set's pairs: the labels a protocol may see choose the threshold."""
+
+    cosines: NDArray[np.float32]
+    dev_rows: NDArray[np.intp]
+    cost: Cost
+    run_id: str = ""
+
+    def on(
+        self, task: Task, annotations: Annotations, set_name: str, protocol: Protocol, *, rows_of: Task | None = None
+    ) -> TaskPredictions:
+        """As `Answers.on`, for the text and the image task; the threshold is the protocol's."""
+        test_rows, test_labels = _test_side(annotations, task, set_name, rows_of)
+        dev, test = self.cosines[self.dev_rows], self.cosines[test_rows]
+        dev_labels = annotations.labels(task)[self.dev_rows]
+        seen = test_labels if protocol is Protocol.ORACLE else None
+        threshold = choose_task_threshold(protocol, task, dev, dev_labels, test, seen)
+        return TaskPredictions(similarity_rounds(threshold, dev, test), dev_labels, test_labels, named=True)
+
+    def save(self, folder: Path) -> None:
+        """As `Answers.save`."""
+        _save(folder, self, {"cosines": self.cosines}, {})
+
+
+AnyAnswers: TypeAlias = Answers | SimilarityAnswers
+
+
+def load_answers(folder: Path) -> AnyAnswers | None:
+    """What `save` wrote; None where a run has not finished yet."""
+    if not (folder / FACTS_FILE).exists():
+        return None
+    facts = json.loads((folder / FACTS_FILE).read_text())
+    cost = Cost(**facts.pop("cost"))
+    with np.load(folder / ARRAYS_FILE) as file:
+        arrays = dict(file)
+    if "cosines" in arrays:
+        return SimilarityAnswers(arrays["cosines"], arrays["dev_rows"], cost, **facts)
+    clusters = {Task(name.split("/", 1)[1]): array for name, array in arrays.items() if name.startswith("clusters/")}
+    return Answers(arrays["rounds"], clusters, arrays["dev_rows"], cost=cost, **facts)
+
+
+def _save(folder: Path, answers: AnyAnswers, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / ARRAYS_FILE, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
+    draft = folder / f"{FACTS_FILE}.draft"
+    draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
+    draft.replace(folder / FACTS_FILE)
+
+
+def _test_side(
+    annotations: Annotations, task: Task, set_name: str, rows_of: Task | None
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """(rows, labels) of a test set."""
+    rows, _ = select_set(annotations, rows_of or task, set_name)
+    return rows, annotations.labels(task, corrected=set_name == "RL")[rows]

@@ -1,0 +1,103 @@
+"""A table's cells filled in: mean and deviation over seeds, interval, cost, and the distance from what was published."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itrp.annotations import Annotations
+from itrp.answers import Answers, AnyAnswers
+from itrp.bootstrap import bootstrap_mean_interval
+from itrp.cost import Cost
+from itrp.evaluation import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
+from itrp.grids import Cell
+from itrp.labels import Task
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell under one protocol. Weighted F1 is 0 to 1 here, as everywhere but in what was published."""
+
+    cell: Cell
+    protocol: Protocol
+    f1: tuple[float, ...]
+    """By seed."""
+    low: float
+    high: float
+    """Ends of the bootstrap 95 % interval of the mean over the seeds."""
+    n: int
+    """Test pairs."""
+    cost: Cost
+    """Of all models that answer together."""
+    stand_in: bool
+    """Whether a part of the system has random weights in place of pretrained ones."""
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return float(np.mean(self.f1))
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over the seeds; None for one seed."""
+        return float(np.std(self.f1, ddof=1)) if len(self.f1) > 1 else None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the published figure, in points of per cent; None where nothing was published."""
+        return None if self.cell.published is None else 100 * self.mean - self.cell.published
+
+
+def fill_cell(
+    cell: Cell,
+    protocol: Protocol,
+    runs: Sequence[Sequence[AnyAnswers]],
+    annotations: Annotations,
+    *,
+    stand_in: bool = False,
+) -> CellResult:
+    """Evaluate a cell. runs: for each seed the answers of the system's runs, the text task's first.
+
+    Raises DataError as the evaluation does.
+    """
+    evaluations = [evaluate_cell(cell, protocol, answers, annotations) for answers in runs]
+    predictions = np.stack([evaluation.predictions for evaluation in evaluations])
+    low, high = bootstrap_mean_interval(evaluations[0].labels, predictions, seed=0)
+    used = runs[0] if cell.task is Task.IMAGE_TEXT else runs[0][-1:] if cell.task is Task.IMAGE else runs[0][:1]
+    return CellResult(
+        cell=cell,
+        protocol=protocol,
+        f1=tuple(evaluation.f1 for evaluation in evaluations),
+        low=low,
+        high=high,
+        n=evaluations[0].n,
+        cost=add_costs([answers.cost for answers in used]),
+        stand_in=stand_in,
+    )
+
+
+def evaluate_cell(
+    cell: Cell, protocol: Protocol, answers: Sequence[AnyAnswers], annotations: Annotations
+) -> Evaluation:
+    """One seed's evaluation: one model on its task, two together, or the relations of one read as the task."""
+    text, image = answers[0], answers[-1]
+    if isinstance(text, Answers) and Task.IMAGE_TEXT in text.clusters:
+        rows_of = None if cell.task is Task.IMAGE_TEXT else cell.task
+        predictions = text.on(Task.IMAGE_TEXT, annotations, cell.set, protocol, rows_of=rows_of)
+        every = evaluate_relations(protocol, cell.set, predictions, system=cell.row)
+        return next(evaluation for evaluation in every if evaluation.task is cell.task)
+    if cell.task is Task.IMAGE_TEXT:
+        sides = [
+            side.on(task, annotations, cell.set, protocol, rows_of=Task.IMAGE_TEXT)
+            for side, task in ((text, Task.TEXT), (image, Task.IMAGE))
+        ]
+        return evaluate_together(protocol, cell.set, *sides, system=cell.row)
+    side = text if cell.task is Task.TEXT else image
+    return evaluate(protocol, cell.set, cell.task, side.on(cell.task, annotations, cell.set, protocol), system=cell.row)
+
+
+def add_costs(costs: Sequence[Cost]) -> Cost:
+    """What several models cost that run one after the other on one device."""
+    return Cost(
+        sum(cost.seconds_per_1000 for cost in costs), sum(cost.gflop_per_1000 for cost in costs), costs[0].device
+    )
