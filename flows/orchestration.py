@@ -25,6 +25,8 @@ def prepare_environment(settings: Settings, *, verbose: bool = False) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        # a minute outlives a server's restart; MLflow's own seven retries say nothing for four
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "MPLBACKEND": "Agg",
