@@ -1,0 +1,346 @@
+"""The method against its definition in other people's code: scikit-learn, torchvision, and rules written out by brute force.
+
+What is shown elsewhere is not repeated: the rounds as a whole in test_training_algorithm, single figures by hand in the
+tests of each file. Here: real encoders' vectors, many random cases with ties, and the state inside the optimizers.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.cluster import KMeans
+from sklearn.metrics import accuracy_score, f1_score
+from torch import Tensor
+from torchvision import transforms
+
+from itrp.clustering import assign_clusters
+from itrp.config import ExperimentConfig, ImageEncoderConfig, override
+from itrp.datasets.synthetic import SyntheticTweet
+from itrp.embeddings import EmbeddingCache
+from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
+from itrp.experiments import small_text
+from itrp.image_encoder import build_image_encoder
+from itrp.images import load_pixels
+from itrp.inputs import ShardFile
+from itrp.labels import Task
+from itrp.mapping import best_mapping
+from itrp.model import build_model
+from itrp.protocols import choose_round, weighted_f1
+from itrp.randomness import round_seed
+from itrp.sampling import balance_indices
+from itrp.training import Trainer
+from itrp.training_set import prepare_training_set
+
+CPU = torch.device("cpu")
+Labels = NDArray[np.int64]
+
+
+# Pseudo-labels
+
+
+@pytest.fixture(scope="module")
+def real_features(shards: Sequence[ShardFile], tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
+    """[60, 1664] fused vectors of the packaged MiniLM and EfficientNet-Lite0."""
+    model = build_model(override(small_text(), ["image.size=64"]))
+    data = prepare_training_set(model, shards, EmbeddingCache(tmp_path_factory.mktemp("vectors"), CPU))
+    rows = np.arange(60)
+    return model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
+
+
+@pytest.mark.parametrize("n_init", [1, 10])
+@pytest.mark.parametrize("seed", range(6))
+def test_pseudo_labels_are_scikit_learns_to_the_last_pair(
+    real_features: NDArray[np.float32], seed: int, n_init: int
+) -> None:
+    expected = KMeans(2, random_state=seed, n_init=n_init).fit(real_features).predict(real_features)
+    found = assign_clusters(real_features, "kmeans", 2, seed, n_init=n_init)
+    np.testing.assert_array_equal(found, expected)  # the clusters' numbers too, not only the partition
+
+
+def test_one_start_is_what_a_call_without_n_init_means_today(real_features: NDArray[np.float32]) -> None:
+    for seed in range(6):
+        expected = KMeans(2, random_state=seed).fit(real_features).predict(real_features)
+        np.testing.assert_array_equal(assign_clusters(real_features, "kmeans", 2, seed), expected)
+
+
+# Sampling
+
+
+def reference_size(sizes: Sequence[int], strategy: str) -> int:
+    """Pairs drawn of each cluster: the smallest, the largest, or the mean size cut to a whole number."""
+    return {"under": min(sizes), "over": max(sizes), "combination": int(np.mean(sizes))}[strategy]
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("strategy", ["under", "over", "combination"])
+def test_every_cluster_is_balanced_to_the_references_size(strategy: str, k: int) -> None:
+    generator = np.random.default_rng(k)
+    for seed in range(60):
+        sizes = generator.integers(1, 60, size=k).tolist()
+        labels = generator.permutation(np.repeat(np.arange(k), sizes))
+        found = np.bincount(labels[balance_indices(labels, strategy, seed)], minlength=k)  # type: ignore[arg-type]
+        assert found.tolist() == [reference_size(sizes, strategy)] * k, sizes
+
+
+# Optimizers
+
+
+class OptimizerProbe:
+    """Looks at a trainer after every step, through the progress it reports."""
+
+    def __init__(self) -> None:
+        self.trainer: Trainer | None = None
+        self.before: dict[str, Tensor] = {}
+        self.continued: list[float] = []
+        """Rounds' first steps: largest relative error of Adam's first moment, if it goes on from the step before."""
+        self.restarted: list[float] = []
+        """The same, if it had begun anew."""
+        self.head_moves: list[Tensor] = []
+        """Rounds' first steps: how far each weight of the head went, as a multiple of its learning rate."""
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        assert self.trainer is not None
+        optimizer = self.trainer.optimizers["image"]
+        name, parameter = next(iter(self.trainer.model.image.backbone.named_parameters()))
+        moment = optimizer.state[parameter]["exp_avg"]
+        if step == 1 and name in self.before:
+            assert parameter.grad is not None
+            fresh = 0.1 * parameter.grad
+            self.continued.append(relative_error(moment, 0.9 * self.before[name] + fresh))
+            self.restarted.append(relative_error(moment, fresh))
+        if step == 1:
+            self.head_moves.append(self.measure_head())
+        self.before[name] = moment.clone()
+
+    def measure_head(self) -> Tensor:
+        assert self.trainer is not None
+        model = self.trainer.model
+        now, gradient = model.head.weight.detach().clone(), model.head.weight.grad
+        assert gradient is not None
+        number = len(self.head_moves) + 1
+        model.reset_head(round_seed(model.config.seed, number))
+        moved = (now - model.head.weight) / model.config.head_optimizer.learning_rate
+        with torch.no_grad():
+            model.head.weight.copy_(now)
+        return moved[gradient.abs() > 1e-5].detach()  # where it is not large beside Adam's epsilon of 1e-8
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def test_the_encoders_moments_go_on_and_the_heads_begin_anew(
+    make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], tmp_path: Path
+) -> None:
+    """Adam's first step from nothing moves every weight by its learning rate, whatever the gradient; a later one does not."""
+    config = make_config("small-image")
+    probe = OptimizerProbe()
+    cache = EmbeddingCache(tmp_path / "cache", CPU)
+    probe.trainer = Trainer(build_model(config), shards, cache=cache, checkpoints=tmp_path / "run", progress=probe)
+    assert len(list(probe.trainer.run())) == 3
+    assert len(probe.continued) == 2
+    assert max(probe.continued) < 1e-5
+    assert min(probe.restarted) > 0.1
+    assert len(probe.head_moves) == 3
+    for moved in probe.head_moves:
+        assert len(moved) > 100
+        np.testing.assert_allclose(moved.abs(), 1, atol=2e-2)
+
+
+# Pictures
+
+
+def draw_photo(width: int, height: int, seed: int) -> Image.Image:
+    """Smooth light, sharp edges and sensor noise: what resizing treats differently."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    light = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC), dtype=np.int64).copy()
+    light[height // 3 : height // 2, width // 4 : width // 2] = generator.integers(0, 256, 3)
+    light[:, :: max(2, width // 40)] += 40
+    noisy = light + generator.integers(-12, 13, light.shape)
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def normalise_by_torchvision(picture: Image.Image, size: int) -> Tensor:
+    """[3, size, size] as the paper's reference prepares a picture."""
+    steps = [
+        transforms.Resize((size, size)),
+        transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ]
+    return transforms.Compose(steps)(picture.convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def prepare() -> Iterator[Callable[[bytes], Tensor]]:
+    """prepare(data): [3, 224, 224] that the first convolution of a torchvision encoder gets for a picture's bytes."""
+    encoder = build_image_encoder(ImageEncoderConfig(name="shufflenet_v2_x0_5")).eval()
+    seen: list[Tensor] = []
+    hook = encoder.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+
+    def prepare_one(data: bytes) -> Tensor:
+        with torch.inference_mode():
+            encoder(torch.from_numpy(load_pixels(data).copy()).unsqueeze(0))
+        return seen.pop()[0]
+
+    yield prepare_one
+    hook.remove()
+
+
+SIZES = [(224, 224), (1024, 683), (683, 1024), (1500, 500), (97, 61), (223, 225), (1, 40), (3, 2)]
+KINDS = [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "P"), ("PNG", "1"), ("GIF", "P")]
+NORMALISED_TOLERANCE = 1e-6
+"""Largest difference of a normalised value, which lies within -2.2 and 2.7; one step of a pixel is 0.017."""
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("format_", "mode"), KINDS)
+def test_the_transform_is_torchvisions(
+    prepare: Callable[[bytes], Tensor], format_: str, mode: str, size: tuple[int, int]
+) -> None:
+    sink = io.BytesIO()
+    draw_photo(*size, seed=sum(size)).convert(mode).save(sink, format_)
+    expected = normalise_by_torchvision(Image.open(io.BytesIO(sink.getvalue())), 224)
+    found = prepare(sink.getvalue())
+    assert found.shape == (3, 224, 224)
+    assert (found - expected).abs().max() <= NORMALISED_TOLERANCE
+
+
+def test_the_transform_is_torchvisions_on_tweets(
+    prepare: Callable[[bytes], Tensor], tweets: Sequence[SyntheticTweet]
+) -> None:
+    plain = [tweet.image for tweet in tweets if not Image.open(io.BytesIO(tweet.image)).has_transparency_data]
+    assert len(plain) > 20
+    for data in plain:
+        expected = normalise_by_torchvision(Image.open(io.BytesIO(data)), 224)
+        assert (prepare(data) - expected).abs().max() <= NORMALISED_TOLERANCE
+
+
+def test_only_transparency_is_prepared_otherwise_on_purpose(prepare: Callable[[bytes], Tensor]) -> None:
+    """The reference shows the colours under a transparent area; a reader of the tweet sees the page's white."""
+    picture = draw_photo(400, 300, seed=1).convert("RGBA")
+    opaque, hollow = io.BytesIO(), io.BytesIO()
+    picture.save(opaque, "PNG")
+    alpha = Image.new("L", picture.size, 255)
+    alpha.paste(0, (200, 0, 400, 300))
+    picture.putalpha(alpha)
+    picture.save(hollow, "PNG")
+    expected = normalise_by_torchvision(picture, 224)
+    assert (prepare(opaque.getvalue()) - expected).abs().max() <= NORMALISED_TOLERANCE
+    difference = (prepare(hollow.getvalue()) - expected).abs().amax(dim=0)
+    assert difference[:, :110].max() <= NORMALISED_TOLERANCE
+    white = normalise_by_torchvision(Image.new("RGB", (8, 8), "white"), 224)
+    assert (prepare(hollow.getvalue()) - white)[:, :, 114:].abs().max() <= NORMALISED_TOLERANCE
+
+
+# Mapping and choice, by brute force
+
+
+def try_every_mapping(labels: Labels, clusters: Labels, k: int) -> tuple[int, ...]:
+    """The first permutation, in lexicographic order, that none after it beats in accuracy."""
+    best, chosen = -1.0, tuple(range(k))
+    for candidate in permutations(range(k)):
+        accuracy = accuracy_score(labels, [candidate[cluster] for cluster in clusters])
+        if accuracy > best:
+            best, chosen = accuracy, candidate
+    return chosen
+
+
+def rename(clusters: Labels, mapping: Sequence[int]) -> list[int]:
+    return [mapping[cluster] for cluster in clusters]
+
+
+def scikit_f1(labels: Labels, predictions: Sequence[int] | Labels) -> float:
+    return float(f1_score(labels, predictions, average="weighted", zero_division=0))
+
+
+def try_every_checkpoint(labels: Labels, rounds: Sequence[Labels], k: int) -> tuple[int, tuple[int, ...], float]:
+    """The paper's selection: in each checkpoint its best mapping, then the first checkpoint with the best F1.
+
+    Returns (1-based round, mapping, F1).
+    """
+    mappings = [try_every_mapping(labels, clusters, k) for clusters in rounds]
+    scores = [scikit_f1(labels, rename(*pair)) for pair in zip(rounds, mappings, strict=True)]
+    place = max(range(len(scores)), key=lambda each: (scores[each], -each))
+    return place + 1, mappings[place], scores[place]
+
+
+def draw_cases(k: int, cases: int, pairs: int) -> Iterator[tuple[Labels, list[Labels]]]:
+    """Labels [n] and the clusters of five checkpoints, few pairs so that ties abound, some clusters and classes missing."""
+    generator = np.random.default_rng(0)
+    for _ in range(cases):
+        n = int(generator.integers(1, pairs))
+        labels = generator.integers(generator.integers(1, k + 1), size=n)
+        yield labels, [generator.integers(generator.integers(1, k + 1), size=n) for _ in range(5)]
+
+
+@pytest.mark.parametrize(("k", "cases"), [(2, 50), (4, 6)])
+def test_mapping_and_weighted_f1_are_those_of_brute_force(k: int, cases: int) -> None:
+    ties = 0
+    for labels, rounds in draw_cases(k, cases, pairs=9):
+        for clusters in rounds:
+            mapping = try_every_mapping(labels, clusters, k)
+            assert best_mapping(clusters, labels, k) == mapping
+            predictions = rename(clusters, mapping)
+            assert weighted_f1(labels, np.array(predictions)) == scikit_f1(labels, predictions)
+            right = [accuracy_score(labels, rename(clusters, other)) for other in permutations(range(k))]
+            ties += right.count(max(right)) > 1
+    assert ties > cases / 2  # the rule for ties was asked for
+
+
+@pytest.mark.parametrize(("k", "task", "cases"), [(2, Task.TEXT, 50), (2, Task.IMAGE, 10), (4, Task.IMAGE_TEXT, 6)])
+def test_oracle_is_the_papers_selection(k: int, task: Task, cases: int) -> None:
+    later = 0
+    for labels, rounds in draw_cases(k, cases, pairs=9):
+        number, mapping, f1 = try_every_checkpoint(labels, rounds, k)
+        predictions = [
+            RoundPredictions(place, clusters[:0], clusters) for place, clusters in enumerate(rounds, start=1)
+        ]
+        choice = choose_round(Protocol.ORACLE, predictions, labels[:0], k, labels)
+        assert (choice.round, choice.mapping) == (number, mapping)
+        result = evaluate(Protocol.ORACLE, "raw", task, TaskPredictions(predictions, labels[:0], labels))
+        assert (result.round, result.mapping, result.f1) == (number, mapping, f1)
+        later += number > 1
+    assert 0 < later < cases
+
+
+def test_oracle_of_both_models_together_chooses_each_by_its_own_task() -> None:
+    """As the paper's statistics do: best text checkpoint, best image checkpoint, then relation 2*T + I."""
+    texts, images = (list(draw_cases(2, 12, pairs=30)) for _ in range(2))
+    for (text_labels, text_rounds), (image_labels, image_rounds) in zip(texts, images[::-1], strict=True):
+        n = min(len(text_labels), len(image_labels))
+        sides = []
+        for labels, rounds in ((text_labels[:n], text_rounds), (image_labels[:n], image_rounds)):
+            number, mapping, _ = try_every_checkpoint(labels, [clusters[:n] for clusters in rounds], 2)
+            sides.append((labels, rounds, np.array(rename(rounds[number - 1][:n], mapping))))
+        (text_labels, text_rounds, text), (image_labels, image_rounds, image) = sides
+        made = [
+            TaskPredictions(
+                [RoundPredictions(place, each[:0], each[:n]) for place, each in enumerate(rounds, start=1)],
+                labels[:0],
+                labels,
+            )
+            for labels, rounds in ((text_labels, text_rounds), (image_labels, image_rounds))
+        ]
+        result = evaluate_together(Protocol.ORACLE, "raw", *made)
+        assert result.f1 == scikit_f1(2 * text_labels + image_labels, 2 * text + image)
+
+
+def test_oracle_of_one_model_with_four_clusters_reads_all_tasks_off_one_mapping() -> None:
+    """The paper's k = 4 systems: mapped by accuracy on the relations, then T = relation // 2 and I = relation % 2."""
+    for labels, rounds in draw_cases(4, 8, pairs=20):
+        clusters = rounds[0]
+        relations = np.array(rename(clusters, try_every_mapping(labels, clusters, 4)))
+        model = TaskPredictions([RoundPredictions(1, clusters[:0], clusters)], labels[:0], labels)
+        found = {result.task: result.f1 for result in evaluate_relations(Protocol.ORACLE, "raw", model)}
+        assert found == {
+            Task.TEXT: scikit_f1(labels // 2, relations // 2),
+            Task.IMAGE: scikit_f1(labels % 2, relations % 2),
+            Task.IMAGE_TEXT: scikit_f1(labels, relations),
+        }
