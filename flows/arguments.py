@@ -52,10 +52,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = build_parser()
     args, rest = parser.parse_known_args(arguments)
     if args.command == "train":
-        args.overrides += [word for word in rest if "=" in word and not word.startswith("-")]
+        args.overrides = args.overrides + [word for word in rest if "=" in word and not word.startswith("-")]
         rest = [word for word in rest if word not in args.overrides]
     if rest:
-        parser.error(f"not understood: {' '.join(rest)}")
+        print(
+            f"itrp {args.command}: not understood: {' '.join(rest)} (see `itrp {args.command} --help`)", file=sys.stderr
+        )
+        raise SystemExit(2)
     return args
 
 
@@ -114,7 +117,11 @@ def _add_train(commands: "Commands") -> None:
     parser = _add_command(commands, "train", "train a model without labels and register it as challenger")
     parser.add_argument("experiment", help="paper-text, paper-image, code-text, code-image, small-text or small-image")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings to change, for example seed=3 clustering.method=gmm"
+        "overrides",
+        nargs="*",
+        default=[],  # argparse would name it among the missing ones
+        metavar="key=value",
+        help="settings to change, for example seed=3 clustering.method=gmm",
     )
     parser.add_argument("--data", required=True, metavar="NAME", help="data set to train on")
     parser.add_argument(
@@ -151,7 +158,7 @@ def _add_evaluate(commands: "Commands") -> None:
         "--set",
         choices=("raw", "RM", "RL"),
         default="raw",
-        help="test set: as published, controversial removed, relabelled",
+        help="test set: as published, controversial removed, relabelled (default: %(default)s)",
     )
 
 
@@ -192,9 +199,11 @@ def _add_doctor(commands: "Commands") -> None:
 def _add_synthetic(commands: "Commands") -> None:
     parser = _add_command(commands, "synthetic", "write synthetic tweets with known truth")
     parser.add_argument("folder", metavar="DIR", help="a folder that does not exist yet or is empty")
-    parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True)
+    parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True, help="of the files")
     parser.add_argument("--pairs", type=_whole, required=True, help="how many, 20 to 100000")
-    parser.add_argument("--seed", type=_whole, default=0)
+    parser.add_argument(
+        "--seed", type=_whole, default=0, help="the same seed draws the same tweets (default: %(default)s)"
+    )
 
 
 def _add_analyse(commands: "Commands") -> None:
