@@ -150,8 +150,8 @@ def _add_evaluate(commands: "Commands") -> None:
         "--map-with",
         type=_naming,
         metavar="N_OR_MODEL",
-        help="in place of a protocol: map the last checkpoint's clusters to classes with N labelled pairs of the train split "
-        "(reported as dev-N), or with a CLIP or SigLIP model by hub id or folder, without labels (reported as joint)",
+        help="in place of a protocol: choose mapping and checkpoint with N labelled pairs of the train split (reported as "
+        "dev-N), or the last one's mapping with a CLIP or SigLIP model by hub id or folder, without labels (reported as joint)",
     )
     parser.add_argument("--seed", type=_whole, default=0, help="of the draw of --map-with N (default: %(default)s)")
     parser.add_argument(

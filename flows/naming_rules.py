@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from itrp.errors import WrongUseError
 from itrp.joint_encoder import load_joint_encoder
+from itrp.labels import Task
 from itrp.naming import SURE, ExampleNaming, JointChoice, JointNaming
 from itrp.protocols import Choice, Protocol
 from serving.assessment import Assessor, LabelledSet
@@ -20,7 +21,7 @@ class Naming:
     @property
     def last_round_only(self) -> bool:
         """Whether the other checkpoints need not be asked."""
-        return self.protocol is Protocol.LAST or not isinstance(self.protocol, Protocol)
+        return self.protocol is Protocol.LAST or isinstance(self.protocol, JointNaming)
 
     def tags(self, choice: Choice) -> dict[str, str]:
         """Tags of a version whose class names this choice gave: by whom, with what, how clearly."""
@@ -37,15 +38,17 @@ class Naming:
         """A sentence for a person; empty under the protocols that use all labels of a split."""
         if isinstance(self.protocol, ExampleNaming):
             return (
-                f"class names from {self.protocol.examples} labelled pairs of the train split, drawn with seed "
+                f"class names and checkpoint from {self.protocol.examples} labelled pairs of the train split, drawn with seed "
                 f"{self.protocol.seed}"
             )
         if not isinstance(choice, JointChoice):
             return ""
         doubt = "" if choice.z >= SURE else "; that may be chance: look at some pairs, or use --map-with 20"
+        if choice.task is not Task.TEXT:
+            doubt += "; for what the image adds similarity is a guess (docs/decisions.md): check with --map-with 20"
         return (
-            f"class names by text-picture similarity ({self.joint_model}): mean cosines {choice.gap:.2f} standard "
-            f"deviations apart, {choice.z:.1f} standard errors{doubt}"
+            f"class names of the {choice.task} task by text-picture similarity ({self.joint_model}): mean cosines "
+            f"{choice.gap:.2f} standard deviations apart, {choice.z:.1f} standard errors{doubt}"
         )
 
 
@@ -58,8 +61,8 @@ def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assess
         return Naming(Protocol(protocol))
     if protocol != str(Protocol.DEV):
         raise WrongUseError(
-            f"expected a protocol or --map-with, found {protocol} and {map_with!r}: --map-with chooses the last checkpoint "
-            "and its mapping by itself"
+            f"expected a protocol or --map-with, found {protocol} and {map_with!r}: --map-with chooses mapping and "
+            "checkpoint by itself"
         )
     if map_with.isdecimal():
         return Naming(ExampleNaming(int(map_with), seed))

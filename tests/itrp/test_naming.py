@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from itrp.errors import DataError
-from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
+from itrp.evaluation import RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import UNLABELLED, Task
 from itrp.mapping import best_mapping
 from itrp.naming import ExampleNaming, JointChoice, JointNaming, keep_examples, name_by_cosines, name_by_examples
@@ -137,9 +137,10 @@ ROUNDS = [
 LABELS = ints(0, 0, 0, 1, 1, 1)
 
 
-def test_rules_take_the_last_checkpoint_whatever_the_labels_say() -> None:
+def test_examples_choose_the_checkpoint_and_similarity_takes_the_last() -> None:
     every = ExampleNaming(6).choose(Task.TEXT, ROUNDS[::-1], LABELS)
-    assert (every.round, every.mapping) == (2, (1, 0))
+    assert (every.round, every.mapping) == (1, (0, 1))
+    assert ExampleNaming(6).choose(Task.TEXT, ROUNDS[1:], LABELS).mapping == (1, 0)
     joint = JointNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9])).choose(Task.TEXT, ROUNDS[::-1], LABELS)
     assert (joint.round, joint.mapping) == (2, (0, 1))
     assert isinstance(joint, JointChoice)
@@ -149,7 +150,9 @@ def test_rules_take_the_last_checkpoint_whatever_the_labels_say() -> None:
 def test_joint_naming_never_looks_at_labels() -> None:
     rule = JointNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9]))
     nothing = np.full(6, UNLABELLED)
-    assert rule.choose(Task.IMAGE, ROUNDS, nothing) == rule.choose(Task.IMAGE, ROUNDS, 1 - LABELS)
+    choice = rule.choose(Task.IMAGE, ROUNDS, nothing)
+    assert choice == rule.choose(Task.IMAGE, ROUNDS, 1 - LABELS)
+    assert choice.task is Task.IMAGE
 
 
 def test_example_naming_sees_only_its_examples() -> None:
@@ -165,10 +168,9 @@ def test_example_naming_sees_only_its_examples() -> None:
 def test_rules_are_protocols_with_names_of_their_own() -> None:
     predictions = TaskPredictions(ROUNDS, LABELS, ints(0, 0, 1, 1))
     result = evaluate(ExampleNaming(6), "raw", Task.TEXT, predictions)
-    assert (result.round, result.mapping, result.accuracy) == (2, (1, 0), 0.75)
+    assert (result.round, result.mapping, result.accuracy) == (1, (0, 1), 1.0)
     assert str(result.protocol) == "dev-6"
-    assert dict(result.figures())["test_raw/dev-6/accuracy"] == 0.75
-    assert evaluate(Protocol.DEV, "raw", Task.TEXT, predictions).round == 1
+    assert dict(result.figures())["test_raw/dev-6/accuracy"] == 1.0
     joint = JointNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9]))
     assert evaluate(joint, "raw", Task.TEXT, predictions).accuracy == 0.25
     assert dict(evaluate(joint, "raw", Task.TEXT, predictions).figures())["test_raw/joint/accuracy"] == 0.25
@@ -176,10 +178,10 @@ def test_rules_are_protocols_with_names_of_their_own() -> None:
 
 def test_two_models_and_one_of_four_clusters() -> None:
     """Both models get their names from the same six pairs; the relation of four clusters from their order."""
-    text = TaskPredictions(ROUNDS, LABELS, ints(0, 0, 1, 1))
-    image = TaskPredictions(ROUNDS, 1 - LABELS, ints(1, 1, 0, 0))
+    text = TaskPredictions(ROUNDS[1:], LABELS, ints(0, 0, 1, 1))
+    image = TaskPredictions(ROUNDS[1:], 1 - LABELS, ints(1, 1, 0, 0))
     result = evaluate_together(ExampleNaming(6), "raw", text, image)
-    assert result.mapping == (2, 3, 0, 1)
+    assert result.mapping == (2, 3, 0, 1)  # text (1, 0), image (0, 1)
     four = [RoundPredictions(1, ints(3, 3, 2, 2, 1, 1, 0, 0), ints(3, 2, 1, 0))]
     cosines = np.array([0.10, 0.11, 0.20, 0.21, 0.30, 0.31, 0.40, 0.41])
     relations = TaskPredictions(four, np.full(8, UNLABELLED), ints(0, 1, 2, 3))
@@ -187,7 +189,7 @@ def test_two_models_and_one_of_four_clusters() -> None:
 
 
 def test_what_is_named_already_keeps_its_names() -> None:
-    """A supervised system under a naming rule: the last checkpoint, no mapping."""
+    """A supervised system under a naming rule: the last checkpoint, no mapping, whatever the examples are."""
     predictions = TaskPredictions(ROUNDS, LABELS, ints(0, 0, 1, 1), named=True)
     result = evaluate(ExampleNaming(6), "raw", Task.TEXT, predictions)
     assert (result.round, result.mapping, result.accuracy) == (2, (0, 1), 0.25)
