@@ -121,7 +121,9 @@ def measure_agreement(
 def _read_cells(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except OSError as error:
+        raise DataError(f"expected an annotation table at {path}, it cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{FORMS}; {path} cannot be read as one: {error}") from error
     frame.columns = [str(name).strip() for name in frame.columns]
     if frame.empty:

@@ -60,7 +60,7 @@ def _draw_cosines(axes: Axes, quality: LabelQuality) -> None:
     shift = np.random.default_rng(0)  # places of the dots beside each other: not a result
     for score, cosines in groups.items():
         spread = shift.uniform(-0.18, 0.18, len(cosines))
-        axes.plot(score + spread, cosines, ".", color=BLUE, alpha=0.35, markersize=5, markeredgewidth=0, zorder=1)
+        axes.plot(score + spread, cosines, ".", color=BLUE, alpha=0.5, markersize=6, markeredgewidth=0, zorder=1)
     axes.boxplot(
         list(groups.values()), positions=list(groups), widths=0.55, showfliers=False,
         medianprops={"color": RED, "linewidth": 2}, boxprops={"color": GREY}, whiskerprops={"color": GREY},

@@ -134,6 +134,7 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
     assert set(table["relation"]) == {"00", "01", "10", "11"}
 
 
+@pytest.mark.slow
 def test_words_of_models_and_people(platform: "Platform") -> None:
     from scipy.stats import pearsonr
 
@@ -170,6 +171,7 @@ def test_words_of_people_alone(platform: "Platform") -> None:
     assert set(pd.read_csv(Path(report.folder) / "words.csv")["labels"]) == {"human labels"}
 
 
+@pytest.mark.slow
 def test_cases(platform: "Platform") -> None:
     from flows.analysis_run import analyse_cases
 
@@ -191,6 +193,7 @@ def test_cases(platform: "Platform") -> None:
     assert [match in page for match in shown["id"]] == [True] * len(shown)
 
 
+@pytest.mark.slow
 def test_errors(platform: "Platform") -> None:
     from sklearn.metrics import average_precision_score
 
@@ -225,6 +228,7 @@ def test_one_model_alone(platform: "Platform") -> None:
     assert report.files == ["label_errors_summary.csv", "label_errors_image.csv", "label_errors.png"]
 
 
+@pytest.mark.slow
 def test_a_data_set_without_controversial_samples(platform: "Platform", built: Any, joint_model: Path) -> None:
     from flows.analysis_run import analyse_clip, analyse_errors
     from flows.ingestion import ingest_folder
@@ -301,6 +305,14 @@ def test_wrong_use_is_told_in_one_line(
     assert (done.status, done.out) == (2, "")
     (line,) = done.err.splitlines()
     assert told in line
+
+
+def test_a_wrong_table_is_told_before_anything_starts(itrp: Callable[..., Any], tmp_path: Path) -> None:
+    done = itrp(tmp_path / "work", "analyse", "agreement", tmp_path / "none.csv")
+    assert (done.status, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"itrp: expected an annotation table at {tmp_path}/none.csv, it cannot be read: ")
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize("what", ["agreement", "clip", "words", "cases", "errors"])

@@ -152,6 +152,12 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, lines: tuple[str, ..
     assert told.format(path=path) in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a CSV with a header: one row an item"):
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
         read_annotation_tables(tmp_path / "none.csv")
+    path = tmp_path / "none.csv"
+    assert str(caught.value) == f"expected an annotation table at {path}, it cannot be read: No such file or directory"
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    with pytest.raises(DataError, match=r"expected a CSV with a header: .* cannot be read as one: "):
+        read_annotation_tables(empty)
