@@ -216,6 +216,12 @@ def _analyse(args: argparse.Namespace) -> tuple[Report, str]:
     given = {name: value for name in names if (value := getattr(args, name, None)) is not None}
     for reference in given.get("models", ()):
         parse_reference(reference)
+    if "table" in given:  # a wrong path or form is told before anything starts
+        from pathlib import Path
+
+        from itrp.analysis.annotators import read_annotation_tables
+
+        read_annotation_tables(Path(given["table"]))
     _start(args)
     from flows.analyse import analyse_tweets
 
