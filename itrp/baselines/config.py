@@ -7,6 +7,9 @@ from pydantic import Field
 from itrp.config import FrozenConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig, answered_tasks
 from itrp.labels import Task
 
+STAND_IN = "stand-in"
+"""In place of a name: a small model of the same class with random weights, written by `itrp.baselines.provision`."""
+
 
 class TwoEncodersConfig(FrozenConfig):
     """BERT+ResNet and RoBERTa+EfficientNet: text vector and picture vector side by side, a linear layer."""
@@ -22,6 +25,8 @@ class LstmInceptionConfig(FrozenConfig):
     kind: Literal["lstm-inception"] = "lstm-inception"
     words: str = ""
     """Word vectors: a gensim or GloVe text file, or FILE.npy with its words, one a line, in FILE.vocab.txt."""
+    vocabulary: int | None = Field(400_000, ge=1)
+    """Read, and save with a model, the first so many words of the file (they are sorted by frequency); None for all."""
     max_words: int = Field(64, ge=1)
     hidden: int = Field(200, ge=1)
     """Width of the LSTM's state, and of the MLP's hidden layer."""
@@ -61,6 +66,10 @@ class LxmertConfig(FrozenConfig):
     """torchvision's detector for pictures without given regions."""
     detector_weights: str = "COCO_V1"
     """A torchvision weights name, or the path of a local .pth or .safetensors file."""
+    detector_size: int | None = Field(None, ge=32)
+    """Shortest side the detector sees a picture at; None: the detector's own."""
+    min_score: float = Field(0.05, ge=0, lt=1)
+    """Regions that the detector is less sure of are left out."""
     boxes: int = Field(36, ge=1)
     max_tokens: int = Field(64, ge=8, le=512)
 
@@ -93,4 +102,29 @@ class SupervisedConfig(FrozenConfig):
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks it answers, each with a head of its own."""
+        return answered_tasks(self.task)
+
+
+class ZeroShotConfig(FrozenConfig):
+    """A model that answers without any training: what a person would take today."""
+
+    name: str
+    method: Literal["similarity", "vlm"]
+    """One threshold on the cosine of a dual encoder (CLIP, SigLIP), or the most likely of four answers of a vision-language
+    model."""
+    model: str
+    """Hub id or local folder of the transformers model."""
+    embed_batch_size: int = Field(8, ge=1)
+    """Pairs at a time."""
+    seed: int = Field(0, ge=0)
+    """Nothing is drawn: every seed gives the same answers."""
+
+    @property
+    def task(self) -> Task:
+        """Both tasks."""
+        return Task.IMAGE_TEXT
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks it answers."""
         return answered_tasks(self.task)
