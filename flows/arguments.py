@@ -40,6 +40,7 @@ def build_parser() -> OneLineParser:
         _add_doctor,
         _add_synthetic,
         _add_analyse,
+        _add_reproduce,
     ):
         add(commands)
     return parser
@@ -115,7 +116,7 @@ def _add_ingest(commands: "Commands") -> None:
 
 def _add_train(commands: "Commands") -> None:
     parser = _add_command(commands, "train", "train a model without labels and register it as challenger")
-    parser.add_argument("experiment", help="paper-text, paper-image, code-text, code-image, small-text or small-image")
+    parser.add_argument("experiment", help="paper-text, small-image, paper-clip-text …; a wrong name lists all")
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -220,7 +221,9 @@ def _add_analyse(commands: "Commands") -> None:
     clip = _add_command(whats, "clip", "are the labels any good? text-picture similarity by CLIP against the relation")
     clip.add_argument("--joint", required=True, metavar="MODEL", help="hub id or folder of a CLIP or SigLIP model")
     words = _add_command(whats, "words", "which words go with which class, by models and people, as word clouds")
-    words.add_argument("--fewest-tweets", type=_whole, metavar="N", help="leave out words of fewer tweets (default: 10)")
+    words.add_argument(
+        "--fewest-tweets", type=_whole, metavar="N", help="leave out words of fewer tweets (default: 10)"
+    )
     cases = _add_command(whats, "cases", "where models and people differ: a page with the pictures")
     cases.add_argument("--examples", type=_whole, metavar="N", help="how many to show of each group (default: 6)")
     errors = _add_command(whats, "errors", "which labels are probably wrong, by confident learning")
@@ -230,6 +233,30 @@ def _add_analyse(commands: "Commands") -> None:
         each.add_argument("--models", nargs="+", metavar="MODEL", help=f"{REFERENCE} (default: the champions)")
     for each in (agreement, clip, words, cases, errors):
         each.add_argument("--out", metavar="DIR", help="folder to write to (default: one in the work folder)")
+
+
+def _add_reproduce(commands: "Commands") -> None:
+    parser = _add_command(
+        commands,
+        "reproduce",
+        "run the paper's tables and figure, beside the published numbers",
+        "Runs what is missing and goes on after a kill; writes a page with ours, published and difference of every cell.",
+    )
+    parser.add_argument("table", choices=("table3", "table4", "table5", "figure4", "all"))
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="folder with an ITR layout and a Twitter100k layout in it"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("paper", "code", "small"),
+        default="paper",
+        help="the paper's settings, its public code's, or small ones for a laptop (default: %(default)s)",
+    )
+    parser.add_argument("--seeds", type=_whole, default=6, help="how many (default: %(default)s)")
+    parser.add_argument("--joint", metavar="MODEL", help="CLIP or SigLIP asked zero-shot: hub id or folder")
+    parser.add_argument("--vlm", metavar="MODEL", help="vision-language model asked zero-shot: hub id or folder")
+    parser.add_argument("--words", metavar="FILE", help="pretrained word vectors for the LSTM")
+    parser.add_argument("--regions", metavar="FILE", help="npz of region features for LXMERT")
 
 
 def _whole(text: str) -> int:

@@ -232,6 +232,22 @@ def _analyse(args: argparse.Namespace) -> tuple[Report, str]:
     return figures, "\n".join([report.summary, *notes, written])
 
 
+def _reproduce(args: argparse.Namespace) -> tuple[Report, str]:
+    if args.seeds < 1:
+        raise WrongUseError("--seeds expects at least one seed")
+    _start(args)
+    from flows.reproduce import reproduce_itrp
+
+    report = reproduce_itrp(
+        args.data, args.table, args.preset, args.seeds, args.joint, args.vlm, args.words, args.regions
+    )
+    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "text"}
+    if report.missing:
+        figures["exit_status"] = 1
+    told = f"{report.runs} runs ({report.new_runs} new), {report.cells} cells, {report.missing} not run"
+    return figures, f"{report.text}\n\n{told}\npage: {report.page}\nnumbers: {report.csv}"
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "demo": _demo,
     "ingest": _ingest,
@@ -243,6 +259,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "doctor": _doctor,
     "synthetic": _synthetic,
     "analyse": _analyse,
+    "reproduce": _reproduce,
 }
 
 
