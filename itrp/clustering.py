@@ -46,13 +46,20 @@ class ScikitClusters:
 
     def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """k-means: the nearest centre, argmin |x - c|^2 = argmax x.2c - |c|^2. Tied mixture: log posterior, whose square
-        in x is the same for all components: x.P m + log pi - m.P m / 2 with P the precision matrix."""
+        in x is the same for all components: x.P m + log pi - m.P m / 2 with P the precision matrix.
+
+        With m = mean + s, mean over the components, what all scores share is left out: a feature that hardly varies has a
+        precision of up to 1 / REGULARISATION, and x.P mean alone would take all digits of a float32.
+        """
         if isinstance(self.estimator, KMeans):
-            centres = np.asarray(self.estimator.cluster_centers_, dtype=np.float64)
-            return 2 * centres, -np.einsum("kd,kd->k", centres, centres)
-        means = self.estimator.means_
-        inverted = means @ self.estimator.precisions_
-        return inverted, np.log(self.estimator.weights_) - 0.5 * np.einsum("kd,kd->k", inverted, means)
+            means = np.asarray(self.estimator.cluster_centers_, dtype=np.float64)
+            shifts = means - means.mean(axis=0)
+            coefficients, priors = 2 * shifts, np.zeros(len(means))
+        else:
+            means = self.estimator.means_
+            shifts = means - means.mean(axis=0)
+            coefficients, priors = shifts @ self.estimator.precisions_, np.log(self.estimator.weights_)
+        return coefficients, priors - np.einsum("kd,kd->k", coefficients, means.mean(axis=0) + shifts / 2)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from itrp.agreement import agreement
-from itrp.clustering import Method, ScikitClusters, assign_clusters, fit_clusters
+from itrp.clustering import Method, ScikitClusters, assign_clusters, fit_clusters, fit_linear_clusters
 from itrp.errors import DataError
 from itrp.tied_mixture import SingularScatterError, TiedMixture, fit_tied_mixture
 
@@ -189,3 +189,58 @@ def test_features_that_are_no_table_of_finite_numbers_are_refused() -> None:
 def test_another_method_is_refused() -> None:
     with pytest.raises(DataError, match="kmeans, gmm or random, found 'dbscan'"):
         assign_clusters(np.zeros((4, 2)), "dbscan", 2, seed=0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize(
+    ("method", "n", "d", "fitted_by"),
+    [("kmeans", 500, 40, ScikitClusters), ("gmm", 500, 40, TiedMixture), ("gmm", 60, 80, ScikitClusters)],
+    ids=["kmeans", "the fast mixture", "scikit-learn's mixture"],
+)
+def test_a_cluster_is_the_argmax_of_linear_scores(method: Method, n: int, d: int, fitted_by: type, k: int) -> None:
+    """For the rows it was fitted on and for others, and in the float32 a linear layer has."""
+    values = make_clusters(2 * n, d, k, seed=3).astype(np.float32)
+    clusters = fit_linear_clusters(values[:n], method, k, seed=0)
+    assert isinstance(clusters, fitted_by)
+    coefficients, intercepts = clusters.linear_scores()
+    assert (coefficients.shape, intercepts.shape) == ((k, d), (k,))
+    expected = clusters.predict(values)
+    assert len(set(expected[:n].tolist())) == k
+    np.testing.assert_array_equal((values @ coefficients.T + intercepts).argmax(axis=1), expected)
+    in_float32 = values @ coefficients.astype(np.float32).T + intercepts.astype(np.float32)
+    assert (in_float32.argmax(axis=1) == expected).mean() >= 0.999
+
+
+def test_features_that_do_not_vary_cost_the_scores_no_digits() -> None:
+    """With as many rows as features scikit-learn fits, and the precision of a constant feature is a million."""
+    values = make_clusters(800, 400, 4, seed=0).astype(np.float32)
+    values[:, :40] = 3
+    clusters = fit_linear_clusters(values[:400], "gmm", 4, seed=0)
+    coefficients, intercepts = (scores.astype(np.float32) for scores in clusters.linear_scores())
+    found = (values @ coefficients.T + intercepts).argmax(axis=1)
+    assert (found == clusters.predict(values)).mean() >= 0.999
+
+
+def test_linear_scores_of_k_means_by_hand() -> None:
+    """Centres (0, 1) and (4, 1): 2 x . c - |c|^2, whichever constant is left out."""
+    values = np.array([[-1.0, 1.0], [1.0, 1.0], [3.0, 1.0], [5.0, 1.0]])
+    coefficients, intercepts = fit_linear_clusters(values, "kmeans", 2, seed=0).linear_scores()
+    left, right = np.argsort(coefficients[:, 0])
+    np.testing.assert_allclose(coefficients[right] - coefficients[left], [8, 0], atol=1e-12)
+    assert intercepts[right] - intercepts[left] == pytest.approx(-16)  # equal scores at x = 2
+
+
+@pytest.mark.parametrize(("n", "d"), [(300, 6), (40, 60)], ids=["fast", "scikit-learn's"])
+def test_linear_scores_of_the_mixture_are_its_log_posterior(n: int, d: int) -> None:
+    values = make_clusters(n, d, 2, seed=1)
+    coefficients, intercepts = fit_linear_clusters(values, "gmm", 2, seed=0).linear_scores()
+    scores = values @ coefficients.T + intercepts
+    expected = fit_reference(values, 2, seed=0).predict_proba(values)
+    with np.errstate(over="ignore"):
+        posterior = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))
+    np.testing.assert_allclose(posterior, expected[:, 1], atol=1e-6)
+
+
+def test_random_clusters_have_no_linear_scores() -> None:
+    with pytest.raises(DataError, match="expected kmeans or gmm, found random"):
+        fit_linear_clusters(np.zeros((8, 3)), "random", 2, seed=0)
