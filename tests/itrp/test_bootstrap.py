@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from itrp.bootstrap import bootstrap_interval, f1_from_confusion, paired_bootstrap
+from itrp.bootstrap import bootstrap_interval, bootstrap_mean_interval, f1_from_confusion, paired_bootstrap
 from itrp.errors import DataError
 
 Labels = NDArray[np.int64]
@@ -154,3 +154,53 @@ def test_columns_that_do_not_match_are_refused(size: int) -> None:
 def test_an_unlabelled_row_is_refused() -> None:
     with pytest.raises(DataError, match="class indices from 0 on, found -1: leave out unlabelled pairs"):
         paired_bootstrap(np.array([0, -1]), np.array([0, 1]), np.array([0, 1]), seed=0)
+
+
+def test_the_mean_of_one_run_has_the_runs_interval() -> None:
+    labels, predictions = simulate(150, 4, 0.5, seed=1)
+    alone = bootstrap_interval(labels, predictions, seed=5, resamples=20000)
+    np.testing.assert_allclose(
+        bootstrap_mean_interval(labels, predictions[None], seed=2, resamples=4000), alone, atol=0.012
+    )
+
+
+def test_the_mean_of_several_runs_is_resampled_on_the_same_pairs() -> None:
+    labels, first = simulate(150, 4, 0.5, seed=1)
+    second, third = (simulate(150, 4, 0.4, seed=seed)[1] for seed in (2, 3))
+    naive = resample_naively(labels, first, second, third, seed=3, resamples=4000).mean(axis=1)
+    ours = bootstrap_mean_interval(labels, np.stack((first, second, third)), seed=5, resamples=4000)
+    np.testing.assert_allclose(ours, np.quantile(naive, (0.025, 0.975)), atol=0.012)
+    # The tolerance can tell: the mean of three runs that err apart is surer than one of them.
+    assert ours[1] - ours[0] < np.subtract(*bootstrap_interval(labels, first, seed=5)[::-1]) - 0.024
+
+
+def test_two_equal_runs_are_one_run() -> None:
+    labels, predictions = simulate(100, 2, 0.6, seed=4)
+    once = bootstrap_mean_interval(labels, predictions[None], seed=7)
+    assert bootstrap_mean_interval(labels, np.stack((predictions, predictions)), seed=7) == once
+    assert bootstrap_mean_interval(labels, predictions[None], seed=8) != once
+    wide, narrow = (bootstrap_mean_interval(labels, predictions[None], seed=7, level=level) for level in (0.95, 0.5))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_a_class_only_the_runs_know_is_counted() -> None:
+    """Labels 0 and 1, predictions 2: nothing is right, and perfect runs are surely perfect."""
+    labels = np.array([0, 1, 1, 0])
+    assert bootstrap_mean_interval(labels, np.full((2, 4), 2), seed=0) == (0.0, 0.0)
+    assert bootstrap_mean_interval(labels, np.stack((labels, labels)), seed=0) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "runs", "why"),
+    [
+        ([0, 1], np.zeros((0, 2), dtype=np.int64), "expected predictions of at least one run, found none"),
+        ([], np.zeros((1, 0), dtype=np.int64), "as many predictions as labels and at least one, found"),
+        ([0, 1], np.zeros((2, 3), dtype=np.int64), "as many predictions as labels and at least one, found"),
+        ([0, -1], np.zeros((1, 2), dtype=np.int64), "class indices from 0 on, found -1: leave out unlabelled pairs"),
+        ([0, 1], np.full((1, 2), -1), "class indices from 0 on, found -1: leave out unlabelled pairs"),
+    ],
+    ids=["no run", "no pair", "other pairs", "an unlabelled pair", "a prediction that is none"],
+)
+def test_a_mean_of_runs_that_cannot_be_is_refused(labels: list[int], runs: Labels, why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        bootstrap_mean_interval(np.array(labels, dtype=np.int64), runs, seed=0)
