@@ -1,6 +1,7 @@
 """Progress of long work: a bar on a terminal, plain lines otherwise. Both go to standard error."""
 
 import logging
+import re
 import sys
 import time
 
@@ -9,7 +10,7 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 
 PLAIN_SECONDS = 10.0
-"""At least so many seconds lie between two plain lines of one stage."""
+"""At least so many seconds lie between two plain lines of one stage, or of stages that differ in their number alone (rounds)."""
 
 
 class ProgressReporter:
@@ -18,6 +19,7 @@ class ProgressReporter:
     def __init__(self) -> None:
         self._bar: tqdm | None = None
         self._stage = ""
+        self._kind = ""
         self._told = 0.0
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
@@ -38,11 +40,10 @@ class ProgressReporter:
 
     def _tell(self, stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._told = stage, now
-        elif now - self._told < PLAIN_SECONDS:
+        kind = re.sub(r"\d+", "", stage)
+        if kind == self._kind and now - self._told < PLAIN_SECONDS:
             return
-        self._told = now
+        self._kind, self._told = kind, now
         logger.info("%s: %d%s", stage, done, f" of {total}" if total is not None else "")
 
     def close(self) -> None:

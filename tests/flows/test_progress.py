@@ -45,6 +45,21 @@ def test_a_line_every_ten_seconds(caplog: pytest.LogCaptureFixture, monkeypatch:
     assert [record.getMessage() for record in caplog.records] == ["drawn: 1 of 5", "drawn: 3 of 5", "drawn: 5 of 5"]
 
 
+def test_short_rounds_have_no_line_each(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds differ in their number alone: a line every ten seconds, whichever round it is. Another stage has its own."""
+    clock = iter([100.0, 104.0, 108.0, 109.0, 112.0, 113.0, 114.0])
+    monkeypatch.setattr("flows.progress.time.monotonic", lambda: next(clock))
+    report = ProgressReporter()
+    with caplog.at_level(logging.INFO, "flows.progress"):
+        for number in (1, 2, 3):
+            for step in (1, 2):
+                report(f"round {number}/3", step, 2)
+        report("shards labelled", 1, 4)
+    assert [record.getMessage() for record in caplog.records] == [
+        "round 1/3: 1 of 2", "round 3/3: 1 of 2", "shards labelled: 1 of 4",
+    ]  # fmt: skip
+
+
 def test_counts_add_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.progress.PLAIN_SECONDS", 0.0)
     with caplog.at_level(logging.INFO, "flows.progress"), CountReporter("checked") as count:
