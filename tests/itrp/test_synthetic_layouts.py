@@ -15,7 +15,7 @@ from itrp.datasets.synthetic import (
     write_landing_layout,
     write_twitter100k_layout,
 )
-from itrp.errors import DataError
+from itrp.errors import DataError, WrongUseError
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -140,7 +140,7 @@ WRITERS = [write_itr_layout, write_twitter100k_layout, write_landing_layout]
 @pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize("count", [19, 100_001])
 def test_counts_out_of_range_are_refused(write, count: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(DataError, match=f"expected 20 to 100,000 pairs, found {count:,}"):
+    with pytest.raises(WrongUseError, match=f"expected 20 to 100,000 pairs, found {count:,}"):
         write(tmp_path / "x", count, 0)
     assert not (tmp_path / "x").exists()
 
@@ -175,9 +175,9 @@ def test_nothing_half_written_is_ever_visible(write, tmp_path: Path) -> None:  #
 
 
 def test_seed_and_batch_size_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a seed of 0 or more, found -1"):
+    with pytest.raises(WrongUseError, match="expected a seed of 0 or more, found -1"):
         write_itr_layout(tmp_path / "x", 20, -1)
-    with pytest.raises(DataError, match="expected a batch size of 1 or more, found 0"):
+    with pytest.raises(WrongUseError, match="expected a batch size of 1 or more, found 0"):
         write_landing_layout(tmp_path / "x", 20, 0, batch_size=0)
 
 

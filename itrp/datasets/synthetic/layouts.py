@@ -11,7 +11,7 @@ from typing import TextIO
 from itrp.datasets.itr_labels import LABEL_COLUMNS
 from itrp.datasets.synthetic.dice import Dice
 from itrp.datasets.synthetic.generate import SyntheticTweet, generate_tweets
-from itrp.errors import DataError
+from itrp.errors import DataError, WrongUseError
 
 SMALLEST, LARGEST = 20, 100_000
 """How many pairs a layout may hold."""
@@ -42,8 +42,7 @@ def write_itr_layout(folder: Path, count: int, seed: int, progress: Progress | N
     `controversial_samples.txt` names them by their 0-based row number in `labels.csv`, under
     `label before->label after`, the label after being the truth. Returns the folder.
 
-    Raises DataError for a count outside 20..100,000, a negative seed, and a folder that is not
-    empty.
+    Raises WrongUseError for a count outside 20..100,000 or a negative seed, DataError for a folder that is not empty.
     """
     _check(folder, count, seed)
     with _Staging(folder) as staging:
@@ -72,7 +71,7 @@ def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Prog
     """Twitter100k's layout: line i (1-based) of `text.txt` belongs to `images/<i>.jpg`.
 
     `truth.csv` beside it holds the true labels, id = i. Returns the folder.
-    Raises DataError as `write_itr_layout`.
+    Raises WrongUseError and DataError as `write_itr_layout`.
     """
     _check(folder, count, seed)
     with _Staging(folder) as staging:
@@ -95,11 +94,11 @@ def write_landing_layout(
 
     Pictures keep their formats (.jpg, .png, .webp). Of every batch the JSONL file appears last, as the
     landing contract demands. `truth.csv` at the top holds the true labels. Returns the folder.
-    Raises DataError as `write_itr_layout`, and for a batch size below 1.
+    Raises WrongUseError and DataError as `write_itr_layout`, the former for a batch size below 1 too.
     """
     _check(folder, count, seed)
     if batch_size < 1:
-        raise DataError(f"expected a batch size of 1 or more, found {batch_size}; give another one")
+        raise WrongUseError(f"expected a batch size of 1 or more, found {batch_size}; give another one")
     with _Staging(folder) as staging, _open_csv(staging / "truth.csv") as truth:
         true = csv.writer(truth, lineterminator="\n")
         true.writerow(("id", *LABEL_COLUMNS[:2]))
@@ -161,9 +160,11 @@ class _Staging:
 
 def _check(folder: Path, count: int, seed: int) -> None:
     if not SMALLEST <= count <= LARGEST:
-        raise DataError(f"expected {SMALLEST:,} to {LARGEST:,} pairs, found {count:,}; ask for a number in that range")
+        raise WrongUseError(
+            f"expected {SMALLEST:,} to {LARGEST:,} pairs, found {count:,}; ask for a number in that range"
+        )
     if seed < 0:
-        raise DataError(f"expected a seed of 0 or more, found {seed}; give another one")
+        raise WrongUseError(f"expected a seed of 0 or more, found {seed}; give another one")
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists():
