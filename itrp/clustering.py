@@ -128,7 +128,7 @@ def _fit_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int)
     try:
         fitted = fit_tied_mixture(features, k, seed, n_init)
     except SingularScatterError as error:
-        logger.info("scikit-learn fits the mixture: %s", error)
+        logger.debug("scikit-learn fits the mixture: %s", error)
         return _fit_scikit_mixture(features, k, seed, n_init)
     if not fitted.converged:
         logger.warning("the mixture stopped after %d iterations without converging", fitted.iterations)
