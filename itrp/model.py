@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from itrp.config import ExperimentConfig
 from itrp.errors import DataError, WrongUseError
 from itrp.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
+from itrp.pretrained import describe_tokenizer
 from itrp.text_encoder import TextEncoder, build_text_encoder, load_text_encoder
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -88,13 +89,7 @@ class ItrpModel(nn.Module):
             raise DataError(
                 f"expected a checkpoint of {len(expected)} tensors of this model, found {len(state)}: it is of another experiment"
             )
-        self._put_back(state)
-
-    def _put_back(self, state: dict[str, Tensor]) -> None:
-        own = self.state_dict()
-        # updated, not replaced: beside its tensors a state dict keeps the architecture's version, which MNASNet asks for
-        own.update(state)
-        self.load_state_dict(own)
+        put_back(self, state)
 
     def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
         """Write weights, architecture, tokenizer and class names into a folder that must not exist yet."""
@@ -119,6 +114,14 @@ def build_model(config: ExperimentConfig) -> ItrpModel:
     return model
 
 
+def put_back(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load tensors that the model's own `state_dict` has, all of them or some."""
+    own = model.state_dict()
+    # updated, not replaced: beside its tensors a state dict keeps the architecture's version, which MNASNet asks for
+    own.update(state)
+    model.load_state_dict(own)
+
+
 def read_description(folder: Path) -> dict[str, object]:
     """What `ItrpModel.save` wrote beside the weights: config, mapping, extra. Raises DataError."""
     try:
@@ -135,7 +138,7 @@ def load_model(folder: Path) -> tuple[ItrpModel, tuple[int, ...] | None]:
     state = load_file(folder / WEIGHTS_FILE)
     if set(state) != set(model.state_dict()):
         raise DataError(f"expected in {folder / WEIGHTS_FILE} the tensors that {MODEL_FILE} describes, found others")
-    model._put_back(state)
+    put_back(model, state)
     mapping = description["mapping"]
     return model.eval(), tuple(mapping) if isinstance(mapping, list) else None
 
@@ -145,16 +148,8 @@ def fingerprint(encoder: TextEncoder | ImageEncoder) -> str:
     settings = encoder.config.model_dump(mode="json", exclude={"finetune", "optimizer", "name", "weights"})
     digest = hashlib.sha256(json.dumps([type(encoder).__name__, settings], sort_keys=True).encode())
     if isinstance(encoder, TextEncoder):
-        digest.update(_describe_tokenizer(encoder))
+        digest.update(describe_tokenizer(encoder.tokenizer))
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
-
-
-def _describe_tokenizer(encoder: TextEncoder) -> bytes:
-    """The tokenizer's rules without its truncation and padding, which a call changes and our padding does not use."""
-    if not encoder.tokenizer.is_fast:
-        return json.dumps(sorted(encoder.tokenizer.get_vocab().items())).encode()
-    rules = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
-    return json.dumps({key: value for key, value in rules.items() if key not in ("truncation", "padding")}).encode()

@@ -17,7 +17,7 @@ from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.inputs import ShardFile
 from itrp.labels import Task
-from itrp.model import MODEL_FILE, WEIGHTS_FILE
+from itrp.model import MODEL_FILE, WEIGHTS_FILE, put_back
 
 NETWORK_FOLDER = "network"
 
@@ -83,5 +83,5 @@ def restore_supervised_model(folder: Path, description: dict[str, object]) -> Su
     state = load_file(folder / WEIGHTS_FILE)
     if set(state) != set(model.state_dict()):
         raise DataError(f"expected in {folder / WEIGHTS_FILE} the tensors that {MODEL_FILE} describes, found others")
-    model.load_state_dict(state)
+    put_back(model, state)
     return model.eval()

@@ -24,6 +24,7 @@ from itrp.errors import DataError
 from itrp.evaluation import weighted_f1
 from itrp.inputs import ShardFile
 from itrp.labels import UNLABELLED, Task
+from itrp.model import put_back
 from itrp.randomness import round_seed, seeded
 from itrp.training import Progress, build_optimizer
 
@@ -97,14 +98,24 @@ class SupervisedTrainer:
             raise DataError(
                 f"supervised training needs labelled pairs in the train split, found {len(rows)}: ingest a labelled data set"
             )
+        self._check_every_task(rows)
         if not self.config.validation:
             return rows, rows[:0]
         strata = np.sum([3**place * (labels[rows] + 1) for place, labels in enumerate(self.labels.values())], axis=0)
-        held_out = max(1, round(self.config.validation * len(rows)))
+        held_out = min(max(1, round(self.config.validation * len(rows))), len(rows) - 1)
         counts = np.unique(strata, return_counts=True)[1]
-        stratify = strata if counts.min() >= 2 and held_out >= len(counts) else None
+        stratify = strata if counts.min() >= 2 and len(counts) <= min(held_out, len(rows) - held_out) else None
         kept, held = train_test_split(rows, test_size=held_out, random_state=self.config.seed, stratify=stratify)
         return np.sort(kept), np.sort(held)
+
+    def _check_every_task(self, rows: NDArray[np.intp]) -> None:
+        """A head that no label reaches would be registered as it was drawn."""
+        for task, labels in self.labels.items():
+            if not (labels[rows] != UNLABELLED).any():
+                raise DataError(
+                    f"supervised training needs labelled pairs of every task in the train split, found none of the {task} task: "
+                    "ingest a data set that has them, or train a system of one task"
+                )
 
     def run(self) -> Iterator[EpochResult]:
         """Train epoch after epoch; between two of them the model holds the weights of the epoch just yielded."""
@@ -126,7 +137,7 @@ class SupervisedTrainer:
         """Put the weights of the best epoch back into the model. Raises DataError before the first epoch."""
         if self.best is None:
             raise DataError("expected at least one trained epoch, found none: exhaust `run()` first")
-        self.model.load_state_dict(self._best_state)
+        put_back(self.model, self._best_state)
         return self.best
 
     def predict(self, rows: NDArray[np.integer]) -> dict[Task, NDArray[np.int64]]:

@@ -1,0 +1,389 @@
+"""The one trainer of all supervised systems: what it trains on, what it keeps, and what comes back from a folder."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+from itrp.annotations import Annotations
+from itrp.baselines.config import ClipConfig, CmaClipConfig, NetworkConfig, SupervisedConfig, TwoEncodersConfig
+from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model
+from itrp.baselines.supervised_training import EpochResult, SupervisedTrainer
+from itrp.config import ExperimentConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
+from itrp.datasets.synthetic import SyntheticTweet
+from itrp.embeddings import EmbeddingCache
+from itrp.errors import DataError
+from itrp.inputs import ShardFile, iter_pixels, read_texts
+from itrp.labels import UNLABELLED, Task
+from itrp.model import build_model
+from itrp.prediction import predict_pairs, predict_shard, predict_shards
+from itrp.systems import load_system
+
+CPU = torch.device("cpu")
+QUICK = OptimizerConfig(learning_rate=1e-3)
+BOTH = (Task.TEXT, Task.IMAGE)
+
+Start = Callable[..., SupervisedTrainer]
+
+
+@pytest.fixture(scope="session")
+def encoders(tiny_text: Path, tiny_image: Path) -> TwoEncodersConfig:
+    """BERT of width 32 and ShuffleNet."""
+    return TwoEncodersConfig(
+        text=TextEncoderConfig(name=str(tiny_text), finetune=True),
+        image=ImageEncoderConfig(name="shufflenet_v2_x0_5", weights=str(tiny_image), size=64, finetune=True),
+    )
+
+
+@pytest.fixture(scope="session")
+def annotations(tweets: list[SyntheticTweet]) -> Annotations:
+    """The 60 tweets' truth; every fifth is a test pair."""
+    text = np.array([tweet.text_is_represented for tweet in tweets], dtype=np.int64)
+    image = np.array([tweet.image_adds for tweet in tweets], dtype=np.int64)
+    return Annotations(
+        ids=np.array([tweet.id for tweet in tweets]),
+        split=np.where(np.arange(len(tweets)) % 5 == 4, "test", "train"),
+        text=text,
+        image=image,
+        controversial=np.zeros(len(tweets), dtype=bool),
+        corrected_text=text,
+        corrected_image=image,
+    )
+
+
+@pytest.fixture
+def start(
+    encoders: TwoEncodersConfig, annotations: Annotations, shards: list[ShardFile], cache: EmbeddingCache
+) -> Start:
+    """start(key=value, ..., annotations=...): a trainer on the two shards, for the text task unless told otherwise."""
+
+    def make(
+        network: NetworkConfig = encoders, labels: Annotations = annotations, **changes: object
+    ) -> SupervisedTrainer:
+        settings = {"name": "small", "task": Task.TEXT, "optimizer": QUICK, "batch_size": 16, "epochs": 2, **changes}
+        model = build_supervised_model(SupervisedConfig(network=network, **settings))
+        return SupervisedTrainer(model, shards, labels, cache=cache)
+
+    return make
+
+
+def weights_of(trainer: SupervisedTrainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def differing(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
+    return [name for name, tensor in one.items() if not torch.equal(tensor, other[name])]
+
+
+def unlabel(annotations: Annotations, task: Task, rows: NDArray[np.integer] | slice) -> Annotations:
+    labels = annotations.labels(task).copy()
+    labels[rows] = UNLABELLED
+    return replace(annotations, **{str(task): labels})
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        pytest.param("two-encoders", Task.IMAGE_TEXT, marks=pytest.mark.slow),
+        ("cma-clip", Task.IMAGE_TEXT),
+        ("clip", Task.TEXT),
+        ("clip", Task.IMAGE),
+    ],
+)
+def test_32_pairs_are_learned_by_heart(
+    start: Start, encoders: TwoEncodersConfig, clip_folder: Path, kind: str, task: Task
+) -> None:
+    """Joint: one network, a head a task, the sum of two cross-entropies."""
+    networks = {
+        "two-encoders": encoders,
+        "cma-clip": CmaClipConfig(name=str(clip_folder), heads=4),
+        "clip": ClipConfig(name=str(clip_folder)),
+    }
+    # small steps, and many: the running statistics of ShuffleNet's batch norms, which answer, follow the weights slowly
+    epochs, rate = (40, 3e-4) if kind == "two-encoders" else (30, 1e-3)
+    optimizer = OptimizerConfig(learning_rate=rate)
+    trainer = start(networks[kind], task=task, pairs=32, validation=0, epochs=epochs, optimizer=optimizer)
+    results = list(trainer.run())
+    assert [result.round for result in results] == list(range(1, epochs + 1))
+    assert all((result.rounds, result.pairs, result.held_out_f1) == (epochs, 32, {}) for result in results)
+    assert results[-1].loss < 0.3 < results[0].loss
+    answers = trainer.predict(trainer.train_rows)
+    assert set(answers) == set(BOTH if task is Task.IMAGE_TEXT else (task,))
+    for each, classes in answers.items():
+        known = trainer.labels[each][trainer.train_rows]
+        assert set(known.tolist()) == {0, 1}
+        assert f1_score(known, classes, average="weighted") == 1.0
+
+
+def test_every_parameter_moves(start: Start) -> None:
+    trainer = start(task=Task.IMAGE_TEXT, epochs=1)
+    before = {name: parameter.clone() for name, parameter in trainer.model.named_parameters()}
+    list(trainer.run())
+    assert not trainer.model.training
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
+    assert still == []
+
+
+def test_a_seed_decides_everything_and_another_seed_something_else(start: Start) -> None:
+    first, second, other = start(seed=3), start(seed=3), start(seed=4)
+    figures = [[(result.loss, result.held_out_f1) for result in trainer.run()] for trainer in (first, second, other)]
+    assert figures[0] == figures[1]
+    assert differing(weights_of(first), weights_of(second)) == []
+    assert first.held_out_rows.tolist() == second.held_out_rows.tolist()
+    assert figures[2] != figures[0]
+    assert {"network.heads.text.weight", "network.heads.text.bias"} <= set(
+        differing(weights_of(first), weights_of(other))
+    )
+    assert first.held_out_rows.tolist() != other.held_out_rows.tolist()
+
+
+def test_the_callers_generators_are_left_alone(start: Start) -> None:
+    before = torch.get_rng_state(), str(np.random.get_state())
+    list(start(epochs=1).run())
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert str(np.random.get_state()) == before[1]
+
+
+def test_a_stratified_part_of_the_train_split_is_held_out(start: Start, annotations: Annotations) -> None:
+    trainer = start(task=Task.IMAGE_TEXT, validation=0.25, seed=2)
+    kept, held = trainer.train_rows, trainer.held_out_rows
+    assert len(held) == 12
+    assert sorted([*kept, *held]) == np.flatnonzero(annotations.split == "train").tolist()
+    relations = annotations.labels(Task.IMAGE_TEXT)
+    for relation in range(4):
+        expected = 0.25 * (relations[np.concatenate((kept, held))] == relation).sum()
+        assert abs((relations[held] == relation).sum() - expected) <= 1
+
+
+def test_held_out_and_test_labels_teach_nothing(start: Start, annotations: Annotations) -> None:
+    """With these labels exchanged the same weights come out; with those of the train rows others."""
+    base = start(epochs=1, validation=0.25)
+    list(base.run())
+    for rows, same in ((base.held_out_rows[:1], True), (np.flatnonzero(annotations.split == "test"), True),
+                       (base.train_rows[:1], False)):  # fmt: skip
+        text = annotations.text.copy()
+        text[rows] = 1 - text[rows]
+        other = start(labels=replace(annotations, text=text), epochs=1, validation=0.25)
+        # the same split: what is asked is what the labels do to the weights
+        other.train_rows, other.held_out_rows = base.train_rows, base.held_out_rows
+        list(other.run())
+        assert (differing(weights_of(base), weights_of(other)) == []) is same
+
+
+def test_corrected_labels_are_not_trained_on(start: Start, annotations: Annotations) -> None:
+    base = start(epochs=1)
+    other = start(labels=replace(annotations, corrected_text=1 - annotations.text), epochs=1)
+    for trainer in (base, other):
+        list(trainer.run())
+    assert differing(weights_of(base), weights_of(other)) == []
+
+
+def test_without_a_held_out_part_everything_is_trained_on_and_the_last_epoch_counts(
+    start: Start, annotations: Annotations
+) -> None:
+    trainer = start(validation=0, epochs=3)
+    assert trainer.train_rows.tolist() == np.flatnonzero(annotations.split == "train").tolist()
+    assert trainer.held_out_rows.tolist() == []
+    list(trainer.run())
+    last = weights_of(trainer)
+    assert trainer.keep_best().round == 3
+    assert differing(last, weights_of(trainer)) == []
+
+
+def test_the_first_labelled_pairs_can_be_chosen(start: Start, annotations: Annotations) -> None:
+    labels = unlabel(annotations, Task.TEXT, slice(0, 10))
+    trainer = start(labels=labels, pairs=8, validation=0.25)
+    # rows 10 to 19 without the test rows 14 and 19
+    assert sorted([*trainer.train_rows, *trainer.held_out_rows]) == [10, 11, 12, 13, 15, 16, 17, 18]
+    assert len(trainer.held_out_rows) == 2
+
+
+def test_the_best_epoch_comes_back(start: Start) -> None:
+    trainer = start(task=Task.IMAGE_TEXT, validation=0.25, epochs=6)
+    with pytest.raises(DataError, match="expected at least one trained epoch, found none"):
+        trainer.keep_best()
+    states, results = [], []
+    for result in trainer.run():
+        results.append(result)
+        states.append(weights_of(trainer))
+    scores = [np.mean([result.held_out_f1[task] for task in BOTH]) for result in results]
+    best = trainer.keep_best()
+    assert best.round == int(np.argmax(scores)) + 1  # of equals the first
+    assert best.round < 6, "choose another seed: the last epoch is the best, and nothing would be put back"
+    assert differing(states[best.round - 1], weights_of(trainer)) == []
+    assert differing(states[-1], weights_of(trainer)) != []
+    for task, classes in trainer.predict(trainer.held_out_rows).items():
+        known = trainer.labels[task][trainer.held_out_rows]
+        assert best.held_out_f1[task] == pytest.approx(f1_score(known, classes, average="weighted", zero_division=0))
+
+
+def test_figures_name_everything_worth_a_curve() -> None:
+    result = EpochResult(2, 3, 20, 0.5, {Task.TEXT: 0.75, Task.IMAGE: 0.25}, {"train": 1.5})
+    assert dict(result.figures()) == {
+        "loss": 0.5, "pairs": 20, "held_out_f1_text": 0.75, "held_out_f1_image": 0.25, "seconds_train": 1.5,
+    }  # fmt: skip
+    assert result.score == 0.5
+    assert EpochResult(2, 3, 20, 0.5, {}).score == 2
+
+
+def test_pairs_without_a_label_for_a_task_do_not_count_in_its_loss(start: Start, annotations: Annotations) -> None:
+    """One batch by hand: the sum over the tasks of the mean cross-entropy over that task's labelled rows."""
+    labels = unlabel(annotations, Task.IMAGE, np.arange(0, 60, 2))
+    trainer = start(labels=labels, task=Task.IMAGE_TEXT, validation=0)
+    rows = np.arange(12)
+    loss = expected_loss(trainer, rows)
+    assert float(trainer._step(rows)) == pytest.approx(loss, abs=1e-5)
+
+
+def expected_loss(trainer: SupervisedTrainer, rows: NDArray[np.integer]) -> float:
+    trainer.model.eval()
+    with torch.inference_mode():
+        logits = trainer.model.network(trainer.model.network.collate(trainer.inputs, rows, CPU))
+    total = 0.0
+    for task, values in logits.items():
+        known = trainer.labels[task][rows]
+        chances = torch.log_softmax(values.double(), dim=1).numpy()
+        picked = [-chances[row, label] for row, label in enumerate(known) if label != UNLABELLED]
+        assert 0 < len(picked) <= len(rows)
+        total += float(np.mean(picked))
+    return total
+
+
+def test_a_batch_without_any_label_for_a_task_leaves_its_head_alone(start: Start, annotations: Annotations) -> None:
+    trainer = start(labels=unlabel(annotations, Task.IMAGE, slice(0, 12)), task=Task.IMAGE_TEXT, validation=0)
+    before = weights_of(trainer)
+    assert np.isfinite(float(trainer._step(np.arange(12))))
+    changed = differing(before, weights_of(trainer))
+    assert not [name for name in changed if name.startswith("network.heads.image")]
+    assert [name for name in changed if name.startswith("network.heads.text")]
+
+
+def test_pairs_with_one_label_are_trained_on_jointly_and_left_out_alone(start: Start, annotations: Annotations) -> None:
+    labels = unlabel(annotations, Task.IMAGE, slice(0, 20))
+    assert len(start(labels=labels, task=Task.IMAGE_TEXT, validation=0).train_rows) == 48
+    assert len(start(labels=labels, task=Task.TEXT, validation=0).train_rows) == 48
+    assert start(labels=labels, task=Task.IMAGE, validation=0).train_rows.min() == 20
+
+
+@pytest.mark.parametrize("task", [Task.TEXT, Task.IMAGE_TEXT])
+def test_too_few_labels_are_told(start: Start, annotations: Annotations, task: Task) -> None:
+    few = annotations
+    for each in BOTH:
+        few = unlabel(few, each, slice(3, None))
+    with pytest.raises(DataError, match="supervised training needs labelled pairs in the train split, found 3"):
+        start(labels=few, task=task)
+    test_only = replace(annotations, split=np.full(60, "test"))
+    with pytest.raises(DataError, match="supervised training needs labelled pairs in the train split, found 0"):
+        start(labels=test_only, task=task)
+
+
+def test_a_task_that_nobody_has_labelled_cannot_be_learned(start: Start, annotations: Annotations) -> None:
+    """Its head would be registered as it was drawn."""
+    with pytest.raises(
+        DataError, match=r"needs labelled pairs of every task in the train split, found none of the image"
+    ):
+        start(labels=unlabel(annotations, Task.IMAGE, slice(None)), task=Task.IMAGE_TEXT)
+
+
+@pytest.mark.parametrize("validation", [0.01, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("pairs", [4, 10, 48])
+def test_any_share_can_be_held_out_and_something_is_always_trained_on(
+    start: Start, validation: float, pairs: int
+) -> None:
+    trainer = start(task=Task.IMAGE_TEXT, pairs=pairs, validation=validation)
+    assert len(trainer.train_rows) + len(trainer.held_out_rows) == pairs
+    assert min(len(trainer.train_rows), len(trainer.held_out_rows)) >= 1
+    assert not set(trainer.train_rows) & set(trainer.held_out_rows)
+
+
+@pytest.fixture(params=["two encoders, one task", "two encoders, joint", "cma-clip"])
+def system(request: pytest.FixtureRequest, start: Start, clip_folder: Path) -> SupervisedModel:
+    """Trained for an epoch."""
+    if request.param == "cma-clip":
+        trainer = start(CmaClipConfig(name=str(clip_folder), heads=4), task=Task.IMAGE_TEXT, epochs=1)
+    else:
+        trainer = start(task=Task.IMAGE_TEXT if "joint" in request.param else Task.IMAGE, epochs=1)
+    list(trainer.run())
+    return trainer.model
+
+
+def test_what_was_saved_answers_as_before(
+    system: SupervisedModel, shards: list[ShardFile], cache: EmbeddingCache, tmp_path: Path
+) -> None:
+    answers = {}
+    for task in system.network.tasks:
+        system.answers = task
+        system.save(tmp_path / str(task), mapping=(0, 1), extra={"round": 7})
+        loaded, mapping = load_system(tmp_path / str(task))
+        assert isinstance(loaded, SupervisedModel)
+        assert (mapping, loaded.answers, loaded.config, loaded.training) == ((0, 1), task, system.config, False)
+        answers[task] = predict_shards(loaded, shards, cache)
+        assert answers[task].shape == (60, 2)
+        np.testing.assert_array_equal(answers[task], predict_shards(system, shards, cache))
+        assert json.loads((tmp_path / str(task) / "model.json").read_text())["round"] == 7
+    if len(answers) == 2:
+        assert np.abs(answers[Task.TEXT] - answers[Task.IMAGE]).max() > 1e-3
+
+
+def test_a_folder_with_another_models_weights_is_refused(start: Start, tmp_path: Path) -> None:
+    start(task=Task.TEXT).model.save(tmp_path / "text", mapping=(0, 1))
+    start(task=Task.IMAGE_TEXT).model.save(tmp_path / "both", mapping=(0, 1))
+    (tmp_path / "text" / "weights.safetensors").write_bytes((tmp_path / "both" / "weights.safetensors").read_bytes())
+    with pytest.raises(DataError, match=r"expected in \S+weights.safetensors the tensors that model.json describes"):
+        load_system(tmp_path / "text")
+
+
+def test_an_architecture_that_asks_for_its_version_goes_the_whole_way(
+    start: Start, encoders: TwoEncodersConfig, shards: list[ShardFile], cache: EmbeddingCache, tmp_path: Path
+) -> None:
+    """torchvision's MNASNet refuses a state dict that does not say which version it is."""
+    import torchvision
+    from safetensors.torch import save_file
+
+    save_file(torchvision.models.get_model("mnasnet0_5").state_dict(), tmp_path / "mnasnet.safetensors")
+    image = encoders.image.model_copy(update={"name": "mnasnet0_5", "weights": str(tmp_path / "mnasnet.safetensors")})
+    trainer = start(encoders.model_copy(update={"image": image}), epochs=1, pairs=16)
+    list(trainer.run())
+    trainer.keep_best()
+    trainer.model.save(tmp_path / "saved", mapping=(0, 1))
+    loaded, _ = load_system(tmp_path / "saved")
+    np.testing.assert_array_equal(
+        predict_shard(loaded, shards[1], cache), predict_shard(trainer.model, shards[1], cache)
+    )
+
+
+def test_pairs_in_memory_are_answered_as_in_a_shard(
+    system: SupervisedModel, shards: list[ShardFile], tweets: list[SyntheticTweet], cache: EmbeddingCache
+) -> None:
+    texts, pictures = [tweet.text for tweet in tweets[34:]], [tweet.image for tweet in tweets[34:]]
+    found = predict_pairs(system, texts, pictures, CPU)
+    np.testing.assert_array_equal(found, predict_shard(system, shards[1], cache))
+
+
+@pytest.mark.parametrize("experiment", ["small-text", "small-image", "small-vanilla-kmeans"])
+def test_an_itrp_model_answers_pairs_in_memory_too(
+    make_config: Callable[..., ExperimentConfig],
+    shards: list[ShardFile],
+    tweets: list[SyntheticTweet],
+    cache: EmbeddingCache,
+    experiment: str,
+) -> None:
+    model = build_model(make_config(experiment)).eval()
+    texts, pictures = [tweet.text for tweet in tweets[34:]], [tweet.image for tweet in tweets[34:]]
+    found = predict_pairs(model, texts, pictures, CPU)
+    assert found.shape == (26, model.config.k)
+    np.testing.assert_allclose(found, predict_shard(model, shards[1], cache), atol=1e-6)
+    with pytest.raises(ValueError, match=r"zip\(\)"):
+        predict_pairs(model, texts[1:], pictures, CPU)
+
+
+def test_the_shards_are_those_of_the_tweets(shards: list[ShardFile], tweets: list[SyntheticTweet]) -> None:
+    """What the comparisons above stand on."""
+    assert read_texts(shards[1]) == [tweet.text for tweet in tweets[34:]]
+    assert sum(len(batch) for batch in iter_pixels(shards[1], 64)) == 26
