@@ -36,11 +36,13 @@ def build_parser() -> OneLineParser:
         _add_evaluate,
         _add_promote,
         _add_score,
+        _add_agreement,
         _add_explain,
         _add_doctor,
         _add_synthetic,
         _add_analyse,
         _add_reproduce,
+        _add_zero_shot,
     ):
         add(commands)
     return parser
@@ -188,6 +190,20 @@ def _add_score(commands: "Commands") -> None:
     )
 
 
+def _add_agreement(commands: "Commands") -> None:
+    parser = _add_command(
+        commands,
+        "agreement",
+        "do the models of several seeds agree? a figure of quality that needs no labels",
+        "The version that scores (before there is one, the newest) is compared with the newest version of each other seed of "
+        "the same experiment, settings and data, on the newest unlabelled tweets (2,000 at most), clusters aligned.",
+    )
+    parser.add_argument("task", nargs="?", choices=("text", "image"), help="one task; both by default")
+    parser.add_argument(
+        "--data", metavar="NAME", help="data set to look at (default: landing, before there is one the training data)"
+    )
+
+
 def _add_explain(commands: "Commands") -> None:
     parser = _add_command(commands, "explain", "trace a tweet's labels back to models, data and the object it came in")
     parser.add_argument("id", help="tweet id")
@@ -233,6 +249,30 @@ def _add_analyse(commands: "Commands") -> None:
         each.add_argument("--models", nargs="+", metavar="MODEL", help=f"{REFERENCE} (default: the champions)")
     for each in (agreement, clip, words, cases, errors):
         each.add_argument("--out", metavar="DIR", help="folder to write to (default: one in the work folder)")
+
+
+def _add_zero_shot(commands: "Commands") -> None:
+    parser = _add_command(
+        commands,
+        "zero-shot",
+        "evaluate a model that is asked without training: CLIP, SigLIP, or a vision-language model",
+        "A dual encoder (CLIP, SigLIP) answers by one similarity threshold a task, a vision-language model by the likelihood "
+        "of the four relations; beside it the most frequent class, and what 1,000 tweets cost.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="hub id or folder")
+    parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
+    parser.add_argument(
+        "--protocol",
+        choices=("dev", "oracle"),
+        default="dev",
+        help="whose labels choose the threshold: the train split's or the test set's (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        choices=("raw", "RM", "RL"),
+        default="raw",
+        help="test set: as published, controversial removed, relabelled (default: %(default)s)",
+    )
 
 
 def _add_reproduce(commands: "Commands") -> None:

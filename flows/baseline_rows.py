@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from itrp.naming import JointNaming
 from itrp.systems import is_supervised
 from itrp.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
+from serving.costs import CostBook
 from serving.files import local_shards
 from serving.registry import ModelVersion
 
@@ -31,7 +33,12 @@ METHODS: tuple[Method, ...] = ("kmeans", "gmm")
 
 
 def evaluate_baselines(
-    platform: Platform, assessor: Assessor, version: ModelVersion, labelled: LabelledSet, result: Evaluation
+    platform: Platform,
+    assessor: Assessor,
+    version: ModelVersion,
+    labelled: LabelledSet,
+    result: Evaluation,
+    costs: CostBook,
 ) -> list[Evaluation]:
     """Majority, vanilla k-means and vanilla GMM under the same protocol, task and set as a result.
 
@@ -60,7 +67,8 @@ def evaluate_baselines(
     for method in METHODS:
         k = len(CLASS_NAMES[result.task])
         rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed)
-        rows.append(_evaluate(f"vanilla {method}", rounds, labelled, result))
+        row = _evaluate(f"vanilla {method}", rounds, labelled, result)
+        rows.append(replace(row, cost=costs.of_system(pretrained)))
     return rows
 
 

@@ -167,6 +167,19 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
     return dataclasses.asdict(report), "\n".join(lines)
 
 
+def _agreement(args: argparse.Namespace) -> tuple[Report, str]:
+    settings = _start(args)
+    if args.data is not None:
+        from flows.data_sets import find_data
+        from flows.platform import open_platform
+
+        find_data(open_platform(settings), args.data)
+    from flows.agreement import watch_agreement
+
+    reports = watch_agreement(args.task or "both", args.data)
+    return {"agreements": [dataclasses.asdict(report) for report in reports]}, "\n".join(map(str, reports))
+
+
 def _explain(args: argparse.Namespace) -> tuple[Report, str]:
     settings = _start(args, flows=False)
     import yaml
@@ -232,6 +245,15 @@ def _analyse(args: argparse.Namespace) -> tuple[Report, str]:
     return figures, "\n".join([report.summary, *notes, written])
 
 
+def _zero_shot(args: argparse.Namespace) -> tuple[Report, str]:
+    _start(args)
+    from flows.zero_shot import evaluate_zero_shot
+
+    report = evaluate_zero_shot(args.model, args.data, args.protocol, args.set)
+    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "table"}
+    return figures, f"{report.table}\nMLflow run: {report.run_id}"
+
+
 def _reproduce(args: argparse.Namespace) -> tuple[Report, str]:
     if args.seeds < 1:
         raise WrongUseError("--seeds expects at least one seed")
@@ -255,11 +277,13 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "evaluate": _evaluate,
     "promote": _promote,
     "score": _score,
+    "agreement": _agreement,
     "explain": _explain,
     "doctor": _doctor,
     "synthetic": _synthetic,
     "analyse": _analyse,
     "reproduce": _reproduce,
+    "zero-shot": _zero_shot,
 }
 
 

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from flows.naming_rules import Naming, open_naming
 from flows.platform import Platform
 from flows.plots import plot_confusion
 from flows.tracking import log_figures
+from itrp.cost import Cost, add_costs
 from itrp.errors import WrongUseError
 from itrp.evaluation import (
     Choice,
@@ -26,7 +27,9 @@ from itrp.evaluation import (
 )
 from itrp.labels import Task
 from itrp.model import load_model
+from itrp.systems import load_system
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
+from serving.costs import CostBook
 from serving.registration import register_model
 from serving.registry import ModelVersion, connect_mlflow, origin_tags
 
@@ -81,16 +84,25 @@ def run_evaluation(
     )
     naming = open_naming(protocol, map_with, seed, assessor, labelled)
     versions = sorted(versions, key=lambda version: version.task is not Task.TEXT)
-    result = _evaluate(assessor, versions, labelled, naming, set_name)
+    costs = CostBook(platform.settings.cache_dir / "costs", labelled.shards[0], assessor.embeddings.device)
+    result = replace(
+        _evaluate(assessor, versions, labelled, naming, set_name), cost=_find_cost(platform, versions, costs)
+    )
     if naming.protocol is not Protocol.ORACLE:
         choices = result.choices if len(result.choices) == len(versions) else result.choices * len(versions)
         versions = [
             _name_classes(platform, assessor, version, choice, data, naming)
             for version, choice in zip(versions, choices, strict=True)
         ]
-    rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result)]
+    rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result, costs)]
     _log(platform, versions, result)
     return _report(result, versions, rows, naming)
+
+
+def _find_cost(platform: Platform, versions: Sequence[ModelVersion], costs: CostBook) -> Cost:
+    """Of all models that answer: one where two versions are the halves of one model of four clusters."""
+    models = {version.run_id: version for version in versions}.values()
+    return add_costs([costs.of_system(load_system(platform.registry.fetch(version))[0]) for version in models])
 
 
 def _evaluate(
@@ -180,7 +192,15 @@ def _report(
         models=[str(version) for version in versions],
         table=format_evaluations(rows),
         rows=[
-            {"system": row.system, "f1": row.f1, "low": row.low, "high": row.high, "accuracy": row.accuracy}
+            {
+                "system": row.system,
+                "f1": row.f1,
+                "low": row.low,
+                "high": row.high,
+                "accuracy": row.accuracy,
+                "seconds_per_1000": row.cost.seconds_per_1000 if row.cost else None,
+                "gflop_per_1000": row.cost.gflop_per_1000 if row.cost else None,
+            }
             for row in rows
         ],
         naming="; ".join(dict.fromkeys(filter(None, map(naming.tell, result.choices)))),

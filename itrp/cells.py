@@ -8,7 +8,7 @@ import numpy as np
 from itrp.annotations import Annotations
 from itrp.answers import Answers, AnyAnswers
 from itrp.bootstrap import bootstrap_mean_interval
-from itrp.cost import Cost
+from itrp.cost import Cost, add_costs
 from itrp.evaluation import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
 from itrp.grids import Cell
 from itrp.labels import Task
@@ -94,10 +94,3 @@ def evaluate_cell(
         return evaluate_together(protocol, cell.set, *sides, system=cell.row)
     side = text if cell.task is Task.TEXT else image
     return evaluate(protocol, cell.set, cell.task, side.on(cell.task, annotations, cell.set, protocol), system=cell.row)
-
-
-def add_costs(costs: Sequence[Cost]) -> Cost:
-    """What several models cost that run one after the other on one device."""
-    return Cost(
-        sum(cost.seconds_per_1000 for cost in costs), sum(cost.gflop_per_1000 for cost in costs), costs[0].device
-    )

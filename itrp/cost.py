@@ -1,6 +1,6 @@
 """What a system costs: seconds and floating-point operations for a thousand pairs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -21,6 +21,13 @@ class Cost:
     """10^9 floating-point operations; a multiplication with its addition counts as 2."""
     device: str
     """What it was measured on, for example `cpu, 2 threads` or a GPU's name."""
+
+
+def add_costs(costs: Sequence[Cost]) -> Cost:
+    """What several models cost that run one after the other on one device."""
+    return Cost(
+        sum(cost.seconds_per_1000 for cost in costs), sum(cost.gflop_per_1000 for cost in costs), costs[0].device
+    )
 
 
 def measure_cost(predict: Callable[[], Any], pairs: int, device: torch.device | None = None) -> Cost:

@@ -6,7 +6,7 @@ image-text task, and one k = 4 model read as all three tasks.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from itrp.labels import CLASS_NAMES, UNLABELLED, Task, combine_labels
 from itrp.mapping import Mapping, apply_mapping
 from itrp.naming import NamingRule
 from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
+
+if TYPE_CHECKING:  # torch is not needed to count
+    from itrp.cost import Cost
 
 __all__ = [
     "Choice",
@@ -86,6 +89,8 @@ class Evaluation:
     labels: NDArray[np.int64] = field(repr=False)
     predictions: NDArray[np.int64] = field(repr=False)
     """[n] each: class indices of the labelled test pairs."""
+    cost: "Cost | None" = None
+    """Of all models that answered; None where it was not measured."""
 
     @property
     def round(self) -> int:
@@ -176,8 +181,10 @@ def evaluate_relations(
 
 
 def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
-    """A plain table, one line an evaluation, figures in per cent; ends without a line break."""
-    header = ("system", "task", "set", "protocol", "round", "F1", "95 % interval", "accuracy", "pairs")
+    """A plain table, one line an evaluation, figures in per cent, cost of 1,000 pairs; ends without a line break."""
+    header = (
+        "system", "task", "set", "protocol", "round", "F1", "95 % interval", "accuracy", "pairs", "s/1000", "GFLOP/1000",
+    )  # fmt: skip
     lines = [header, *(_format_cells(evaluation) for evaluation in evaluations)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     # Words to the left, numbers to the right, so that the decimal points stand under each other.
@@ -198,11 +205,13 @@ def _format_cells(evaluation: Evaluation) -> tuple[str, ...]:
         str(evaluation.task),
         evaluation.set,
         str(evaluation.protocol),
-        "+".join(str(choice.round) for choice in evaluation.choices),
+        "+".join(str(choice.round or "-") for choice in evaluation.choices),
         f"{100 * evaluation.f1:.1f}",
         f"{100 * evaluation.low:.1f}-{100 * evaluation.high:.1f}",
         f"{100 * evaluation.accuracy:.1f}",
         str(evaluation.n),
+        f"{evaluation.cost.seconds_per_1000:.1f}" if evaluation.cost else "-",
+        f"{evaluation.cost.gflop_per_1000:,.0f}" if evaluation.cost else "-",
     )
 
 

@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.image_processing_utils import BaseImageProcessor
 
 from itrp.embeddings import Vectors, autocast
@@ -167,6 +175,16 @@ def load_joint_encoder(name: str) -> JointEncoder:
             f"with {', '.join(_NEEDED)}; {_REMEDY}"
         )
     return JointEncoder(model, tokenizer, image_processor)
+
+
+def is_dual_encoder(name: str) -> bool:
+    """Whether a hub id or folder is to be asked for similarity: it is no model that answers questions about pictures.
+
+    Raises WeightsUnavailableError when its config.json is not to be had.
+    """
+    with explain_loading("model", name, _REMEDY):
+        config = AutoConfig.from_pretrained(find_checkpoint(name), trust_remote_code=False)
+    return type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
 
 def _find_max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.progress import ProgressReporter
-from flows.reproduction.desk import RunDesk, measure_system
-from flows.reproduction.zero_shot import ask_zero_shot
+from flows.reproduction.desk import RunDesk
 from flows.supervised_run import open_trainer
 from flows.tracking import RunTracker, TrackedData, track_run
 from itrp.answers import Answers, AnyAnswers
@@ -23,6 +22,7 @@ from itrp.model import ItrpModel, build_model
 from itrp.prediction import predict_shards
 from itrp.training import Trainer
 from serving.files import local_shards
+from serving.zero_shot import ask_zero_shot
 
 
 def answer(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) -> AnyAnswers:
@@ -59,7 +59,8 @@ def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, dat
     if isinstance(config, SupervisedConfig):
         return _ask_supervised(desk, config, tracker, data)
     if isinstance(config, ZeroShotConfig):
-        return ask_zero_shot(desk, config)
+        cache = desk.platform.settings.cache_dir
+        return ask_zero_shot(config, desk.labelled, desk.costs, cache / "stand-ins")
     return _ask_itrp(desk, config, place, tracker, data)
 
 
@@ -83,7 +84,7 @@ def _ask_itrp(desk: RunDesk, config: ExperimentConfig, place: Path, tracker: Run
         clusters={config.task: np.stack(clusters)},
         dev_rows=desk.labelled.dev_rows,
         named=False,
-        cost=measure_system(desk, trainer.model),
+        cost=desk.costs.of_system(trainer.model),
     )
 
 
@@ -108,5 +109,5 @@ def _ask_supervised(desk: RunDesk, config: SupervisedConfig, tracker: RunTracker
         clusters={task: np.stack([classes[task] for classes in rounds]) for task in config.tasks},
         dev_rows=dev_rows,
         named=True,
-        cost=measure_system(desk, trainer.model),
+        cost=desk.costs.of_system(trainer.model),
     )

@@ -55,10 +55,10 @@ def format_tables(made: Reproduction) -> str:
 def explain(made: Reproduction) -> str:
     """What the reader has to know about the figures."""
     lines = [
-        f"Weighted F1 in per cent, mean ± standard deviation over {made.seeds} seed(s); the interval is a bootstrap over",
-        "the test pairs. dev: checkpoint and mapping chosen on the train split (supervised: on its held-out tenth). oracle: chosen on the",
-        "test labels, as the published figures are: an upper bound. s/1000: seconds to label 1,000 tweets, decoding included,",
-        f"on {made.device}.",
+        f"Weighted F1 in per cent, mean ± standard deviation over {made.seeds} seed(s); the interval is a bootstrap over the",
+        "test pairs. dev: checkpoint and mapping chosen on the train split (supervised: on its held-out tenth). oracle:",
+        "chosen on the test labels, as the published figures are: an upper bound. s/1000: seconds to label 1,000 tweets,",
+        f"decoding included, on {made.device}.",
     ]
     if any(result.stand_in for result in made.results):
         lines.append(

@@ -1,10 +1,12 @@
 import inspect
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from itrp.bootstrap import bootstrap_interval
+from itrp.cost import Cost
 from itrp.errors import DataError
 from itrp.evaluation import (
     Choice,
@@ -216,16 +218,18 @@ def test_figures_are_named_by_set_and_protocol() -> None:
 
 def test_evaluations_print_as_an_aligned_table() -> None:
     results: list[Evaluation] = [
-        evaluate(Protocol.DEV, "raw", Task.TEXT, MODEL, system="ITRp"),
+        replace(evaluate(Protocol.DEV, "raw", Task.TEXT, MODEL, system="ITRp"), cost=Cost(12.34, 1983.2, "cpu")),
         evaluate(Protocol.ORACLE, "raw", Task.TEXT, MODEL, system="vanilla k-means"),
     ]
     header, first, second = format_evaluations(results).split("\n")
     assert re.split(" {2,}", header) == [
         *("system", "task", "set", "protocol", "round"),
-        *("F1", "95 % interval", "accuracy", "pairs"),
+        *("F1", "95 % interval", "accuracy", "pairs", "s/1000", "GFLOP/1000"),
     ]
     low, high = 100 * results[0].low, 100 * results[0].high
-    assert first.split() == ["ITRp", "text", "raw", "dev", "2", "50.0", f"{low:.1f}-{high:.1f}", "50.0", "4"]
+    interval = f"{low:.1f}-{high:.1f}"
+    assert first.split() == ["ITRp", "text", "raw", "dev", "2", "50.0", interval, "50.0", "4", "12.3", "1,983"]
+    assert second.split()[-2:] == ["-", "-"]
     assert second.startswith("vanilla k-means  text  raw  oracle")
     assert len({len(line) for line in (header, first, second)}) == 1
     assert header.index("task") == first.index("text")

@@ -1,52 +1,55 @@
 """Answers of models that are asked without training: a dual encoder by one threshold, a vision-language model by likelihood."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
-from flows.reproduction.desk import RunDesk, measure_once
-from itrp.answers import Answers, SimilarityAnswers
+from itrp.answers import Answers, AnyAnswers, SimilarityAnswers
 from itrp.baselines.config import ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins, provide_zero_shot
 from itrp.baselines.zero_shot_vlm import load_zero_shot_vlm
 from itrp.joint_encoder import load_joint_encoder
 from itrp.labels import Task
+from serving.assessment import LabelledSet
+from serving.costs import CostBook
 
 logger = logging.getLogger(__name__)
 
 
-def ask_zero_shot(desk: RunDesk, config: ZeroShotConfig) -> Answers | SimilarityAnswers:
-    """Ask about every pair of the labelled set. Raises WeightsUnavailableError."""
-    provided = provide_zero_shot(config, desk.platform.settings.cache_dir / "stand-ins")
+def ask_zero_shot(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook, stand_ins: Path) -> AnyAnswers:
+    """Ask about every pair of a labelled set, on the device of `costs`. `stand_ins`: where these are written.
+
+    Raises WeightsUnavailableError.
+    """
+    provided = provide_zero_shot(config, stand_ins)
     if has_stand_ins(config):
         logger.warning("%s: the model is a stand-in with random weights, its figures say nothing", config.name)
-    return _ask_similarity(desk, provided) if config.method == "similarity" else _ask_vlm(desk, provided)
+    return (_ask_similarity if config.method == "similarity" else _ask_vlm)(provided, labelled, costs)
 
 
-def _ask_similarity(desk: RunDesk, config: ZeroShotConfig) -> SimilarityAnswers:
-    device = desk.embeddings.device
+def _ask_similarity(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> SimilarityAnswers:
+    device = costs.device
     encoder = load_joint_encoder(config.model).to(device)
-    cost = measure_once(
-        desk,
+    cost = costs.measure(
         ["similarity", encoder.fingerprint()],
         lambda texts, pictures: (encoder.embed_texts(texts, device), encoder.embed_pictures(pictures, device)),
     )
-    return SimilarityAnswers(encoder.cosines(desk.labelled.shards, device), desk.labelled.dev_rows, cost)
+    return SimilarityAnswers(encoder.cosines(labelled.shards, device), labelled.dev_rows, cost)
 
 
-def _ask_vlm(desk: RunDesk, config: ZeroShotConfig) -> Answers:
-    vlm = load_zero_shot_vlm(config.model, desk.embeddings.device)
-    cost = measure_once(
-        desk,
+def _ask_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> Answers:
+    vlm = load_zero_shot_vlm(config.model, costs.device)
+    cost = costs.measure(
         ["vlm", vlm.fingerprint()],
         lambda texts, pictures: vlm.score(texts, pictures, config.embed_batch_size),
     )
-    scores = vlm.score_shards(desk.labelled.shards, config.embed_batch_size)
+    scores = vlm.score_shards(labelled.shards, config.embed_batch_size)
     logger.info("the prompt's SHA-256 is %s", scores.prompt_sha256)
     return Answers(
         rounds=np.zeros(1, dtype=np.int64),
         clusters={Task.IMAGE_TEXT: scores.relations[None]},
-        dev_rows=desk.labelled.dev_rows,
+        dev_rows=labelled.dev_rows,
         named=True,
         cost=cost,
         prompt_sha256=scores.prompt_sha256,

@@ -1,0 +1,31 @@
+"""The flow `evaluate-zero-shot`: a model that is asked without training, against human labels."""
+
+from typing import Literal
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from flows.orchestration import current_flow_run_id
+from flows.platform import open_platform
+from flows.zero_shot_run import ZeroShotReport, run_zero_shot
+
+
+@flow(name="evaluate-zero-shot", flow_run_name="evaluate-zero-shot/{model} on {data}", persist_result=False)
+def evaluate_zero_shot(
+    model: str, data: str, protocol: Literal["dev", "oracle"] = "dev", set_name: Literal["raw", "RM", "RL"] = "raw"
+) -> ZeroShotReport:
+    """What a person would pick instead of ITRp today, under the same evaluation.
+
+    Args:
+        model: Hub id or folder of a CLIP or SigLIP model, or of a vision-language chat model.
+        data: Name of a data set with human labels.
+        protocol: Whose labels choose the similarity threshold: the train split's (dev) or the test set's (oracle).
+        set_name: The test set as published, with the controversial samples removed (RM) or relabelled (RL).
+    """
+    report = run_zero_shot(
+        open_platform(), model, data, protocol=protocol, set_name=set_name, flow_run_id=current_flow_run_id()
+    )
+    create_table_artifact(
+        key="zero-shot", table=report.rows, description=f"{model} on {data}, {set_name}, protocol {protocol}"
+    )
+    return report

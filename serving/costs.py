@@ -1,0 +1,66 @@
+"""What systems cost on this machine: measured once for an architecture, kept, and shown beside every F1."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from itrp.baselines.supervised_model import SupervisedModel
+from itrp.cost import Cost, describe_device, measure_cost
+from itrp.inputs import ShardFile
+from itrp.prediction import predict_pairs
+from itrp.shards import iter_batches
+from itrp.systems import System
+
+COST_PAIRS = 64
+"""Pairs a cost is measured on."""
+
+
+class CostBook:
+    """Costs by key in a folder; measured on the first pairs of a shard where a key is new."""
+
+    def __init__(self, folder: Path, shard: ShardFile, device: torch.device) -> None:
+        self.folder = folder
+        self.shard = shard
+        self.device = device
+
+    def of_system(self, model: System) -> Cost:
+        """Of a model on this device: decoding, both encoders and the head, nothing cached."""
+        if isinstance(model, SupervisedModel):
+            parts = model.config.network.model_dump(mode="json")
+        else:
+            parts = {"text": model.config.text.name, "image": model.config.image.name, "size": model.config.image.size}
+        shapes = sorted((name, list(tensor.shape)) for name, tensor in model.state_dict().items())
+        return self.measure(
+            [type(model).__name__, parts, shapes],
+            lambda texts, pictures: predict_pairs(model.to(self.device), texts, pictures, self.device),
+        )
+
+    def measure(self, key: object, label: Callable[[list[str], list[bytes]], object]) -> Cost:
+        """The cost kept under a key, or that of labelling some pairs now; weights and seeds change nothing in it."""
+        digest = hashlib.sha256(json.dumps([key, describe_device(self.device)], default=str).encode()).hexdigest()
+        kept = self.folder / f"{digest[:20]}.json"
+        if kept.exists():
+            return Cost(**json.loads(kept.read_text()))
+        texts, pictures = _read_pairs(self.shard, COST_PAIRS)
+        cost = measure_cost(lambda: label(texts, pictures), len(texts), self.device)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(".draft")
+        draft.write_text(json.dumps(asdict(cost)) + "\n")
+        draft.replace(kept)
+        return cost
+
+
+def _read_pairs(shard: ShardFile, count: int) -> tuple[list[str], list[bytes]]:
+    """Texts and pictures' bytes of the first pairs of a shard."""
+    texts: list[str] = []
+    pictures: list[bytes] = []
+    for batch in iter_batches(shard.path, ["text", "image"]):
+        texts += batch.column("text").to_pylist()
+        pictures += batch.column("image").field("bytes").to_pylist()
+        if len(texts) >= count:
+            break
+    return texts[:count], pictures[:count]
