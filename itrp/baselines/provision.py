@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from os import getpid
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from itrp.baselines.config import (
     ZeroShotConfig,
 )
 from itrp.baselines.tweet_words import split_tweet
+from itrp.errors import WrongUseError
 
 SEED = 0
 """Of the stand-ins' weights: the same in every run, as a checkpoint's are."""
@@ -61,13 +63,9 @@ def _provide(network: object, folder: Path, texts: Sequence[str]) -> dict[str, A
     match network:
         case ClipConfig(name=name) | CmaClipConfig(name=name) if name == STAND_IN:
             return {"name": write("clip", stand_ins.write_clip)}
-        case LxmertConfig(name=name) if name == STAND_IN:
-            return {
-                "name": write("lxmert", stand_ins.write_lxmert),
-                "detector": stand_ins.DETECTOR,
-                "detector_weights": write("detector", stand_ins.write_detector),
-                "detector_size": stand_ins.DETECTOR_SIZE,
-            }
+        case LxmertConfig():
+            replaced = {"name": write("lxmert", stand_ins.write_lxmert)} if network.name == STAND_IN else {}
+            return replaced | _provide_detector(network, write)
         case LstmInceptionConfig(words=words) if words == STAND_IN:
             vocabulary = sorted({word.text.lower() for text in texts for word in split_tweet(text)})
             name = f"words-{hashlib.sha256(chr(10).join(vocabulary).encode()).hexdigest()[:16]}"
@@ -77,11 +75,33 @@ def _provide(network: object, folder: Path, texts: Sequence[str]) -> dict[str, A
     return {}
 
 
+def _provide_detector(
+    network: LxmertConfig, write: Callable[[str, Callable[[Path, int], Path]], str]
+) -> dict[str, Any]:
+    """The detector's fields: one may be the user's own while LXMERT is a stand-in, and the other way round."""
+    from itrp.baselines import stand_ins
+
+    if STAND_IN not in (network.detector, network.detector_weights):
+        return {}
+    if network.detector not in (STAND_IN, stand_ins.DETECTOR) or network.detector_weights != STAND_IN:
+        raise WrongUseError(
+            f"network.detector={network.detector} network.detector_weights={network.detector_weights}: a stand-in is both, the "
+            "detector and its weights; give both, or neither"
+        )
+    return {
+        "detector": stand_ins.DETECTOR,
+        "detector_weights": write("detector", stand_ins.write_detector),
+        "detector_size": network.detector_size or stand_ins.DETECTOR_SIZE,
+    }
+
+
 def _write_once(folder: Path, make: Callable[[Path, int], Path]) -> Path:
     """What `make` wrote into a folder, now or at an earlier call; a killed call's remains are written over."""
     marker = folder / "written"
     if not marker.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = make(folder, SEED)
-        marker.write_text(str(made.relative_to(folder)))
+        draft = folder / f"written.{getpid()}.draft"
+        draft.write_text(str(made.relative_to(folder)))
+        draft.replace(marker)
     return folder / marker.read_text()
