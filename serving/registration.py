@@ -65,7 +65,7 @@ def register_model(
 
 def _describe(client: "MlflowClient", found: Any, task: Task, description: Mapping[str, Any]) -> None:
     """What MLflow's pages say of the version, and of the model where nobody has written anything."""
-    client.update_model_version(found.name, found.version, describe_version(description))
+    client.update_model_version(found.name, found.version, describe_version(description, task))
     if not client.get_registered_model(found.name).description:
         question = class_vocabulary(task)["1"]
         client.update_registered_model(
@@ -73,14 +73,16 @@ def _describe(client: "MlflowClient", found: Any, task: Task, description: Mappi
         )
 
 
-def describe_version(description: Mapping[str, Any]) -> str:
-    """A saved model in one sentence: the round, and which cluster is which class."""
+def describe_version(description: Mapping[str, Any], task: Task) -> str:
+    """A saved model in one sentence: the round, and which cluster is which class of the task it is registered for."""
     if description["mapping"] is None:
         return (
             f"Round {description['round']}; its clusters have no class names yet: `itrp evaluate` chooses them; "
             "until then nothing is scored with it."
         )
-    names = class_vocabulary(Task(_model_task(description)))
+    if "answers" in description:
+        return f"Epoch {description['round']}; trained on human labels, its outputs are the classes."
+    names = class_vocabulary(task)
     told = ", ".join(f"cluster {number} is '{names[str(name)]}'" for number, name in enumerate(description["mapping"]))
     return f"Round {description['round']}; {told}."
 

@@ -2,26 +2,36 @@
 
 import pytest
 
+from itrp.labels import Task
 from serving.registration import describe_version
 
 
 @pytest.mark.parametrize(
-    ("description", "told"),
+    ("task", "description", "told"),
     [
         (
+            Task.TEXT,
             {"round": 3, "mapping": [1, 0], "config": {"task": "text"}},
             "Round 3; cluster 0 is 'text represented', cluster 1 is 'text not represented'.",
         ),
         (
-            {"round": 2, "mapping": [2, 0, 3, 1], "config": {"task": "image-text"}},
-            "Round 2; cluster 0 is '10', cluster 1 is '00', cluster 2 is '11', cluster 3 is '01'.",
+            Task.IMAGE,  # the half of a model of four clusters whose relations are 10, 00, 11, 01
+            {"round": 2, "mapping": [0, 0, 1, 1], "config": {"task": "image-text"}},
+            "Round 2; cluster 0 is 'image does not add', cluster 1 is 'image does not add', cluster 2 is 'image adds', "
+            "cluster 3 is 'image adds'.",
         ),
         (
+            Task.TEXT,
+            {"round": 4, "mapping": [0, 1], "answers": "text", "config": {"task": "image-text"}},
+            "Epoch 4; trained on human labels, its outputs are the classes.",
+        ),
+        (
+            Task.IMAGE,
             {"round": 1, "mapping": None, "config": {"task": "image"}},
             "Round 1; its clusters have no class names yet: `itrp evaluate` chooses them; "
             "until then nothing is scored with it.",
         ),
     ],
 )
-def test_a_version_in_words(description: dict[str, object], told: str) -> None:
-    assert describe_version(description) == told
+def test_a_version_in_words(task: Task, description: dict[str, object], told: str) -> None:
+    assert describe_version(description, task) == told
