@@ -111,6 +111,11 @@ def _evaluate(
     """One version on its task, two models together, or the two names of one model of four clusters."""
     name = " + ".join(str(version) for version in versions)
     relations = [version for version in versions if version.model_task is Task.IMAGE_TEXT]
+    if relations and (len({version.run_id for version in versions}) > 1 or len(relations) < len(versions)):
+        raise WrongUseError(
+            f"{relations[0]} is one half of a model of four clusters: evaluate it alone, or with the other half of the same "
+            "training run"
+        )
     together = len(versions) == 2
     answers = [
         assessor.task_predictions(
@@ -122,11 +127,6 @@ def _evaluate(
         if together:
             return evaluate_together(naming.protocol, set_name, *answers, system=name)
         return evaluate(naming.protocol, set_name, versions[0].task, answers[0], system=name)
-    if len({version.run_id for version in versions}) > 1 or len(relations) < len(versions):
-        raise WrongUseError(
-            f"{relations[0]} is one half of a model of four clusters: evaluate it alone, or with the other half of the same "
-            "training run"
-        )
     wanted = Task.IMAGE_TEXT if together else versions[0].task
     every = evaluate_relations(naming.protocol, set_name, answers[0], system=name)
     return next(evaluation for evaluation in every if evaluation.task is wanted)
@@ -167,13 +167,11 @@ def _name_classes(
 
 def _log(platform: Platform, versions: Sequence[ModelVersion], result: Evaluation) -> None:
     client = connect_mlflow(platform.settings.mlflow_uri)
-    for version in versions:
-        log_figures(
-            platform.settings, version.run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()]
-        )
+    for run_id in dict.fromkeys(version.run_id for version in versions):  # one run can have made both
+        log_figures(platform.settings, run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()])
         title = f"{result.task} task, {result.set}, protocol {result.protocol}"
         figure = plot_confusion(result.task, result.confusion, title)
-        client.log_figure(version.run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")
+        client.log_figure(run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")
 
 
 def _report(

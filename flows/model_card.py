@@ -42,13 +42,14 @@ def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> t
     last = rounds[-1]
     tuned = ", ".join(side for side in ("text", "image") if getattr(config, side).finetune) or "none"
     agreement = f"{last.agreement:.1%}" if last.agreement is not None else "not known after one round"
+    sampling = config.sampling if config.algorithm == "itrp" else "all pairs at once"
     how = "ITRp, Algorithm 1" if config.algorithm == "itrp" else "one clustering of the frozen features, a baseline"
     settings = {
         "method": f"{how} of Sun, Li, Liu and Su 2023: no human label was used in training",
         "text encoder": f"{config.text.name}, {config.text.pooling} pooling",
         "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}",
         "fine-tuned": tuned,
-        "clustering, sampling": f"{config.clustering.method}, k = {config.k}, {config.sampling}",
+        "clustering, sampling": f"{config.clustering.method}, k = {config.k}, {sampling}",
         "rounds": f"{len(rounds)} of up to {max(result.pairs for result in rounds)} pairs",
         "last round": f"loss {last.loss:.4f}, clusters {list(last.cluster_sizes)}, agreement with the round before {agreement}",
     }
