@@ -31,15 +31,48 @@ def agreement(reference: NDArray[np.integer], other: NDArray[np.integer], k: int
     return float((renamed == np.asarray(reference)).mean())
 
 
-def mean_pairwise_agreement(runs: Sequence[NDArray[np.integer]], k: int | None = None) -> float | None:
+def mean_pairwise_agreement(
+    runs: Sequence[NDArray[np.integer]], k: int | None = None, *, named: bool = False
+) -> float | None:
     """Mean agreement over all pairs of runs (seeds), each [n] clusters; None for fewer than two runs.
 
-    k: number of clusters, by default one more than the largest number that occurs in any run.
+    k: number of clusters, by default one more than the largest number that occurs in any run. `named`: the numbers are
+    classes and mean the same in every run, so nothing is aligned.
     """
     if len(runs) < 2:
         return None
-    clusters = k if k is not None else max(int(np.max(run)) for run in runs) + 1
-    return float(np.mean([agreement(first, second, clusters) for first, second in combinations(runs, 2)]))
+    clusters = k if k is not None else _count_clusters(runs)
+    same = _share_of_equals if named else lambda first, second: agreement(first, second, clusters)
+    return float(np.mean([same(first, second) for first, second in combinations(runs, 2)]))
+
+
+def unanimous_share(runs: Sequence[NDArray[np.integer]], k: int | None = None, *, named: bool = False) -> float | None:
+    """Share of the pairs that all runs (seeds) put into the same cluster after alignment; None for fewer than two runs.
+
+    The runs are aligned with one of them. Each is tried as that one and the largest share counts, so that the order of
+    the runs changes nothing. Arguments as for `mean_pairwise_agreement`.
+    """
+    if len(runs) < 2:
+        return None
+    if named:
+        return _share_of_equals(*runs)
+    clusters = k if k is not None else _count_clusters(runs)
+    return max(
+        _share_of_equals(*(apply_mapping(run, align_clusters(reference, run, clusters)) for run in runs))
+        for reference in runs
+    )
+
+
+def _share_of_equals(first: NDArray[np.integer], *others: NDArray[np.integer]) -> float:
+    """Share of the rows in which all [n] arrays hold the same number. Raises DataError for none, or different lengths."""
+    lengths = {len(first), *map(len, others)}
+    if len(lengths) != 1 or not len(first):
+        raise DataError(f"expected runs over the same pairs, one at least, found {sorted(lengths)} pairs")
+    return float(np.all([np.asarray(other) == first for other in others], axis=0).mean())
+
+
+def _count_clusters(runs: Sequence[NDArray[np.integer]]) -> int:
+    return max(int(np.max(run)) for run in runs) + 1
 
 
 def cluster_balance(clusters: NDArray[np.integer], k: int) -> float:

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from itrp.agreement import (
     cluster_balance,
     mean_confidence,
     mean_pairwise_agreement,
+    unanimous_share,
 )
 from itrp.errors import DataError
 
@@ -40,6 +43,40 @@ def test_the_mean_goes_over_every_pair_of_runs() -> None:
 def test_fewer_than_two_runs_have_no_agreement() -> None:
     assert mean_pairwise_agreement([]) is None
     assert mean_pairwise_agreement([np.array([0, 1])]) is None
+    assert unanimous_share([np.array([0, 1])]) is None
+
+
+def test_all_agree_where_every_run_does_after_alignment() -> None:
+    first = np.array([0, 0, 0, 1, 1, 1])
+    second = np.array([1, 1, 0, 0, 0, 0])  # renamed 0 0 1 1 1 1: row 2 differs
+    third = np.array([0, 0, 0, 0, 1, 1])  # row 3 differs
+    # with first as the one to align with: rows 0, 1, 4, 5 of six
+    assert unanimous_share([first, second, third]) == pytest.approx(4 / 6)
+    assert mean_pairwise_agreement([first, second, third]) == pytest.approx((5 + 5 + 4) / 18)
+
+
+def test_all_agree_over_four_clusters() -> None:
+    first = np.array([0, 1, 2, 3, 0, 1, 2, 3])
+    second = np.array([2, 0, 3, 1, 2, 0, 3, 0])  # 2->0, 0->1, 3->2, 1->3: the last row differs
+    third = np.array([3, 3, 1, 0, 3, 2, 1, 0])  # 3->0, 2->1, 1->2, 0->3: row 1 differs
+    assert unanimous_share([first, second, third], k=4) == pytest.approx(6 / 8)
+
+
+def test_the_order_of_the_runs_changes_nothing() -> None:
+    """Aligned with the first (the second turned round), one row of five agrees everywhere; with another, two."""
+    runs = [np.array([1, 1, 1, 0, 1]), np.array([1, 0, 0, 1, 1]), np.array([1, 0, 1, 1, 1])]
+    assert {unanimous_share(order) for order in permutations(runs)} == {0.4}
+
+
+def test_classes_are_compared_by_their_names() -> None:
+    first, second, third = np.array([0, 1, 1, 1]), np.array([1, 0, 1, 1]), np.array([0, 1, 1, 0])
+    runs = [first, second, third]
+    assert unanimous_share(runs, 2, named=True) == 0.25
+    assert mean_pairwise_agreement(runs, 2, named=True) == pytest.approx((2 + 3 + 1) / 12)
+    with pytest.raises(DataError, match=r"found \[3, 4\] pairs"):
+        unanimous_share([first, second[:3]], named=True)
+    with pytest.raises(DataError, match=r"found \[0\] pairs"):
+        unanimous_share([first[:0], second[:0]], named=True)
 
 
 def test_runs_over_different_pairs_are_refused() -> None:
