@@ -6,7 +6,7 @@ from itrp.baselines.majority import majority_class, majority_rounds, predict_maj
 from itrp.baselines.vanilla import vanilla_rounds
 from itrp.clustering import Method
 from itrp.errors import DataError
-from itrp.evaluation import Protocol, TaskPredictions, evaluate, evaluate_relations
+from itrp.evaluation import Protocol, TaskPredictions, evaluate, evaluate_relations, format_evaluations
 from itrp.labels import UNLABELLED, Task
 
 
@@ -40,6 +40,8 @@ def test_the_majority_figures_by_hand() -> None:
     # Class 1: precision 3/4, recall 1, F1 6/7; class 0 is never predicted.
     assert result.f1 == pytest.approx(0.75 * 6 / 7)
     assert result.accuracy == 0.75
+    header, line = format_evaluations([result]).splitlines()
+    assert line[: header.index("round") + len("round")].split()[-1] == "-"  # it has no rounds
 
 
 def make_relations(n: int, seed: int, spread: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
