@@ -3,34 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from flows.platform import Platform
-from itrp.errors import UnmappedModelError, WrongUseError
+from itrp.errors import WrongUseError
 from itrp.labels import Task
-from itrp.mapping import mapped_probabilities
-from itrp.model import WEIGHTS_FILE
 from serving.assessment import Assessor, LabelledSet
-from serving.registry import ModelVersion, explain_unmapped
+from serving.registry import ModelVersion
 
 
-class ModelAnswers(Assessor):
-    """Class probabilities of registered versions, beside the clusters an Assessor gives."""
-
-    def class_probabilities(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.float32]:
-        """[n, 2] of the data set's pairs by the version as it is registered. Raises UnmappedModelError."""
-        if version.mapping is None:
-            raise UnmappedModelError(explain_unmapped(str(version), str(version)))
-        self.own_clusters(version, labelled)  # leaves the probabilities on disk
-        kept = self._answer_file(self.registry.fetch(version) / WEIGHTS_FILE, labelled)
-        return mapped_probabilities(np.load(kept), version.mapping)
-
-
-def open_answers(platform: Platform) -> ModelAnswers:
+def open_answers(platform: Platform) -> Assessor:
     """With the platform's store, registry, cache and device."""
     settings = platform.settings
-    return ModelAnswers(platform.store, platform.registry, cache=settings.cache_dir, device=settings.device)
+    return Assessor(platform.store, platform.registry, cache=settings.cache_dir, device=settings.device)
 
 
 def find_models(platform: Platform, references: Sequence[str] | None) -> list[ModelVersion]:

@@ -17,16 +17,18 @@ from infra.object_store import ObjectStore
 from itrp.annotations import Annotations, select_set
 from itrp.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.embeddings import EmbeddingCache, choose_device
-from itrp.errors import DataError, NotFoundError
+from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import RoundPredictions, TaskPredictions
 from itrp.inputs import ShardFile, cache_pixels
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
+from itrp.mapping import mapped_probabilities
 from itrp.model import WEIGHTS_FILE, ItrpModel
 from itrp.prediction import predict_shards
 from itrp.systems import System, load_system
 from serving.files import local_file, local_shards
-from serving.registry import ROUND_TAG, ModelVersion, Registry
+from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped
+from serving.shard_answers import keep_array
 
 CHECKPOINTS_TAG = "itrp.checkpoints"
 """Key prefix of the rounds a version's training run has left."""
@@ -126,16 +128,27 @@ class Assessor:
                 if not loaded:
                     loaded.append(self._load_itrp(version, labelled))
                 loaded[0].load_tuned_state(load_file(tuned))
-                self._keep(kept, predict_shards(loaded[0], labelled.shards, self.embeddings))
+                keep_array(kept, predict_shards(loaded[0], labelled.shards, self.embeddings))
             answers[number] = np.load(kept).argmax(axis=1)
         return answers
 
     def own_clusters(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.int64]:
         """Clusters [n] of the data set's pairs by the version as it is registered: what it would score with."""
-        kept = self._answer_file(self.registry.fetch(version) / WEIGHTS_FILE, labelled)
+        return self.own_probabilities(version, labelled).argmax(axis=1)
+
+    def own_probabilities(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.float32]:
+        """[n, k] probabilities of these clusters."""
+        # a network that was taught both tasks is registered under both with the same weights
+        kept = self._answer_file(self.registry.fetch(version) / WEIGHTS_FILE, labelled, str(version.model_task))
         if not kept.exists():
-            self._keep(kept, predict_shards(self.load(version, labelled), labelled.shards, self.embeddings))
-        return np.load(kept).argmax(axis=1)
+            keep_array(kept, predict_shards(self.load(version, labelled), labelled.shards, self.embeddings))
+        return np.asarray(np.load(kept))
+
+    def class_probabilities(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.float32]:
+        """[n, 2] of the data set's pairs by the version as it is registered. Raises UnmappedModelError."""
+        if version.mapping is None:
+            raise UnmappedModelError(explain_unmapped(str(version), str(version)))
+        return mapped_probabilities(self.own_probabilities(version, labelled), version.mapping)
 
     def joint_cosines(self, encoder: JointEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
         """Text-picture cosines [n] of the data set's pairs by a dual encoder, kept like the models' answers."""
@@ -143,7 +156,7 @@ class Assessor:
         key = json.dumps(["cosines", encoder.fingerprint(), labelled.hash, device.type])
         kept = self.cache / "answers" / f"{sha256(key.encode()).hexdigest()}.npy"
         if not kept.exists():
-            self._keep(kept, encoder.cosines(labelled.shards, device))
+            keep_array(kept, encoder.cosines(labelled.shards, device))
         return np.asarray(np.load(kept))
 
     def load(self, version: ModelVersion, labelled: LabelledSet) -> System:
@@ -168,18 +181,11 @@ class Assessor:
             raise NotFoundError(f"the checkpoint {key} of {version} is gone from the store: train again")
         return local_file(self.store, key, self.cache / "objects")
 
-    def _answer_file(self, tuned: Path, labelled: LabelledSet) -> Path:
+    def _answer_file(self, tuned: Path, labelled: LabelledSet, *asked: str) -> Path:
         with tuned.open("rb") as file:
             digest = sha256(file.read())
-        digest.update(json.dumps([labelled.hash, self.embeddings.device.type]).encode())
+        digest.update(json.dumps([labelled.hash, self.embeddings.device.type, *asked]).encode())
         return self.cache / "answers" / f"{digest.hexdigest()}.npy"
-
-    @staticmethod
-    def _keep(path: Path, answers: NDArray[np.float32]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft.npy")
-        np.save(draft, answers)
-        draft.replace(path)
 
 
 def own_round(version: ModelVersion) -> int:
