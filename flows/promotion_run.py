@@ -1,7 +1,6 @@
 """Deciding on a challenger, previewing what would change, and moving the champion: no Prefect in here."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,29 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from flows.data_sets import LANDING, find_data, find_labelled_name
+from flows.data_sets import find_labelled_name
 from flows.platform import Platform
+from flows.seed_agreement import (
+    PREVIEW_PAIRS,
+    find_unlabelled,
+    measure_agreement,
+    newest_shards,
+    open_shard_answers,
+)
 from infra.tables import LabelFile, Shard
-from itrp.agreement import agreement, cluster_balance, mean_confidence, mean_pairwise_agreement
+from itrp.agreement import agreement, cluster_balance, mean_confidence
 from itrp.annotations import select_set
 from itrp.baselines.majority import predict_majority
-from itrp.embeddings import EmbeddingCache, choose_device
-from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
+from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
-from itrp.mapping import apply_mapping
-from itrp.prediction import predict_shards
+from itrp.mapping import apply_mapping, mapped_probabilities
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.files import local_shards
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels
 from serving.labels import decode_labels
-from serving.predictor import Predictor
 from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, explain_unmapped
 
 logger = logging.getLogger(__name__)
 
-PREVIEW_PAIRS = 2000
-"""At most so many pairs, of whole shards, are looked at without labels or for the preview."""
 PREVIEW_EXAMPLES = 5
 
 LABEL_COLUMNS = {Task.TEXT: "text_is_represented", Task.IMAGE: "image_adds"}
@@ -107,12 +108,13 @@ def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
     column = LABEL_COLUMNS[challenger.task]
     changed: list[dict[str, Any]] = []
     looked_at = 0
-    predictor = Predictor.load(platform.registry.fetch(challenger), platform.settings.device)
+    assert challenger.mapping is not None
+    answers = open_shard_answers(platform)
     for label_file, shard in scored:
         file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
         before = decode_labels(platform.store.get(label_file.key)).column(column).to_numpy()
-        clusters = predict_shards(predictor.model, [file], _embeddings(platform))
-        after = predictor.name_classes(clusters).argmax(axis=1)
+        clusters = answers.probabilities(challenger, [file]).astype(np.float64)
+        after = mapped_probabilities(clusters, challenger.mapping).argmax(axis=1)
         looked_at += len(after)
         changed += _describe_flips(file, before, after, challenger.task)
     return FlipPreview(looked_at, len(changed), changed[:PREVIEW_EXAMPLES])
@@ -184,54 +186,23 @@ def _classes(assessor: Assessor, version: ModelVersion, labelled: LabelledSet) -
 def _decide_without_labels(
     platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, accept: bool
 ) -> GateDecision:
-    try:
-        data = find_data(platform, LANDING)
-    except NotFoundError:
-        data = find_data(platform, challenger.tags["itrp.dataset"])
-    shards = _some_shards(local_shards(platform.store, data.shards, platform.settings.cache_dir))
-    probabilities = _predict(platform, challenger, shards)
-    clusters = probabilities.argmax(axis=1)
-    others = [_predict(platform, version, shards).argmax(axis=1) for version in _other_seeds(platform, challenger)]
-    k = probabilities.shape[1]
-    rival = agreement(clusters, _predict(platform, champion, shards).argmax(axis=1), k) if champion else None
+    shards = newest_shards(platform, find_unlabelled(platform, challenger))
+    answers = open_shard_answers(platform)
+    probabilities = answers.probabilities(challenger, shards)
+    clusters, k = probabilities.argmax(axis=1), probabilities.shape[1]
+    seeds, rival = measure_agreement(platform, challenger), None
+    if champion is not None and challenger.mapping is not None and champion.mapping is not None:
+        # by class: the champion may have another number of clusters
+        theirs = apply_mapping(answers.clusters(champion, shards), champion.mapping)
+        rival = agreement(apply_mapping(clusters, challenger.mapping), theirs, len(CLASS_NAMES[challenger.task]))
     return decide_without_labels(
-        agreement_between_seeds=mean_pairwise_agreement([clusters, *others], k) if others else None,
+        agreement_between_seeds=seeds.agreement,
+        agreement_of_all_seeds=seeds.agreement_all,
         balance=cluster_balance(clusters, k),
         confidence=mean_confidence(probabilities),
         agreement_with_champion=rival,
         accept=accept,
     )
-
-
-def _other_seeds(platform: Platform, challenger: ModelVersion) -> list[ModelVersion]:
-    """The newest version of each other seed of the same experiment on the same data."""
-    wanted = [challenger.tags.get(tag) for tag in ("itrp.experiment", "itrp.dataset_hash")]
-    found: dict[str, ModelVersion] = {}
-    for version in platform.registry.versions(challenger.task):
-        seed = version.tags.get("itrp.seed", "")
-        same = [version.tags.get(tag) for tag in ("itrp.experiment", "itrp.dataset_hash")] == wanted
-        if same and seed != challenger.tags.get("itrp.seed"):
-            found.setdefault(seed, version)
-    return list(found.values())
-
-
-def _some_shards(shards: Sequence[ShardFile]) -> list[ShardFile]:
-    """The newest shards, of at most PREVIEW_PAIRS pairs (but one shard at least)."""
-    chosen: list[ShardFile] = []
-    for shard in reversed(shards):
-        if chosen and sum(each.pairs for each in chosen) + shard.pairs > PREVIEW_PAIRS:
-            break
-        chosen.append(shard)
-    return chosen
-
-
-def _predict(platform: Platform, version: ModelVersion, shards: Sequence[ShardFile]) -> NDArray[np.float32]:
-    predictor = Predictor.load(platform.registry.fetch(version), platform.settings.device)
-    return predict_shards(predictor.model, shards, _embeddings(platform))
-
-
-def _embeddings(platform: Platform) -> EmbeddingCache:
-    return EmbeddingCache(platform.settings.cache_dir / "embeddings", choose_device(platform.settings.device))
 
 
 def _roll_back(

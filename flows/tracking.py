@@ -138,11 +138,11 @@ def find_experiment_id(settings: Settings) -> str:
         return str(found.experiment_id)
 
 
-def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, float]]) -> None:
-    """Log (name, value) pairs on a finished run."""
+def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, float]], step: int = 0) -> None:
+    """Log (name, value) pairs on a finished run, at a step where they are measured again and again."""
     client = connect_mlflow(settings.mlflow_uri)
     for name, value in figures:
-        client.log_metric(run_id, name, value)
+        client.log_metric(run_id, name, value, step=step)
 
 
 def _find_open_run(settings: Settings, experiment_id: str, identity: str) -> str | None:

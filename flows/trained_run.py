@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.data_sets import KnownData
 from flows.platform import Platform
+from flows.seed_agreement import SETTINGS_TAG, hash_settings
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.systems import System
 from serving.registration import register_model
@@ -39,6 +40,7 @@ def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersi
     tags = {
         "itrp.experiment": config.name,
         "itrp.seed": config.seed,
+        SETTINGS_TAG: hash_settings(config),
         "itrp.dataset": trained.known.dataset.name,
         "itrp.dataset_hash": trained.known.hash,
         "itrp.git_commit": trained.commit,

@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.data_sets import KnownData, find_data
 from flows.platform import Platform
 from flows.progress import ProgressReporter
+from flows.seed_agreement import record_agreement
 from flows.supervised_run import train_supervised
 from flows.tracking import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
@@ -55,8 +56,9 @@ def run_training(
     """Train a named experiment on a named data set and register the result as the newest version of its task's model.
 
     An ITRp or vanilla version has no class names yet; evaluation chooses them. A supervised one is trained on the data
-    set's human labels and has them. A model that answers both tasks becomes a version of both. With `resume`, goes on
-    where a killed run of the same configuration and data stopped (supervised training begins anew).
+    set's human labels and has them. A model that answers both tasks becomes a version of both. Where other seeds of the
+    experiment are registered, how far they agree is logged. With `resume`, goes on where a killed run of the same
+    configuration and data stopped (supervised training begins anew).
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_experiment(experiment), overrides)
@@ -69,6 +71,7 @@ def run_training(
     versions = register_trained(platform, trained)
     _record(platform, trained, versions[0], flow_run_id)
     trained.discard()
+    _compare_seeds(platform, versions)
     first = versions[0]
     return TrainReport(
         config.name,
@@ -79,6 +82,16 @@ def run_training(
         first.version,
         [str(v) for v in versions],
     )
+
+
+def _compare_seeds(platform: Platform, versions: Sequence[ModelVersion]) -> None:
+    """Say and log how far the new versions agree with the other seeds there are."""
+    try:
+        record_agreement(platform, versions)
+    except Exception as error:  # the model is trained and registered: what is found out about it must not undo that
+        logger.warning(
+            "how far the seeds agree is not known (%s: %s); ask `itrp agreement`", type(error).__name__, error
+        )
 
 
 def train_unsupervised(

@@ -60,9 +60,14 @@ def decide_without_labels(
     confidence: float,
     agreement_with_champion: float | None,
     accept: bool,
+    agreement_of_all_seeds: float | None = None,
 ) -> GateDecision:
     """Label-free figures inform, but never promote by themselves: a person says `--accept`."""
-    known = {"agreement_between_seeds": agreement_between_seeds, "agreement_with_champion": agreement_with_champion}
+    known = {
+        "agreement_between_seeds": agreement_between_seeds,
+        "agreement_of_all_seeds": agreement_of_all_seeds,
+        "agreement_with_champion": agreement_with_champion,
+    }
     figures: dict[str, float | str] = {name: value for name, value in known.items() if value is not None}
     figures |= {"cluster_balance": balance, "mean_confidence": confidence}
     told = ", ".join(

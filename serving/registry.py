@@ -31,6 +31,8 @@ MODEL_TASK_TAG = "itrp.model_task"
 ROUND_TAG = "itrp.round"
 GATE_PREFIX = "itrp.gate."
 """Tags of the promotion gate's numbers."""
+SEEDS_PREFIX = "itrp.seeds."
+"""Tags of how far a version agreed with the other seeds when it was trained."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +204,9 @@ def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:
 
 
 def origin_tags(version: ModelVersion) -> dict[str, str]:
-    """The tags that tell where a version comes from; what was found out about it (mapping, gate) is its own."""
-    own = (MAPPING_TAG, ROUND_TAG, MODEL_TASK_TAG)
-    return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(GATE_PREFIX)}
+    """The tags that tell where a version comes from; what was found out about it (mapping, gate, seeds) is its own."""
+    own, found_out = (MAPPING_TAG, ROUND_TAG, MODEL_TASK_TAG), (GATE_PREFIX, SEEDS_PREFIX)
+    return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(found_out)}
 
 
 def _read_version(found: Any) -> ModelVersion:

@@ -254,6 +254,7 @@ def test_without_labels_other_seeds_and_the_champion_are_compared(label_free: "P
     register_variant(label_free, tmp_path, Task.IMAGE, mapping=(0, 1), seed=7)
     report = run_promotion(label_free, Task.IMAGE)
     assert (report.figures["agreement_between_seeds"], report.figures["agreement_with_champion"]) == (1.0, 1.0)
+    assert report.figures["agreement_of_all_seeds"] == 1.0
     assert not report.promoted
 
 

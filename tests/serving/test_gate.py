@@ -90,3 +90,13 @@ def test_without_labels_the_figures_are_told() -> None:
     assert accepted.reason.endswith(
         "agreement between seeds 0.700, cluster balance 0.750, mean confidence 0.900; accepted by hand"
     )
+    all_seeds = decide_without_labels(
+        agreement_between_seeds=0.7,
+        agreement_of_all_seeds=0.6,
+        balance=0.75,
+        confidence=0.9,
+        agreement_with_champion=None,
+        accept=False,
+    )
+    assert all_seeds.figures["agreement_of_all_seeds"] == 0.6
+    assert "agreement between seeds 0.700, agreement of all seeds 0.600, cluster balance 0.750" in all_seeds.reason

@@ -127,13 +127,13 @@ def test_a_version_tells_where_it_comes_from(trained: "Platform") -> None:
     assert first.tags["itrp.git_commit"]
     assert second.tags["itrp.mapped_on"] == "labelled"
     assert second.tags["itrp.mapped_from"] == "1"
-    own = {"itrp.mapping", "itrp.round"}
+    own = {"itrp.mapping", "itrp.round", "itrp.model_task"}
     assert origin_tags(first) == {key: value for key, value in first.tags.items() if key not in own}
 
 
-def test_tags_of_the_gate_are_no_origin(platform: "Platform") -> None:
+def test_tags_of_the_gate_and_of_the_seeds_are_no_origin(platform: "Platform") -> None:
     version = platform.registry.resolve("itrp-text-task/2")
-    platform.registry.tag(version, {"itrp.gate.f1": 0.5, "itrp.note": "kept"})
+    platform.registry.tag(version, {"itrp.gate.f1": 0.5, "itrp.seeds.agreement": 0.9, "itrp.note": "kept"})
     again = platform.registry.resolve("itrp-text-task/2")
     assert again.tags["itrp.gate.f1"] == "0.5"
     assert origin_tags(again) == {**origin_tags(version), "itrp.note": "kept"}
