@@ -13,7 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from flows.platform import Platform
 
-COMMANDS = ["demo", "ingest", "train", "evaluate", "promote", "score", "explain", "doctor", "synthetic"]
+COMMANDS = ["demo", "ingest", "train", "evaluate", "promote", "score", "agreement", "explain", "doctor", "synthetic"]
+COMMANDS += ["analyse", "reproduce"]
 HEAVY = ["torch", "mlflow", "prefect", "sklearn", "transformers"]
 LIGHT = """
 import sys
@@ -100,6 +101,9 @@ WRONG = {
     "path of the landing zone": (["ingest", "landing", "folder"], "itrp ingest landing takes no path"),
     "name of the landing zone": (["ingest", "landing", "--name", "n"], "itrp ingest landing takes no path"),
     "number": (["synthetic", "x", "--layout", "itr", "--pairs", "many"], "expected a whole number of 0 or more, found "),
+    "too few pairs": (["synthetic", "x", "--layout", "itr", "--pairs", "5"], "expected 20 to 100,000 pairs, found 5"),
+    "too many pairs": (["synthetic", "x", "--layout", "landing", "--pairs", "100001"], "pairs, found 100,001"),
+    "agreement of no task": (["agreement", "both"], "invalid choice: 'both'"),
     "no id": (["explain"], "the following arguments are required: id"),
 }  # fmt: skip
 
@@ -159,11 +163,11 @@ FAILING = {
         ["train", "small-text", "--data", "x"],
         "no data set is called 'x': there are labelled, landing, ",
     ),
-    "no folder": (["ingest", "twitter100k", "/dev/null/x", "--name", "n"], "/dev/null/x"),
-    "too few pairs": (
-        ["synthetic", "{tmp}/s", "--layout", "itr", "--pairs", "5"],
-        "expected 20 to 100,000 pairs, found 5",
+    "unknown data to agree on": (
+        ["agreement", "--data", "x"],
+        "no data set is called 'x': there are labelled, landing, ",
     ),
+    "no folder": (["ingest", "twitter100k", "/dev/null/x", "--name", "n"], "/dev/null/x"),
     "full folder": (["synthetic", "{tmp}", "--layout", "itr", "--pairs", "20"], "name another folder"),
 }
 
