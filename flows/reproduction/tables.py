@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itrp.cells import CellResult
 from itrp.evaluation import Protocol
 from itrp.grids import TABLES, TITLES, Cell
+from itrp.plain_tables import align_rows
 
 HEADER = (
     "row", "task", "set", "protocol", "ours", "95 % interval", "published", "difference", "s/1000", "GFLOP/1000",
@@ -39,14 +40,7 @@ def format_tables(made: Reproduction) -> str:
     parts = []
     for table in made.tables:
         lines = [HEADER, *(format_cells(each) for each in made.results if each.cell.table == table)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-        rows = [
-            "  ".join(
-                text.ljust(width) if column < 4 else text.rjust(width)
-                for column, (text, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
+        rows = align_rows(lines, words=4)
         rows += [f"{cell.row}, {cell.task}, {cell.set}: not run: {why}" for cell, why in _missing(made, table)]
         parts.append("\n".join([TITLES[table], "", *rows]))
     return "\n\n".join([*parts, explain(made)])

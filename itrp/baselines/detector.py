@@ -8,14 +8,12 @@ of COCO, and their box head gives 1024 features.
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import detection as detectors
@@ -24,6 +22,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 from itrp.baselines.config import LxmertConfig
 from itrp.errors import WeightsUnavailableError, WrongUseError
 from itrp.pretrained import digest_model
+from itrp.state_dicts import read_state_dict
 
 DETECTOR_FILE = "detector.safetensors"
 
@@ -90,7 +89,7 @@ def load_detector(config: LxmertConfig) -> Detector:
     """
     _check_name(config.detector)
     path = Path(config.detector_weights).expanduser()
-    return _build(config, _read_state(path) if path.is_file() else _fetch_state(config))
+    return _build(config, read_state_dict(path, "network.detector_weights") if path.is_file() else _fetch_state(config))
 
 
 def restore_detector(config: LxmertConfig, folder: Path) -> Detector:
@@ -140,22 +139,6 @@ def _fill(model: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
             f"the weights given for the detector {name!r} lack {len(needed)} of its tensors, {needed[0]!r} first; "
             "network.detector_weights must be a state dict saved from that detector"
         )
-
-
-def _read_state(path: Path) -> Mapping[str, Tensor]:
-    try:
-        is_safetensors = path.suffix == ".safetensors"
-        state = load_file(path) if is_safetensors else torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, EOFError, OSError, RuntimeError) as error:
-        raise WeightsUnavailableError(
-            f"network.detector_weights: expected a state dict of tensors in {path}, and it cannot be read as one "
-            f"({type(error).__name__}; code in a pickle is never run); save it with safetensors or torch.save(state_dict)"
-        ) from None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsUnavailableError(
-            f"network.detector_weights: expected a state dict in {path}, tensors by name, found something else"
-        )
-    return state
 
 
 def _fetch_state(config: LxmertConfig) -> Mapping[str, Tensor]:
