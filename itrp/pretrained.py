@@ -59,8 +59,8 @@ def load_whole(
         ignore_mismatched_sizes=True,  # so that they are listed below by name
         **settings,
     )
-    unfit = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    unfit = sorted(key for key in unfit if not key.startswith(unneeded))
+    drawn = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    unfit = sorted(key for key in drawn if not key.startswith(unneeded))
     if unfit:
         raise WeightsUnavailableError(
             f"the weights of {name!r} lack {len(unfit)} tensors of {type(model).__name__} or have them in another shape, "
