@@ -42,6 +42,7 @@ LEVELS = {
     "and whole batches": Switches(same_draws=True, no_dropout=True, whole_batches=True),
 }
 """Causes switched off one after the other."""
+CONTROL = "ours twice, weights one rounding unit apart"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,7 @@ class Bench:
         self.labelled = read_labelled(labelled)
         self.work = work
         self.threads = threads
-        self.ours: dict[tuple[str, int, bool], Trace] = {}
+        self.ours: dict[tuple[str, int, Switches], Trace] = {}
         self.tweets, self.lines = write_tweets(work, data)
         self.labelled_shard = write_labelled(work, self.labelled)
 
@@ -111,14 +112,18 @@ class Bench:
         """Run both sides, one after the other."""
         lines, switches = self.lines[: config.pairs], LEVELS[level]
         theirs = self._apart(run_reference, self.reference, config, self.data, lines, self.labelled, switches)
-        ours = self._run_ours(config, switches.no_dropout)
+        ours = self._run_ours(config, Switches(no_dropout=switches.no_dropout))
         return Comparison(str(config.task), config.seed, level, theirs, ours, self.labelled)
 
-    def _run_ours(self, config: ExperimentConfig, no_dropout: bool) -> Trace:
-        """Only this switch changes our side, so its runs are shared between the levels."""
-        key = (config.name, config.seed, no_dropout)
+    def control(self, config: ExperimentConfig) -> Comparison:
+        """Our side twice, its weights one rounding unit apart: what is left when every cause is switched off."""
+        plain, nudged = (self._run_ours(config, Switches(no_dropout=True, nudged=each)) for each in (False, True))
+        return Comparison(str(config.task), config.seed, CONTROL, plain, nudged, self.labelled)
+
+    def _run_ours(self, config: ExperimentConfig, switches: Switches) -> Trace:
+        """Runs of one task, seed and setting are shared between the levels: not every switch is about our side."""
+        key = (config.name, config.seed, switches)
         if key not in self.ours:
-            switches = Switches(no_dropout=no_dropout)
             self.ours[key] = self._apart(run_itrp, config, self.tweets, self.labelled_shard, switches)
         return self.ours[key]
 
@@ -237,6 +242,8 @@ def main() -> None:
                 for level in choose_levels(task, seed, arguments.causes_on):
                     done.append(bench.compare(config, level))
                     print(format_row(done[-1]), flush=True)
+                if seed < arguments.causes_on:
+                    print(format_row(bench.control(config)), flush=True)
     print("\nTwo seeds of one implementation, agreement by round, %:\n")
     print("\n".join(f"- {line}" for line in format_noise(done)))
     print("\nBefore any training:\n")

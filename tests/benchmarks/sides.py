@@ -19,7 +19,7 @@ from itrp.config import ExperimentConfig
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.embeddings import EmbeddingCache
 from itrp.inputs import ShardFile, iter_pixels
-from itrp.model import build_model
+from itrp.model import ItrpModel, build_model
 from itrp.pairs import Candidate, Pair
 from itrp.prediction import predict_shard
 from itrp.shards import encode_shard, shard_hash
@@ -41,6 +41,8 @@ class Switches:
     """Neither encoder drops anything while it is trained (dropout, stochastic depth)."""
     whole_batches: bool = False
     """The reference's encoders get a batch at once instead of four pairs at a time, which batch norm notices."""
+    nudged: bool = False
+    """No cause but a control: our encoders begin one rounding unit beside their weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +127,13 @@ def silence_dropout(module: nn.Module) -> None:
             vars(part)["_global_params"] = vars(part)["_global_params"]._replace(drop_connect_rate=0.0)
 
 
+@torch.no_grad()
+def nudge(module: nn.Module) -> None:
+    """Move every weight to the next larger of its magnitude: as little as float32 can tell."""
+    for parameter in module.parameters():
+        parameter.copy_(torch.nextafter(parameter, parameter.sign() * torch.inf).where(parameter != 0, parameter))
+
+
 def peak_memory() -> float:
     """Largest resident size of this process so far, in MiB (Linux counts in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -132,16 +141,14 @@ def peak_memory() -> float:
 
 def run_itrp(config: ExperimentConfig, tweets: ShardFile, labelled: ShardFile, switches: Switches, work: Path) -> Trace:
     """Our Trainer; pseudo-labels and answers are read off its checkpoints once the clock has stopped."""
-    model = build_model(config)
-    if switches.no_dropout:
-        silence_dropout(model)
+    model = _build_model(config, switches)
     cache = EmbeddingCache(work / "cache", CPU, config.embed_batch_size)
     trainer = Trainer(model, [tweets], cache=cache, checkpoints=work / "rounds")
     start = time.perf_counter()
     results = list(trainer.run())
     seconds, peak = time.perf_counter() - start, peak_memory()
 
-    model = build_model(config)
+    model = _build_model(config, switches)
     data = prepare_training_set(model, [tweets], cache)
     features: list[NDArray[np.float32]] = []
     pseudo_labels, answers = [], []
@@ -161,3 +168,13 @@ def run_itrp(config: ExperimentConfig, tweets: ShardFile, labelled: ShardFile, s
     pictures = (pixels.permute(0, 3, 1, 2).float() - model.image.mean) / model.image.std
     losses = [result.loss for result in results]
     return Trace(pseudo_labels, answers, losses, seconds, peak, features[0], pictures.numpy())
+
+
+def _build_model(config: ExperimentConfig, switches: Switches) -> ItrpModel:
+    model = build_model(config)
+    if switches.no_dropout:
+        silence_dropout(model)
+    if switches.nudged:
+        for encoder in (model.text, model.image):
+            nudge(encoder)
+    return model

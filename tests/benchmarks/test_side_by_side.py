@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from itrp.datasets.synthetic import write_twitter100k_layout
@@ -20,7 +21,7 @@ from tests.benchmarks.side_by_side import (
     format_row,
     score,
 )
-from tests.benchmarks.sides import Labelled, Trace, read_labelled, silence_dropout, write_labelled, write_tweets
+from tests.benchmarks.sides import Labelled, Trace, nudge, read_labelled, silence_dropout, write_labelled, write_tweets
 
 LABELLED = Labelled(Path("nowhere"), tuple("aabbccdd"), tuple("12345678"), np.array([1, 0] * 4))
 """Four pictures, each with its own caption and another's; a and c are dev, b and d test."""
@@ -104,6 +105,15 @@ def test_nothing_is_dropped_once_dropout_is_silent() -> None:
     silence_dropout(model)
     assert {part.p for part in model.modules() if isinstance(part, nn.Dropout)} == {0.0}
     assert vars(model[1])["_global_params"].drop_connect_rate == 0.0
+
+
+def test_a_nudge_is_one_rounding_unit_and_spares_zeros() -> None:
+    layer = nn.Linear(3, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, -0.3, 0.0]]))
+    nudge(layer)
+    assert layer.weight.tolist()[0] == [1 + 2**-23, pytest.approx(-0.3, abs=1e-7), 0.0]
+    assert layer.weight[0, 1] < torch.tensor(-0.3)
 
 
 def test_refused_tweets_are_left_out_on_both_sides(tmp_path: Path) -> None:
