@@ -94,10 +94,10 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
 
 
 def _train(args: argparse.Namespace) -> tuple[Report, str]:
-    from itrp.config import override
-    from itrp.experiments import find_experiment
+    from itrp.config import ExperimentConfig, override
+    from itrp.experiments import find_trainable
 
-    override(find_experiment(args.experiment), args.overrides)
+    config = override(find_trainable(args.experiment), args.overrides)
     settings = _start(args)
     from flows.data_sets import find_data
     from flows.platform import open_platform
@@ -106,9 +106,12 @@ def _train(args: argparse.Namespace) -> tuple[Report, str]:
     from flows.train import train_itrp
 
     report = train_itrp(args.experiment, args.data, args.overrides, args.resume)
+    challengers = " ".join(f"{version.partition('/')[0]}@challenger" for version in report.models)
+    unnamed = isinstance(config, ExperimentConfig)
     text = (
-        f"{report.model}/{report.version} (challenger) from {report.experiment} on {args.data}: {report.rounds} rounds, "
-        f"MLflow run {report.run_id}\nnext: itrp evaluate {report.model}@challenger --data NAME gives its clusters class names"
+        f"{' and '.join(report.models)} (challenger) from {report.experiment} on {args.data}: {report.rounds} "
+        f"{'rounds' if unnamed else 'epochs'}, MLflow run {report.run_id}\n"
+        f"next: itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'tells its F1'}"
     )
     return dataclasses.asdict(report), text
 

@@ -19,10 +19,10 @@ def train_task(platform: Platform, experiment: str, data: str, overrides: list[s
 
 @flow(name="train-itrp", flow_run_name="train-itrp/{experiment} on {data}", persist_result=False)
 def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, resume: bool = False) -> TrainReport:
-    """Train an ITRp model without labels and register it.
+    """Train a system and register it: ITRp or vanilla clustering without labels, a supervised one with them.
 
     Args:
-        experiment: paper-text, paper-image, code-text, code-image, small-text or small-image.
+        experiment: Such as paper-text or small-cma-clip; a wrong name lists them all.
         data: Name of an ingested data set.
         overrides: Settings to change, each as key=value, for example seed=3 or clustering.method=gmm.
         resume: Go on where a killed run of the same settings and data stopped.
@@ -30,8 +30,8 @@ def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, r
     report = train_task(open_platform(), experiment, data, overrides or [], resume)
     create_markdown_artifact(
         key="trained-model",
-        markdown=f"**{report.model}/{report.version}** from {report.experiment} on {data}, "
+        markdown=f"**{' and '.join(report.models)}** from {report.experiment} on {data}, "
         f"{report.rounds} rounds, MLflow run `{report.run_id}`",
-        description=f"{report.model}/{report.version}, the newest challenger",
+        description=f"{' and '.join(report.models)}, the newest challenger",
     )
     return report

@@ -15,12 +15,11 @@ from flows.tracking import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
 from infra.object_store import ObjectStore
 from infra.tables import ModelRun
-from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
+from itrp.baselines.config import SupervisedConfig
 from itrp.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.config import ExperimentConfig, override
 from itrp.embeddings import EmbeddingCache, choose_device
-from itrp.errors import WrongUseError
-from itrp.experiments import find_experiment
+from itrp.experiments import find_trainable
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
 from serving.assessment import CHECKPOINTS_TAG
@@ -61,9 +60,7 @@ def run_training(
     configuration and data stopped (supervised training begins anew).
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
-    config = override(find_experiment(experiment), overrides)
-    if isinstance(config, ZeroShotConfig):
-        raise WrongUseError(f"{config.name} is asked without training: itrp reproduce figure4 evaluates it")
+    config = override(find_trainable(experiment), overrides)
     if isinstance(config, SupervisedConfig):
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
     else:

@@ -173,3 +173,13 @@ def find_experiment(name: str) -> AnyConfig:
     if name not in EXPERIMENTS:
         raise WrongUseError(f"no experiment is called {name!r}; known are {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name]()
+
+
+def find_trainable(name: str) -> TrainedConfig:
+    """The named configuration of a system that is trained. Raises WrongUseError for one that is not, and as above."""
+    config = find_experiment(name)
+    if isinstance(config, ZeroShotConfig):
+        raise WrongUseError(
+            f"{name} is asked without training: itrp zero-shot MODEL --data NAME evaluates one, itrp reproduce figure4 this one"
+        )
+    return config

@@ -12,7 +12,7 @@ from itrp.baselines.config import (
 from itrp.baselines.provision import has_stand_ins
 from itrp.config import ExperimentConfig, OptimizerConfig, override
 from itrp.errors import WrongUseError
-from itrp.experiments import EXPERIMENTS, find_experiment
+from itrp.experiments import EXPERIMENTS, find_experiment, find_trainable
 from itrp.labels import Task
 
 ADAM = OptimizerConfig(name="adam", learning_rate=2e-5)
@@ -183,3 +183,12 @@ def test_only_small_experiments_have_stand_ins() -> None:
         and name.removesuffix("-text").removesuffix("-image") not in {"small", *unaided}
         and "vanilla" not in name
     }
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_everything_is_trainable_but_what_is_asked_without_training(name: str) -> None:
+    if "zero-shot" not in name:
+        assert find_trainable(name) == find_experiment(name)
+        return
+    with pytest.raises(WrongUseError, match=f"{name} is asked without training: itrp zero-shot MODEL --data NAME"):
+        find_trainable(name)
