@@ -28,6 +28,7 @@ def prepare_environment(settings: Settings, *, verbose: bool = False) -> None:
         # a minute outlives a server's restart; MLflow's own seven retries say nothing for four
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_VERBOSITY": "error",  # ten lines of retries before the one that says what is missing
         "TOKENIZERS_PARALLELISM": "false",
         "MPLBACKEND": "Agg",
     }

@@ -12,7 +12,7 @@ from itrp.labels import Task
 from itrp.published import FIGURE4, TABLE3, TABLE4, TABLE5
 
 GRID_SETTINGS: dict[tuple[str, type[BaseModel]], tuple[str, ...]] = {
-    ("small", ExperimentConfig): ("pairs=400", "subset_size=200"),
+    ("small", ExperimentConfig): ("pairs=400", "subset_size=200", "image.size=96"),
     ("small", SupervisedConfig): ("pairs=400",),
 }
 """What all runs of a preset's grid change, by the sort of experiment: some sixty runs on two cores within twenty minutes."""

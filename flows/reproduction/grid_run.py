@@ -16,10 +16,11 @@ from flows.reproduction.sources import Sources
 from flows.reproduction.tables import Reproduction, format_tables, list_figures, write_csv
 from flows.tracking import log_figures, open_parent
 from itrp.answers import AnyAnswers
+from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins
 from itrp.cells import fill_cell
 from itrp.cost import describe_device
-from itrp.errors import ItrpError
+from itrp.errors import ItrpError, WeightsUnavailableError
 from itrp.evaluation import Protocol
 from itrp.experiments import AnyConfig, Preset
 from itrp.grids import Cell, RunSpec, UserModels, list_cells
@@ -75,16 +76,32 @@ def run_grid(
     failures: dict[AnyConfig, str] = {}
     configs = list(dict.fromkeys(_list_configs(cells, seeds)))
     new = [config for config in configs if desk.find(config) is None]
+    absent: dict[str, str] = {}
     for number, config in enumerate(configs, start=1):
+        weights = _describe_weights(config)
         if config in new:
+            if weights in absent:  # looking for them again would take half a minute of retries
+                failures[config] = absent[weights]
+                continue
             logger.info("run %d of %d: %s, seed %d", number, len(configs), config.name, config.seed)
         try:
             answers[config] = answerer(desk, config)
         except ItrpError as error:
             logger.warning("%s could not be run: %s", config.name, error)
             failures[config] = str(error)
+            if isinstance(error, WeightsUnavailableError):
+                absent[weights] = str(error)
     made = _fill(desk, cells, preset, seeds, answers, failures)
     return _publish(desk, made, tables, len(configs), len([config for config in new if config in answers]))
+
+
+def _describe_weights(config: AnyConfig) -> str:
+    """Which pretrained parts a configuration takes: equal for runs that differ in training only."""
+    if isinstance(config, SupervisedConfig):
+        return config.network.model_dump_json()
+    if isinstance(config, ZeroShotConfig):
+        return config.model
+    return f"{config.text.name} {config.image.name} {config.image.weights}"
 
 
 def _list_configs(cells: Sequence[Cell], seeds: int) -> Iterator[AnyConfig]:

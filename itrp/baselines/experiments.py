@@ -18,7 +18,7 @@ from itrp.baselines.config import (
 from itrp.config import ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
 from itrp.labels import Task
 
-_LITE = ImageEncoderConfig(size=128, finetune=True)
+_LITE = ImageEncoderConfig(size=96, finetune=True)
 
 SUPERVISED: dict[str, dict[Literal["paper", "small"], Callable[[], NetworkConfig]]] = {
     "bert-resnet": {

@@ -18,7 +18,7 @@ import pytest
 from infra.settings import Settings
 from itrp.config import override
 from itrp.datasets.synthetic import write_itr_layout, write_twitter100k_layout
-from itrp.errors import WeightsUnavailableError, WrongUseError
+from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
 from itrp.evaluation import Protocol
 from itrp.experiments import find_experiment
 from itrp.grids import UserModels, list_cells
@@ -204,13 +204,26 @@ def test_what_cannot_be_run_leaves_its_cells_empty_with_the_reason(desk: "RunDes
 
     def refuse_mixtures(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
         if "gmm" in config.name:
-            raise WeightsUnavailableError("the <weights> were looked for & not found")
+            raise DataError("no <mixture> fits & none can")
         return answer_quickly(desk, override(config, ["seed=0"]))
 
     report = run_grid(replace(desk, folder=tmp_path), ["table3"], "small", 1, UserModels(), refuse_mixtures)
     assert (report.cells, report.missing) == (6, 6)
-    assert "GMM, text, RL: not run: the <weights> were looked for & not found" in report.text
-    assert "the &lt;weights&gt; were looked for &amp; not found" in Path(report.page).read_text()
+    assert "GMM, text, RL: not run: no <mixture> fits & none can" in report.text
+    assert "no &lt;mixture&gt; fits &amp; none can" in Path(report.page).read_text()
+
+
+def test_weights_that_are_not_to_be_had_are_looked_for_once(desk: "RunDesk", tmp_path: Path) -> None:
+    from flows.reproduction.grid_run import run_grid
+
+    asked: list[str] = []
+
+    def look(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
+        asked.append(config.name)
+        raise WeightsUnavailableError("no weights here")
+
+    report = run_grid(replace(desk, folder=tmp_path), ["table3", "table4"], "small", 2, UserModels(), look)
+    assert (report.cells, report.missing, len(asked)) == (0, 20, 1)
 
 
 def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> None:

@@ -72,7 +72,7 @@ def test_only_the_small_preset_changes_the_experiments_settings() -> None:
     assert RunSpec("paper-text").config(0) == find_experiment("paper-text")
     small = RunSpec("small-text").config(0)
     assert isinstance(small, ExperimentConfig)
-    assert (small.pairs, small.subset_size) == (400, 200)
+    assert (small.pairs, small.subset_size, small.image.size) == (400, 200, 96)
 
 
 def test_the_users_models_go_where_they_belong() -> None:
