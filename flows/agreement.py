@@ -12,7 +12,7 @@ from flows.platform import Platform, open_platform
 from flows.seed_agreement import SeedAgreement, choose_watched, measure_agreement
 from flows.tracking import log_figures
 from itrp.labels import Task
-from serving.registry import ModelVersion
+from serving.registry import MODEL_NAMES, ModelVersion
 
 
 @task(name="measure-agreement", task_run_name="seeds of the {task} task", cache_policy=NO_CACHE, persist_result=False)
@@ -29,12 +29,12 @@ def watch_agreement(task: Literal["text", "image", "both"] = "both", data: str |
     """Say on how many unlabelled tweets the models of several seeds agree; where one falls, the tweets have changed.
 
     Args:
-        task: Which model.
+        task: Which model; of both, those that were trained.
         data: Data set to look at, by default the collected tweets (landing), or what the model was trained on where there
             are none yet. Its newest shards are looked at, 2,000 pairs at most.
     """
-    tasks = [Task.TEXT, Task.IMAGE] if task == "both" else [Task(task)]
     platform = open_platform()
+    tasks = _find_trained(platform) if task == "both" else [Task(task)]
     reports = [measure_agreement_task(platform, each, data) for each in tasks]
     create_table_artifact(
         key="seed-agreement",
@@ -46,6 +46,11 @@ def watch_agreement(task: Literal["text", "image", "both"] = "both", data: str |
         description="; ".join(map(str, reports)),
     )  # fmt: skip
     return reports
+
+
+def _find_trained(platform: Platform) -> list[Task]:
+    """The tasks with a registered version; where there is none all, whose look-up then says so."""
+    return [task for task in MODEL_NAMES if platform.registry.versions(task)] or list(MODEL_NAMES)
 
 
 def _log(platform: Platform, version: ModelVersion, found: SeedAgreement) -> None:

@@ -185,6 +185,14 @@ def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
     )
     assert itrp(platform.settings.work_dir, "agreement", "--data", "x").status == 1
 
+    platform.registry.client.delete_registered_model("itrp-text-task")
+    (image,) = json.loads(itrp(platform.settings.work_dir, "agreement", "--json").out)["agreements"]
+    assert image["task"] == "image"
+    platform.registry.client.delete_registered_model("itrp-image-task")
+    nothing = itrp(platform.settings.work_dir, "agreement")
+    assert nothing.status == 1
+    assert "itrp-text-task has no version yet; `itrp train` registers one" in nothing.err.splitlines()[-1]
+
 
 @pytest.mark.slow
 def test_a_network_of_both_tasks_is_compared_task_by_task_and_by_class_names(
