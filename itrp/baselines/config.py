@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from itrp.config import FrozenConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig, answered_tasks
 from itrp.labels import Task
@@ -98,6 +98,14 @@ class SupervisedConfig(FrozenConfig):
     pairs: int | None = Field(None, ge=2)
     """Train on the first so many labelled pairs; None for all."""
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_everything_is_trained(self) -> "SupervisedConfig":
+        for side in ("text", "image"):
+            encoder = getattr(self.network, side, None)
+            if encoder is not None and not encoder.finetune:
+                raise ValueError(f"a supervised system trains every parameter: network.{side}.finetune must be true")
+        return self
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -15,10 +15,11 @@ from itrp.annotations import Annotations
 from itrp.baselines.config import ClipConfig, CmaClipConfig, NetworkConfig, SupervisedConfig, TwoEncodersConfig
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model
 from itrp.baselines.supervised_training import EpochResult, SupervisedTrainer
-from itrp.config import ExperimentConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
+from itrp.config import ExperimentConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig, override
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
-from itrp.errors import DataError
+from itrp.errors import DataError, WrongUseError
+from itrp.experiments import find_experiment
 from itrp.inputs import ShardFile, iter_pixels, read_texts
 from itrp.labels import UNLABELLED, Task
 from itrp.model import build_model
@@ -128,6 +129,14 @@ def test_every_parameter_moves(start: Start) -> None:
     assert not trainer.model.training
     still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
     assert still == []
+
+
+@pytest.mark.parametrize("assignment", ["network.text.finetune=false", "network.image.finetune=false"])
+def test_a_frozen_part_is_refused_and_not_trained_in_silence(assignment: str) -> None:
+    with pytest.raises(
+        WrongUseError, match=f"a supervised system trains every parameter: {assignment[:-6]} must be true"
+    ):
+        override(find_experiment("small-bert-resnet-text"), [assignment])
 
 
 def test_a_seed_decides_everything_and_another_seed_something_else(start: Start) -> None:
