@@ -48,16 +48,8 @@ class Answers:
             raise DataError(
                 f"expected answers about {', '.join(self.clusters)}, found the {task} task asked: take another system"
             )
-        test_rows, test_labels = _test_side(annotations, task, set_name, rows_of)
-        return TaskPredictions(
-            rounds=[
-                RoundPredictions(int(number), clusters[self.dev_rows], clusters[test_rows])
-                for number, clusters in zip(self.rounds, self.clusters[task], strict=True)
-            ],
-            dev_labels=annotations.labels(task)[self.dev_rows],
-            test_labels=test_labels,
-            named=self.named,
-        )
+        rounds = dict(zip(map(int, self.rounds), self.clusters[task], strict=True))
+        return predictions_on(annotations, task, set_name, rounds, self.dev_rows, named=self.named, rows_of=rows_of)
 
     def save(self, folder: Path) -> None:
         """Write arrays and facts into a folder; the facts last, so that answers which have them are whole."""
@@ -89,6 +81,34 @@ class SimilarityAnswers:
     def save(self, folder: Path) -> None:
         """As `Answers.save`."""
         _save(folder, self, {"cosines": self.cosines}, {})
+
+
+def predictions_on(
+    annotations: Annotations,
+    task: Task,
+    set_name: str,
+    rounds: Mapping[int, NDArray[np.int64]],
+    dev_rows: NDArray[np.intp],
+    *,
+    named: bool = False,
+    rows_of: Task | None = None,
+) -> TaskPredictions:
+    """Clusters [n] of all pairs by round as predictions on a test set, with everything a protocol may want to see.
+
+    `rows_of`: the task whose test rows are taken, the same one by default.
+    """
+    test_rows, test_labels = _test_side(annotations, task, set_name, rows_of)
+    whole = np.flatnonzero(annotations.split == "test")
+    return TaskPredictions(
+        rounds=[
+            RoundPredictions(number, clusters[dev_rows], clusters[test_rows], clusters[whole])
+            for number, clusters in rounds.items()
+        ],
+        dev_labels=annotations.labels(task)[dev_rows],
+        test_labels=test_labels,
+        named=named,
+        whole_labels=(annotations.labels(task)[whole], annotations.labels(task, corrected=True)[whole]),
+    )
 
 
 AnyAnswers: TypeAlias = Answers | SimilarityAnswers

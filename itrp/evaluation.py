@@ -51,6 +51,8 @@ class TaskPredictions:
     test_labels: NDArray[np.integer]
     named: bool = False
     """Whether the predictions are classes already (a supervised system's), so that no mapping is to be chosen."""
+    whole_labels: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None
+    """([n_whole] published, [n_whole] corrected) labels of the whole test split, for `oracle`; None: test_labels are both."""
 
 
 class ClassFigures(TypedDict):
@@ -213,9 +215,13 @@ def _choose(protocol: Protocol | NamingRule, task: Task, predictions: TaskPredic
         if not predictions.named:
             return protocol.choose(task, predictions.rounds, predictions.dev_labels)
         protocol = Protocol.LAST  # named already: what is left of a naming rule is its checkpoint
-    seen = predictions.test_labels if protocol is Protocol.ORACLE else None
-    classes = len(CLASS_NAMES[task])
-    return choose_round(protocol, predictions.rounds, predictions.dev_labels, classes, seen, named=predictions.named)
+    classes, named = len(CLASS_NAMES[task]), predictions.named
+    if protocol is not Protocol.ORACLE:
+        return choose_round(protocol, predictions.rounds, predictions.dev_labels, classes, named=named)
+    published, corrected = predictions.whole_labels or (predictions.test_labels, predictions.test_labels)
+    return choose_round(
+        protocol, predictions.rounds, predictions.dev_labels, classes, published, named=named, judged_by=corrected
+    )
 
 
 def _test_clusters(predictions: TaskPredictions, choice: Choice) -> NDArray[np.int64]:

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from infra.catalog import Catalog
 from infra.catalog_queries import dataset_hash, get_dataset, list_shards
 from infra.object_store import ObjectStore
-from itrp.annotations import Annotations, select_set
+from itrp.annotations import Annotations
+from itrp.answers import predictions_on
 from itrp.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
-from itrp.evaluation import RoundPredictions, TaskPredictions
+from itrp.evaluation import TaskPredictions
 from itrp.inputs import ShardFile, cache_pixels
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
@@ -90,17 +91,15 @@ class Assessor:
 
         `on` is the task whose test rows are taken (by default that one).
         """
-        task = version.model_task
-        test_rows, _ = select_set(labelled.annotations, on or task, set_name)
-        labels = labelled.annotations.labels(task)
-        test_labels = labelled.annotations.labels(task, corrected=set_name == "RL")[test_rows]
         answers = self.clusters_by_round(version, labelled, rounds)
-        dev_rows = labelled.dev_rows
-        return TaskPredictions(
-            [RoundPredictions(number, clusters[dev_rows], clusters[test_rows]) for number, clusters in answers.items()],
-            labels[dev_rows],
-            test_labels,
+        return predictions_on(
+            labelled.annotations,
+            version.model_task,
+            set_name,
+            answers,
+            labelled.dev_rows,
             named=SUPERVISED_TAG in version.tags,
+            rows_of=on,
         )
 
     def rounds_of(self, version: ModelVersion) -> list[int]:
