@@ -68,8 +68,9 @@ def apply_mapping(clusters: NDArray[np.integer], mapping: Mapping) -> NDArray[np
 def mapped_probabilities(probabilities: NDArray[Floating], mapping: Mapping) -> NDArray[Floating]:
     """Probabilities by class, [n, classes], from probabilities by cluster, [n, k].
 
-    Where several clusters stand for one class their probabilities are added. Raises DataError unless the
-    mapping names one class for each column.
+    Where several clusters stand for one class, the best of them speaks for it, and the classes' best are made to sum to 1: so
+    the most probable class is always that of the most probable cluster, which is what evaluation counts. (Their sums can be
+    the other way round: 0.4 against 0.3 + 0.3.) Raises DataError unless the mapping names one class for each column.
     """
     probabilities = np.asarray(probabilities)
     if probabilities.ndim != 2 or probabilities.shape[1] != len(mapping):
@@ -79,5 +80,7 @@ def mapped_probabilities(probabilities: NDArray[Floating], mapping: Mapping) -> 
         )
     by_class = np.zeros((len(probabilities), max(mapping) + 1), dtype=probabilities.dtype)
     for cluster, class_index in enumerate(mapping):
-        by_class[:, class_index] += probabilities[:, cluster]
+        by_class[:, class_index] = np.maximum(by_class[:, class_index], probabilities[:, cluster])
+    if by_class.shape[1] < len(mapping):
+        by_class /= by_class.sum(axis=1, keepdims=True)
     return by_class

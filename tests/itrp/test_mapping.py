@@ -81,16 +81,18 @@ def test_probabilities_move_to_the_columns_of_their_classes() -> None:
     assert by_class.dtype == np.float32
 
 
-def test_probabilities_of_clusters_with_one_class_add_up() -> None:
-    by_class = mapped_probabilities(np.array([[0.5, 0.25, 0.125, 0.125]]), (0, 1, 1, 0))
-    assert by_class.tolist() == [[0.625, 0.375]]
+def test_the_best_cluster_speaks_for_a_class_of_several() -> None:
+    """0.4 against 0.3, as 4 to 3; their sums 0.4 and 0.6 would be the other way round."""
+    by_class = mapped_probabilities(np.array([[0.4, 0.3, 0.3, 0.0]]), (0, 1, 1, 0))
+    np.testing.assert_allclose(by_class, [[4 / 7, 3 / 7]])
 
 
-def test_the_most_probable_class_is_the_class_of_the_most_probable_cluster() -> None:
+@pytest.mark.parametrize("mapping", [(3, 1, 0, 2), (0, 1, 1, 0), (1, 1, 0, 0), (0, 1, 0, 1)])
+def test_the_most_probable_class_is_the_class_of_the_most_probable_cluster(mapping: tuple[int, ...]) -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), size=50)
-    mapping = (3, 1, 0, 2)
-    mapped = mapped_probabilities(probabilities, mapping).argmax(axis=1)
-    np.testing.assert_array_equal(mapped, apply_mapping(probabilities.argmax(axis=1), mapping))
+    mapped = mapped_probabilities(probabilities, mapping)
+    np.testing.assert_array_equal(mapped.argmax(axis=1), apply_mapping(probabilities.argmax(axis=1), mapping))
+    np.testing.assert_allclose(mapped.sum(axis=1), 1)
 
 
 def test_probabilities_of_another_model_are_refused() -> None:
