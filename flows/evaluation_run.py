@@ -28,7 +28,7 @@ from itrp.evaluation import (
 from itrp.labels import Task
 from itrp.model import load_model
 from itrp.systems import load_system
-from serving.assessment import Assessor, LabelledSet, load_labelled_set
+from serving.assessment import SUPERVISED_TAG, Assessor, LabelledSet, load_labelled_set
 from serving.costs import CostBook
 from serving.registration import register_model
 from serving.registry import ModelVersion, connect_mlflow, origin_tags
@@ -177,6 +177,12 @@ def _log(platform: Platform, versions: Sequence[ModelVersion], result: Evaluatio
 def _report(
     result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence[Evaluation], naming: Naming
 ) -> EvaluateReport:
+    # a supervised version has had its names from the beginning; the halves of one model share a choice
+    told = [
+        naming.tell(choice)
+        for version, choice in zip(versions, result.choices, strict=False)
+        if SUPERVISED_TAG not in version.tags
+    ]
     return EvaluateReport(
         task=str(result.task),
         set=result.set,
@@ -201,5 +207,5 @@ def _report(
             }
             for row in rows
         ],
-        naming="; ".join(dict.fromkeys(filter(None, map(naming.tell, result.choices)))),
+        naming="; ".join(dict.fromkeys(filter(None, told))),
     )

@@ -306,6 +306,18 @@ def test_one_half_alone_gets_its_names_too(extended: Journey) -> None:
     assert named.mapping == before.mapping
 
 
+def test_examples_name_four_clusters_and_no_supervised_classes(extended: Journey, joint: Journey) -> None:
+    references = ["itrp-text-task/3", "itrp-image-task/3"]
+    report = run_evaluation(extended.platform, references, "labelled", map_with="20", seed=1)
+    assert (report.task, report.protocol) == ("image-text", "dev-20")
+    assert report.naming == ("class names and checkpoint from 20 labelled pairs of the train split, drawn with seed 1")
+    for reference in report.models:
+        assert extended.platform.registry.resolve(reference).tags["itrp.mapped_by"] == "dev-20"
+    assert joint.evaluated is not None
+    asked = run_evaluation(joint.platform, references, "labelled", map_with="20")
+    assert (asked.models, asked.f1, asked.naming) == (references, joint.evaluated.f1, "")
+
+
 @pytest.mark.slow
 def test_oracle_is_an_upper_bound(vanilla: Journey, joint: Journey) -> None:
     for each in (vanilla, joint):
