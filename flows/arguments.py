@@ -2,21 +2,13 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from flows.parsing import REFERENCE, OneLineParser, add_command, whole
+from flows.study_arguments import add_analyse, add_reproduce, add_zero_shot
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction["OneLineParser"]
-
-REFERENCE = "NAME@ALIAS or NAME/VERSION, for example itrp-text-task@challenger"
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser that answers wrong use in one line and exit status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is."""
-        print(f"{self.prog}: {message} (see `{self.prog} --help`)", file=sys.stderr)
-        raise SystemExit(2)
+    from flows.parsing import Commands
 
 
 def build_parser() -> OneLineParser:
@@ -40,9 +32,9 @@ def build_parser() -> OneLineParser:
         _add_explain,
         _add_doctor,
         _add_synthetic,
-        _add_analyse,
-        _add_reproduce,
-        _add_zero_shot,
+        add_analyse,
+        add_reproduce,
+        add_zero_shot,
     ):
         add(commands)
     return parser
@@ -65,17 +57,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def _add_command(commands: "Commands", name: str, help_text: str, description: str | None = None) -> OneLineParser:
-    parser = commands.add_parser(name, help=help_text, description=description or help_text)
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object on standard output and nothing else there"
-    )
-    parser.add_argument("--verbose", action="store_true", help="log more; Prefect's lines too")
-    return parser
-
-
 def _add_demo(commands: "Commands") -> None:
-    parser = _add_command(
+    parser = add_command(
         commands, "demo", "run the whole chain on synthetic tweets, in a few minutes, with nothing to start"
     )
     parser.add_argument(
@@ -83,11 +66,11 @@ def _add_demo(commands: "Commands") -> None:
         default="itrp-demo",
         help="where everything goes; emptied first if a demo made it (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=_whole, default=1, help="seed of the synthetic tweets (default: %(default)s)")
+    parser.add_argument("--seed", type=whole, default=1, help="seed of the synthetic tweets (default: %(default)s)")
 
 
 def _add_ingest(commands: "Commands") -> None:
-    parser = _add_command(
+    parser = add_command(
         commands,
         "ingest",
         "turn tweets with pictures into checked shards",
@@ -117,7 +100,9 @@ def _add_ingest(commands: "Commands") -> None:
 
 
 def _add_train(commands: "Commands") -> None:
-    parser = _add_command(commands, "train", "train a model without labels and register it as challenger")
+    parser = add_command(
+        commands, "train", "train a model (ITRp without labels, or a baseline) and register it as challenger"
+    )
     parser.add_argument("experiment", help="paper-text, small-image, paper-clip-text …; a wrong name lists all")
     parser.add_argument(
         "overrides",
@@ -133,7 +118,7 @@ def _add_train(commands: "Commands") -> None:
 
 
 def _add_evaluate(commands: "Commands") -> None:
-    parser = _add_command(
+    parser = add_command(
         commands,
         "evaluate",
         "compare models with human labels; give a new model its class names",
@@ -156,7 +141,7 @@ def _add_evaluate(commands: "Commands") -> None:
         help="in place of a protocol: choose mapping and checkpoint with N labelled pairs of the train split (reported as "
         "dev-N), or the last one's mapping with a CLIP or SigLIP model by hub id or folder, without labels (reported as joint)",
     )
-    parser.add_argument("--seed", type=_whole, default=0, help="of the draw of --map-with N (default: %(default)s)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the draw of --map-with N (default: %(default)s)")
     parser.add_argument(
         "--set",
         choices=("raw", "RM", "RL"),
@@ -166,7 +151,7 @@ def _add_evaluate(commands: "Commands") -> None:
 
 
 def _add_promote(commands: "Commands") -> None:
-    parser = _add_command(commands, "promote", "make the challenger the champion if it is better")
+    parser = add_command(commands, "promote", "make the challenger the champion if it is better")
     parser.add_argument("task", nargs="?", choices=("text", "image"), help="one task; both by default")
     parser.add_argument("--data", metavar="NAME", help="labelled data set to decide on (default: the newest)")
     parser.add_argument(
@@ -184,14 +169,14 @@ def _add_promote(commands: "Commands") -> None:
 
 
 def _add_score(commands: "Commands") -> None:
-    parser = _add_command(commands, "score", "ingest what is new in the landing zone and label it, every tweet once")
+    parser = add_command(commands, "score", "ingest what is new in the landing zone and label it, every tweet once")
     parser.add_argument(
         "--backfill", action="store_true", help="label everything that the current champions have not labelled"
     )
 
 
 def _add_agreement(commands: "Commands") -> None:
-    parser = _add_command(
+    parser = add_command(
         commands,
         "agreement",
         "do the models of several seeds agree? a figure of quality that needs no labels",
@@ -205,105 +190,22 @@ def _add_agreement(commands: "Commands") -> None:
 
 
 def _add_explain(commands: "Commands") -> None:
-    parser = _add_command(commands, "explain", "trace a tweet's labels back to models, data and the object it came in")
+    parser = add_command(commands, "explain", "trace a tweet's labels back to models, data and the object it came in")
     parser.add_argument("id", help="tweet id")
 
 
 def _add_doctor(commands: "Commands") -> None:
-    _add_command(commands, "doctor", "show each part, whether it answers, and the next step where it does not")
+    add_command(commands, "doctor", "show each part, whether it answers, and the next step where it does not")
 
 
 def _add_synthetic(commands: "Commands") -> None:
-    parser = _add_command(commands, "synthetic", "write synthetic tweets with known truth")
+    parser = add_command(commands, "synthetic", "write synthetic tweets with known truth")
     parser.add_argument("folder", metavar="DIR", help="a folder that does not exist yet or is empty")
     parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True, help="of the files")
-    parser.add_argument("--pairs", type=_whole, required=True, help="how many, 20 to 100000")
+    parser.add_argument("--pairs", type=whole, required=True, help="how many, 20 to 100000")
     parser.add_argument(
-        "--seed", type=_whole, default=0, help="the same seed draws the same tweets (default: %(default)s)"
+        "--seed", type=whole, default=0, help="the same seed draws the same tweets (default: %(default)s)"
     )
-
-
-def _add_analyse(commands: "Commands") -> None:
-    parser = commands.add_parser(
-        "analyse",
-        help="look at labels, words and disagreements: tables, pictures and pages",
-        description="Each analysis writes PNG or HTML and its numbers as CSV, and logs them to MLflow. All take --out DIR and "
-        "--json; `itrp analyse WHAT --help` says the rest.",
-    )
-    whats = parser.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=OneLineParser)
-    agreement = _add_command(whats, "agreement", "do annotators agree? Krippendorff's alpha of a table of labels")
-    agreement.add_argument("table", metavar="TABLE.csv", help="one column an annotator, or rows item,annotator,label")
-    agreement.add_argument("--level", choices=("nominal", "ordinal", "interval"), help="default: nominal")
-    clip = _add_command(whats, "clip", "are the labels any good? text-picture similarity by CLIP against the relation")
-    clip.add_argument("--joint", required=True, metavar="MODEL", help="hub id or folder of a CLIP or SigLIP model")
-    words = _add_command(whats, "words", "which words go with which class, by models and people, as word clouds")
-    words.add_argument(
-        "--fewest-tweets", type=_whole, metavar="N", help="leave out words of fewer tweets (default: 10)"
-    )
-    cases = _add_command(whats, "cases", "where models and people differ: a page with the pictures")
-    cases.add_argument("--examples", type=_whole, metavar="N", help="how many to show of each group (default: 6)")
-    errors = _add_command(whats, "errors", "which labels are probably wrong, by confident learning")
-    for each in (clip, words, cases, errors):
-        each.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
-    for each in (words, cases, errors):
-        each.add_argument("--models", nargs="+", metavar="MODEL", help=f"{REFERENCE} (default: the champions)")
-    for each in (agreement, clip, words, cases, errors):
-        each.add_argument("--out", metavar="DIR", help="folder to write to (default: one in the work folder)")
-
-
-def _add_zero_shot(commands: "Commands") -> None:
-    parser = _add_command(
-        commands,
-        "zero-shot",
-        "evaluate a model that is asked without training: CLIP, SigLIP, or a vision-language model",
-        "A dual encoder (CLIP, SigLIP) answers by one similarity threshold a task, a vision-language model by the likelihood "
-        "of the four relations; beside it the most frequent class, and what 1,000 tweets cost.",
-    )
-    parser.add_argument("model", metavar="MODEL", help="hub id or folder")
-    parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
-    parser.add_argument(
-        "--protocol",
-        choices=("dev", "oracle"),
-        default="dev",
-        help="whose labels choose the threshold: the train split's or the test set's (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--set",
-        choices=("raw", "RM", "RL"),
-        default="raw",
-        help="test set: as published, controversial removed, relabelled (default: %(default)s)",
-    )
-
-
-def _add_reproduce(commands: "Commands") -> None:
-    parser = _add_command(
-        commands,
-        "reproduce",
-        "run the paper's tables and figure, beside the published numbers",
-        "Runs what is missing and goes on after a kill; writes a page with ours, published and difference of every cell.",
-    )
-    parser.add_argument("table", choices=("table3", "table4", "table5", "figure4", "all"))
-    parser.add_argument(
-        "--data", required=True, metavar="DIR", help="folder with an ITR layout and a Twitter100k layout in it"
-    )
-    parser.add_argument(
-        "--preset",
-        choices=("paper", "code", "small"),
-        default="paper",
-        help="the paper's settings, its public code's, or small ones for a laptop (default: %(default)s)",
-    )
-    parser.add_argument("--seeds", type=_whole, default=6, help="how many (default: %(default)s)")
-    parser.add_argument("--joint", metavar="MODEL", help="CLIP or SigLIP asked zero-shot: hub id or folder")
-    parser.add_argument("--vlm", metavar="MODEL", help="vision-language model asked zero-shot: hub id or folder")
-    parser.add_argument("--words", metavar="FILE", help="pretrained word vectors for the LSTM")
-    parser.add_argument("--regions", metavar="FILE", help="npz of region features for LXMERT")
-
-
-def _whole(text: str) -> int:
-    """A number of 0 or more."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
-    return int(text)
 
 
 def _naming(text: str) -> str:

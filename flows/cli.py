@@ -7,14 +7,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from typing import Any
 
+from flows import study_commands
 from flows.arguments import parse_arguments
+from flows.console import Report, start
 from infra.errors import InfraError, SettingsError
 from itrp.errors import ItrpError, WrongUseError
-
-Report = dict[str, Any]
-"""What a command found out: printed as JSON, or by its own `show`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,27 +43,11 @@ def _fail(error: Exception | str, status: int) -> int:
     return status
 
 
-def _start(args: argparse.Namespace, *, flows: bool = True) -> Any:
-    """Settings read, environment and console ready; returns the settings."""
-    from flows.orchestration import configure_console, make_work_folder, prepare_environment
-    from infra.logs import configure_logging
-    from infra.settings import load_settings
-
-    settings = load_settings()
-    prepare_environment(settings, verbose=args.verbose)
-    if flows:
-        make_work_folder(settings)
-        configure_console(settings, verbose=args.verbose)
-    else:
-        configure_logging(args.verbose, settings.secrets)
-    return settings
-
-
 def _demo(args: argparse.Namespace) -> tuple[Report, str]:
     from flows.demo import prepare_demo, run_demo
 
     prepare_demo(args.folder)
-    _start(args)
+    start(args)
     report = run_demo(args.folder, args.seed)
     return report.figures, report.text
 
@@ -79,7 +61,7 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
         raise WrongUseError(
             f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME"
         )
-    _start(args)
+    start(args)
     from flows.ingest import ingest_tweets, open_folder
 
     if args.layout != "landing":  # wrong paths are told before anything starts
@@ -98,7 +80,7 @@ def _train(args: argparse.Namespace) -> tuple[Report, str]:
     from itrp.experiments import find_trainable
 
     config = override(find_trainable(args.experiment), args.overrides)
-    settings = _start(args)
+    settings = start(args)
     from flows.data_sets import find_data
     from flows.platform import open_platform
 
@@ -121,7 +103,7 @@ def _evaluate(args: argparse.Namespace) -> tuple[Report, str]:
 
     for reference in args.models:
         parse_reference(reference)
-    _start(args)
+    start(args)
     from flows.evaluate import evaluate_itrp
 
     report = evaluate_itrp(args.models, args.data, args.protocol, args.set, args.map_with, args.seed)
@@ -133,7 +115,7 @@ def _evaluate(args: argparse.Namespace) -> tuple[Report, str]:
 def _promote(args: argparse.Namespace) -> tuple[Report, str]:
     if args.to is not None and args.task is None:
         raise WrongUseError("--to VERSION needs the task it is for: itrp promote text --to 3")
-    _start(args)
+    start(args)
     from flows.promote import promote_models
 
     reports = promote_models(args.task or "both", args.data, args.set, args.dry_run, args.to, args.accept)
@@ -157,7 +139,7 @@ def _tell_flips(changed: int, looked_at: int) -> str:
 
 
 def _score(args: argparse.Namespace) -> tuple[Report, str]:
-    _start(args)
+    start(args)
     from flows.score import score_tweets
 
     report = score_tweets(args.backfill)
@@ -171,7 +153,7 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
 
 
 def _agreement(args: argparse.Namespace) -> tuple[Report, str]:
-    settings = _start(args)
+    settings = start(args)
     if args.data is not None:
         from flows.data_sets import find_data
         from flows.platform import open_platform
@@ -184,7 +166,7 @@ def _agreement(args: argparse.Namespace) -> tuple[Report, str]:
 
 
 def _explain(args: argparse.Namespace) -> tuple[Report, str]:
-    settings = _start(args, flows=False)
+    settings = start(args, flows=False)
     import yaml
 
     from flows.explain import explain_tweet
@@ -195,7 +177,7 @@ def _explain(args: argparse.Namespace) -> tuple[Report, str]:
 
 
 def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
-    settings = _start(args, flows=False)
+    settings = start(args, flows=False)
     from flows.doctor import examine
 
     checks = examine(settings)
@@ -207,7 +189,7 @@ def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
 def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
     from pathlib import Path
 
-    _start(args, flows=False)
+    start(args, flows=False)
     from flows.progress import ProgressReporter
     from itrp.datasets import synthetic
 
@@ -225,54 +207,6 @@ def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
     return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
 
 
-def _analyse(args: argparse.Namespace) -> tuple[Report, str]:
-    from serving.registry import parse_reference
-
-    names = ("data", "models", "table", "level", "joint", "fewest_tweets", "examples", "out")
-    given = {name: value for name in names if (value := getattr(args, name, None)) is not None}
-    for reference in given.get("models", ()):
-        parse_reference(reference)
-    if "table" in given:  # a wrong path or form is told before anything starts
-        from pathlib import Path
-
-        from itrp.analysis.annotators import read_annotation_tables
-
-        read_annotation_tables(Path(given["table"]))
-    _start(args)
-    from flows.analyse import analyse_tweets
-
-    report = analyse_tweets(args.what, **given)
-    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "summary"}
-    notes = [f"note: {note}" for note in report.notes]
-    written = f"{', '.join(report.files)} in {report.folder}; MLflow run {report.run_id}"
-    return figures, "\n".join([report.summary, *notes, written])
-
-
-def _zero_shot(args: argparse.Namespace) -> tuple[Report, str]:
-    _start(args)
-    from flows.zero_shot import evaluate_zero_shot
-
-    report = evaluate_zero_shot(args.model, args.data, args.protocol, args.set)
-    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "table"}
-    return figures, f"{report.table}\nMLflow run: {report.run_id}"
-
-
-def _reproduce(args: argparse.Namespace) -> tuple[Report, str]:
-    if args.seeds < 1:
-        raise WrongUseError("--seeds expects at least one seed")
-    _start(args)
-    from flows.reproduce import reproduce_itrp
-
-    report = reproduce_itrp(
-        args.data, args.table, args.preset, args.seeds, args.joint, args.vlm, args.words, args.regions
-    )
-    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "text"}
-    if report.missing:
-        figures["exit_status"] = 1
-    told = f"{report.runs} runs ({report.new_runs} new), {report.cells} cells, {report.missing} not run"
-    return figures, f"{report.text}\n\n{told}\npage: {report.page}\nnumbers: {report.csv}"
-
-
 COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "demo": _demo,
     "ingest": _ingest,
@@ -284,9 +218,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "explain": _explain,
     "doctor": _doctor,
     "synthetic": _synthetic,
-    "analyse": _analyse,
-    "reproduce": _reproduce,
-    "zero-shot": _zero_shot,
+    "analyse": study_commands.analyse,
+    "reproduce": study_commands.reproduce,
+    "zero-shot": study_commands.zero_shot,
 }
 
 

@@ -23,8 +23,8 @@ ARRAYS_FILE, FACTS_FILE = "answers.npz", "answers.json"
 class Answers:
     """Answers of r rounds (epochs) on the n pairs of a labelled set.
 
-    rounds: [r]. clusters: [r, n] by the task they are about. dev_rows: rows whose labels may choose round and mapping under
-    `dev`. named: whether the clusters are classes already. cost: of one model, for one thousand pairs.
+    rounds: [r]. clusters: [r, n] by the task they are about; UNLABELLED for rows that no choice and no figure looks at.
+    dev_rows: rows whose labels may choose round and mapping under `dev`. named: whether the clusters are classes already. cost: of one model, for one thousand pairs.
     """
 
     rounds: NDArray[np.int64]

@@ -18,6 +18,7 @@ from itrp.config import ExperimentConfig
 from itrp.embeddings import EmbeddingCache
 from itrp.experiments import AnyConfig
 from itrp.inputs import cache_pixels
+from itrp.labels import UNLABELLED
 from itrp.model import ItrpModel, build_model
 from itrp.prediction import predict_shards
 from itrp.training import Trainer
@@ -96,17 +97,19 @@ def _ask_round(model: ItrpModel, desk: RunDesk, cache: EmbeddingCache, rounds: P
 
 def _ask_supervised(desk: RunDesk, config: SupervisedConfig, tracker: RunTracker, data: TrackedData) -> Answers:
     trainer = open_trainer(desk.platform, config, desk.labelled)
-    every = np.arange(len(desk.labelled.annotations))
-    rounds = []
-    for result in trainer.run():
-        tracker.log_round(result)
-        rounds.append(trainer.predict(every))
-    tracker.log_summary(config, data)
     # without a held-out part only the trained pairs are left to choose an epoch on
     dev_rows = trainer.held_out_rows if len(trainer.held_out_rows) else trainer.train_rows
+    asked = np.concatenate([dev_rows, np.flatnonzero(desk.labelled.annotations.split == "test")])
+    rounds = np.full((config.epochs, len(config.tasks), len(desk.labelled.annotations)), UNLABELLED)
+    for result in trainer.run():
+        tracker.log_round(result)
+        classes = trainer.predict(asked)
+        for place, task in enumerate(config.tasks):
+            rounds[result.round - 1, place, asked] = classes[task]
+    tracker.log_summary(config, data)
     return Answers(
         rounds=np.arange(1, config.epochs + 1),
-        clusters={task: np.stack([classes[task] for classes in rounds]) for task in config.tasks},
+        clusters={task: rounds[:, place] for place, task in enumerate(config.tasks)},
         dev_rows=dev_rows,
         named=True,
         cost=desk.costs.of_system(trainer.model),

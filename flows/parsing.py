@@ -1,0 +1,36 @@
+"""What every command's grammar is made of: a parser that answers in one line, and the types of its arguments."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["OneLineParser"]
+
+REFERENCE = "NAME@ALIAS or NAME/VERSION, for example itrp-text-task@challenger"
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that answers wrong use in one line and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is."""
+        print(f"{self.prog}: {message} (see `{self.prog} --help`)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def add_command(commands: "Commands", name: str, help_text: str, description: str | None = None) -> OneLineParser:
+    """A command's parser, with the options every command has."""
+    parser = commands.add_parser(name, help=help_text, description=description or help_text)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on standard output and nothing else there"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more; Prefect's lines too")
+    return parser
+
+
+def whole(text: str) -> int:
+    """A number of 0 or more."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
+    return int(text)
