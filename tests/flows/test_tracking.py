@@ -96,7 +96,8 @@ def test_files_of_the_run(run: Any, trained: "Platform") -> None:
     assert {"python", "itrp", "torch", "mlflow", "scikit-learn"} <= environment.keys()
     card = text_of(trained, run, "model_card.md")
     assert card.startswith("# small-text (seed 0)\n")
-    assert "**text represented?** (text task, 2 clusters)" in card
+    assert "**text represented?** (text task)" in card
+    assert "| clustering, sampling | kmeans, k = 2, under |" in card
     assert run.data.tags["itrp.dataset_hash"] in card
     assert "| fine-tuned | text |" in card
     assert run.data.tags["mlflow.note.content"] == card
