@@ -66,7 +66,8 @@ def evaluate_baselines(
     own = _frozen_features(pretrained, labelled.shards, assessor.embeddings)
     for method in METHODS:
         k = len(CLASS_NAMES[result.task])
-        rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed)
+        n_init = config.clustering.n_init if method == "kmeans" else 1  # as in the vanilla experiments
+        rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed, n_init)
         row = _evaluate(f"vanilla {method}", rounds, labelled, result)
         rows.append(replace(row, cost=costs.of_system(pretrained)))
     return rows

@@ -24,7 +24,8 @@ class Answers:
     """Answers of r rounds (epochs) on the n pairs of a labelled set.
 
     rounds: [r]. clusters: [r, n] by the task they are about; UNLABELLED for rows that no choice and no figure looks at.
-    dev_rows: rows whose labels may choose round and mapping under `dev`. named: whether the clusters are classes already. cost: of one model, for one thousand pairs.
+    dev_rows: rows whose labels may choose round and mapping under `dev`. named: whether the clusters are classes already.
+    cost: of one model, for one thousand pairs.
     """
 
     rounds: NDArray[np.int64]

@@ -71,7 +71,7 @@ class SupervisedModel(nn.Module):
 def build_supervised_model(config: SupervisedConfig) -> SupervisedModel:
     """A model with pretrained parts and fresh heads, the same for the same seed. Raises WeightsUnavailableError."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # the CPU's alone, where weights are drawn
         return SupervisedModel(config, load_network(config.network, config.tasks))
 
 

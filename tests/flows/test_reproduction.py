@@ -164,7 +164,8 @@ def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "
     next(Trainer(build_model(config), shards, cache=cache, checkpoints=place / "rounds").run())  # type: ignore[arg-type]
     resumed = answer(desk, config)
     np.testing.assert_array_equal(
-        resumed.clusters[Task.IMAGE], undisturbed.clusters[Task.IMAGE]  # type: ignore[union-attr]
+        resumed.clusters[Task.IMAGE],
+        undisturbed.clusters[Task.IMAGE],  # type: ignore[union-attr]
     )
 
 

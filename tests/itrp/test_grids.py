@@ -77,9 +77,7 @@ def test_only_the_small_preset_changes_the_experiments_settings() -> None:
 
 def test_the_users_models_go_where_they_belong() -> None:
     models = UserModels(joint="my-clip", vlm="my-vlm", words="words.txt", regions="regions.npz")
-    dumps = {
-        cell.row: cell.system.text.config(0).model_dump_json() for cell in list_cells("figure4", "paper", models)
-    }
+    dumps = {cell.row: cell.system.text.config(0).model_dump_json() for cell in list_cells("figure4", "paper", models)}
     assert '"my-clip"' in dumps["CLIP similarity, zero-shot"]
     assert '"my-vlm"' in dumps["vision-language model, zero-shot"]
     assert '"words.txt"' in dumps["LSTM+InceptionNet"]
