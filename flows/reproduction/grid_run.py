@@ -29,6 +29,8 @@ from serving.registry import connect_mlflow
 
 logger = logging.getLogger(__name__)
 
+ITR_PAIRS = 4400
+"""ITR's label file has 4,471 rows; a few of them are refused."""
 PROTOCOLS = (Protocol.DEV, Protocol.ORACLE)
 Answerer = Callable[[RunDesk, AnyConfig], AnyAnswers]
 """Gives the answers of a configuration, from an earlier run or from one now."""
@@ -124,7 +126,15 @@ def _fill(
     answers: dict[AnyConfig, AnyAnswers],
     failures: dict[AnyConfig, str],
 ) -> Reproduction:
-    made = Reproduction(preset, seeds, describe_device(desk.embeddings.device), _describe_origin(desk), [], {})
+    made = Reproduction(
+        preset=preset,
+        seeds=seeds,
+        device=describe_device(desk.embeddings.device),
+        data=_describe_origin(desk),
+        results=[],
+        missing={},
+        on_itr=len(desk.labelled.annotations) >= ITR_PAIRS,
+    )
     for cell in cells:
         count = 1 if all(spec.is_seedless for spec in cell.system.runs) else seeds
         configs = [[spec.config(_seed_of(spec, seed)) for spec in cell.system.runs] for seed in range(count)]

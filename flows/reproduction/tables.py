@@ -27,6 +27,8 @@ class Reproduction:
     results: list[CellResult]
     missing: dict[Cell, str]
     """Cells that could not be filled, and why."""
+    on_itr: bool
+    """Whether the labelled set has ITR's 4,471 pairs, which the published figures are about."""
 
     @property
     def tables(self) -> list[str]:
@@ -54,6 +56,10 @@ def explain(made: Reproduction) -> str:
         "chosen on the test labels, as the published figures are: an upper bound. s/1000: seconds to label 1,000 tweets,",
         f"decoding included, on {made.device}.",
     ]
+    if not made.on_itr:
+        lines.append(
+            "These are not ITR's 4,471 pairs, which the published figures are about: the differences prove nothing."
+        )
     if any(result.stand_in for result in made.results):
         lines.append(
             "*: parts of the system have random weights in place of pretrained ones; its figure shows that it runs, no more."

@@ -241,13 +241,15 @@ def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> No
         for cell in cells
         for protocol in (Protocol.DEV, Protocol.ORACLE)
     ]
-    made = Reproduction("small", 1, "cpu", {"code": "none"}, results, {})
+    made = Reproduction("small", 1, "cpu", {"code": "none"}, results, {}, on_itr=False)
     panels = draw_figure4(made, Protocol.DEV).axes
     assert [panel.get_title() for panel in panels] == ["text task", "image task", "image-text task"]
     labels = [label.get_text() for label in panels[0].get_yticklabels()]
     assert labels == ["vision-language model, zero-shot*", "LXMERT"]
     assert len(panels[0].lines) >= 3  # a diamond for each test set's published figure
     assert "random weights" in format_tables(made)
+    assert "the differences prove nothing" in format_tables(made)
+    assert "the differences prove nothing" not in format_tables(replace(made, on_itr=True))
     assert render_page(made).count("data:image/png;base64,") == 2
 
 
