@@ -33,7 +33,10 @@ class CostBook:
             parts = model.config.network.model_dump(mode="json")
         else:
             parts = {"text": model.config.text.name, "image": model.config.image.name, "size": model.config.image.size}
-        shapes = sorted((name, list(tensor.shape)) for name, tensor in model.state_dict().items())
+        # a head of two or four rows costs nothing beside its encoders: systems that share these share one measurement
+        shapes = sorted(
+            (name, list(tensor.shape)) for name, tensor in model.state_dict().items() if not name.startswith("head.")
+        )
         return self.measure(
             [type(model).__name__, parts, shapes],
             lambda texts, pictures: predict_pairs(model.to(self.device), texts, pictures, self.device),
