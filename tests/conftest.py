@@ -117,7 +117,7 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         from flows.platform import open_platform
 
         source = trained.settings.work_dir
-        for name in ("objects", "cache/embeddings", "cache/answers"):
+        for name in ("objects", "cache/embeddings", "cache/answers", "cache/costs"):
             shutil.copytree(source / name, folder / name, copy_function=os.link)
         for name in ("catalog.db", "mlflow.db"):
             with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).parents[1]
 
 
@@ -14,6 +16,7 @@ def test_imports_go_one_way() -> None:
     assert "2 kept, 0 broken" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_method_is_usable_without_the_platform() -> None:
     """Every module of the room itrp imports where Prefect, MLflow, minio and SQLAlchemy cannot be."""
     program = """
@@ -21,6 +24,8 @@ import importlib, pkgutil, sys
 for name in ("prefect", "mlflow", "minio", "sqlalchemy", "infra", "serving", "flows"):
     sys.modules[name] = None
 import itrp
+
+import pytest
 names = [module.name for module in pkgutil.walk_packages(itrp.__path__, "itrp.")]
 for name in names:
     importlib.import_module(name)

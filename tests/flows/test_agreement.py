@@ -75,6 +75,7 @@ def test_the_newest_version_of_each_other_seed_counts(platform: "Platform") -> N
     assert measure_agreement(platform, platform.registry.resolve("itrp-text-task/6")).next_step.endswith(" seed=0")
 
 
+@pytest.mark.slow
 def test_the_same_weights_agree_on_everything(platform: "Platform") -> None:
     enter_version(platform, seed=1)
     enter_version(platform, seed=2)

@@ -118,6 +118,7 @@ def test_a_prefect_server_that_does_not_answer(platform: "Platform") -> None:
     assert told["prefect"].endswith("; start it, or correct or unset PREFECT_API_URL")
 
 
+@pytest.mark.slow
 def test_a_prefect_server_that_answers(platform: "Platform", prefect_server: str) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 

@@ -127,6 +127,7 @@ def test_data_without_labels_are_told(trained: "Platform") -> None:
         run_evaluation(trained, BOTH[:1], "nope")
 
 
+@pytest.mark.slow
 def test_without_the_training_data_no_clustering_stands_beside_it(platform: "Platform") -> None:
     """The data set a version learned from can be gone: the result still stands beside the majority."""
     version = platform.registry.resolve("itrp-text-task/2")

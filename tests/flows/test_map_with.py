@@ -63,6 +63,7 @@ def test_class_names_from_twenty_labels(platform: "Platform") -> None:
     assert told == {"on": "labelled", "from": "1", "by": "dev-20", "seed": "3", "with": None}
 
 
+@pytest.mark.slow
 def test_figures_are_logged_under_their_own_name(platform: "Platform", built: Any) -> None:
     report = run_evaluation(platform, ["itrp-image-task/2"], "labelled", map_with="5")
     metrics = platform.registry.client.get_run(platform.registry.resolve("itrp-image-task/2").run_id).data.metrics
@@ -71,6 +72,7 @@ def test_figures_are_logged_under_their_own_name(platform: "Platform", built: An
     assert report.models == ["itrp-image-task/2"]  # it has its class names already
 
 
+@pytest.mark.slow
 def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> None:
     from itrp.embeddings import choose_device
     from itrp.joint_encoder import load_joint_encoder
@@ -94,6 +96,7 @@ def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> 
     assert ("may be chance" in report.naming) == (z < 2)
 
 
+@pytest.mark.slow
 def test_two_models_at_once(platform: "Platform", joint_model: Path) -> None:
     """The relation from two models; the text model's and the image model's clusters are both told of."""
     both = ["itrp-image-task/2", "itrp-text-task/2"]

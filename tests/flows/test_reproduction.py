@@ -79,6 +79,7 @@ def test_the_two_layouts_are_found_wherever_they_are_called(data: Path) -> None:
     assert _find_labels(data) == data / "relationship/labels.csv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["text.txt", "labels.csv", "folder"])
 def test_a_folder_without_a_layout_is_refused(tmp_path: Path, missing: str) -> None:
     from flows.reproduction.sources import _find_labels, _find_twitter100k
@@ -147,6 +148,7 @@ def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") ->
     assert len(spoken.prompt_sha256) == 64  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "RunDesk") -> None:
     """The checkpoint of round 1 is left, as a kill leaves it; round 2 is trained and both are asked."""
     from flows.reproduction.runs import answer
@@ -200,6 +202,7 @@ def test_a_table_shows_every_cell_under_both_protocols(desk: "RunDesk") -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_run_leaves_its_cells_empty_with_the_reason(desk: "RunDesk", tmp_path: Path) -> None:
     from flows.reproduction.grid_run import run_grid
 

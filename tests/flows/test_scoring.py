@@ -94,6 +94,7 @@ def test_new_tweets_alone_are_labelled(
     assert labelled_ids(scoring, "labels/") == stored_ids(scoring)
 
 
+@pytest.mark.slow
 def test_a_backfill_labels_again_and_keeps_the_old_files(scoring: "Platform") -> None:
     score_all(scoring)
     before = label_files(scoring)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from flows.training_run import TrainReport
     from serving.assessment import LabelledSet
 
+pytestmark = pytest.mark.slow
+
 TASKS = (Task.TEXT, Task.IMAGE)
 CLASSES = {"text": "text_is_represented", "image": "image_adds"}
 """Column of a label file by task."""
@@ -155,7 +157,6 @@ def test_evaluation_registers_nothing_new_for_a_supervised_model(joint: Journey)
         assert [version.version for version in joint.platform.registry.versions(task)] == ["3", "2", "1"]
 
 
-@pytest.mark.slow
 def test_the_relation_is_that_of_both_halves(journey: Journey, tmp_path: Path) -> None:
     """F1 of both together and of each alone, counted without our evaluation."""
     from sklearn.metrics import f1_score
@@ -243,7 +244,6 @@ def promote_by_hand(platform: "Platform", references: list[str]) -> None:
         platform.registry.set_alias(platform.registry.resolve(reference), "champion")
 
 
-@pytest.mark.slow
 def test_they_are_promoted_and_label_every_tweet(journey: Journey, tmp_path: Path) -> None:
     platform = journey.platform
     assert journey.evaluated is not None
@@ -296,7 +296,6 @@ def test_the_registered_model_answers_as_any_other(journey: Journey, built: Any)
             unnamed.predict(frame)
 
 
-@pytest.mark.slow
 def test_one_half_alone_gets_its_names_too(extended: Journey) -> None:
     report = run_evaluation(extended.platform, ["itrp-image-task/3"], "labelled", protocol="last")
     (reference,) = report.models
@@ -318,7 +317,6 @@ def test_examples_name_four_clusters_and_no_supervised_classes(extended: Journey
     assert (asked.models, asked.f1, asked.naming) == (references, joint.evaluated.f1, "")
 
 
-@pytest.mark.slow
 def test_oracle_is_an_upper_bound(vanilla: Journey, joint: Journey) -> None:
     for each in (vanilla, joint):
         assert each.evaluated is not None
@@ -330,7 +328,6 @@ def test_oracle_is_an_upper_bound(vanilla: Journey, joint: Journey) -> None:
             assert best.f1 == each.evaluated.f1  # nothing is left to choose
 
 
-@pytest.mark.slow
 def test_halves_of_different_models_are_refused_together(extended: Journey) -> None:
     """Cluster 2 of one run is not cluster 2 of another, and no k = 2 model is the other half."""
     from flows.training_run import run_training
@@ -347,7 +344,6 @@ def test_halves_of_different_models_are_refused_together(extended: Journey) -> N
         )
 
 
-@pytest.mark.slow
 def test_a_supervised_model_of_one_task_stands_beside_an_itrp_model(platform: "Platform") -> None:
     from flows.training_run import run_training
 

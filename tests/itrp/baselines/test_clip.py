@@ -117,6 +117,7 @@ def test_a_folder_gives_the_same_model_again(model: SupervisedModel, check_round
     check_round_trip(model)
 
 
+@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(model: SupervisedModel, overfit: Callable) -> None:
     assert overfit(model, steps=80) == {Task.TEXT: 1.0, Task.IMAGE: 1.0}
 

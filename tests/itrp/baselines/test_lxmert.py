@@ -152,6 +152,7 @@ def test_heads_and_projection_are_drawn_from_the_seed(config: LxmertConfig, make
         assert not torch.equal(first[name], other[name])
 
 
+@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(model: SupervisedModel, overfit: Callable) -> None:
     assert overfit(model, steps=40) == {Task.TEXT: 1.0, Task.IMAGE: 1.0}
 

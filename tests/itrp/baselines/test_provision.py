@@ -50,6 +50,7 @@ def snapshot(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith(WITHOUT_STAND_INS)])
 def test_stand_ins_are_written_once_and_put_where_they_are_asked_for(
     stand_ins: Path, texts: list[str], name: str

@@ -88,6 +88,7 @@ def unlabel(annotations: Annotations, task: Task, rows: NDArray[np.integer] | sl
     return replace(annotations, **{str(task): labels})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "task"),
     [
