@@ -91,6 +91,7 @@ def test_the_same_weights_agree_on_everything(platform: "Platform") -> None:
     assert measure_agreement(platform, first, "unlabelled").pairs == 60
 
 
+@pytest.mark.slow
 def test_a_version_is_asked_once_about_a_shard(platform: "Platform") -> None:
     """With the answers kept no model is fetched, and a shard that came since costs that shard."""
     enter_version(platform, seed=1)

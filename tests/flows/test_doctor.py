@@ -108,6 +108,7 @@ def test_a_missing_device(platform: "Platform") -> None:
     assert told["device"].endswith("; set ITRP_DEVICE to auto or cpu")
 
 
+@pytest.mark.slow
 def test_a_prefect_server_that_does_not_answer(platform: "Platform") -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 

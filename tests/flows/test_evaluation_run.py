@@ -92,6 +92,7 @@ def test_corrected_sets(platform: "Platform", set_name: str) -> None:
     assert (report.set, report.n) == (set_name, {"RM": 12, "RL": 16}[set_name])
 
 
+@pytest.mark.slow
 def test_two_models_answer_for_the_relation(platform: "Platform") -> None:
     report = run_evaluation(platform, BOTH[::-1], "labelled")
     assert (report.task, report.n) == ("image-text", 16)

@@ -35,6 +35,7 @@ def clusters_by_round(platform: "Platform", task: Task) -> tuple[Any, dict[int, 
     return labelled, assessor.clusters_by_round(version, labelled, [1, 2])
 
 
+@pytest.mark.slow
 def test_class_names_from_twenty_labels(platform: "Platform") -> None:
     report = run_evaluation(platform, ["itrp-text-task/1"], "labelled", map_with="20", seed=3)
     assert (report.protocol, report.models) == ("dev-20", ["itrp-text-task/3"])

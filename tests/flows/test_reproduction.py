@@ -105,6 +105,7 @@ def test_the_sources_are_ingested_once(desk: "RunDesk", data: Path) -> None:
     assert desk.labelled.annotations.controversial.any()
 
 
+@pytest.mark.slow
 def test_an_itrp_run_is_asked_after_every_round_and_run_once(desk: "RunDesk") -> None:
     config = quick(find_experiment("small-text"))
     answers = answer_quickly(desk, find_experiment("small-text"))
@@ -119,6 +120,7 @@ def test_an_itrp_run_is_asked_after_every_round_and_run_once(desk: "RunDesk") ->
     assert (place / "answers.npz").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_run_is_a_child_of_the_reproduction_in_mlflow(desk: "RunDesk") -> None:
     from serving.registry import connect_mlflow
 
@@ -140,6 +142,7 @@ def test_a_supervised_run_chooses_on_what_it_was_not_trained_on(desk: "RunDesk",
     assert len(answers.dev_rows) == round(0.1 * len(desk.labelled.dev_rows))
 
 
+@pytest.mark.slow
 def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") -> None:
     similar = answer_quickly(desk, find_experiment("small-zero-shot-similarity"))
     assert similar.cosines.shape == (LABELLED,)  # type: ignore[union-attr]

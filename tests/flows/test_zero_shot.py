@@ -23,6 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"similarity": write_clip(folder / "clip", 1), "vlm": write_vlm(folder / "vlm", 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["similarity", "vlm"])
 @pytest.mark.parametrize("protocol", ["dev", "oracle"])
 def test_all_three_tasks_are_evaluated_and_logged(
@@ -61,6 +62,7 @@ def test_there_is_no_last_checkpoint(platform: "Platform", models: dict[str, Pat
         run_zero_shot(platform, str(models["vlm"]), "labelled", protocol="last")
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_object(
     itrp: Callable[..., Any], platform: "Platform", models: dict[str, Path], prefect_server: str
 ) -> None:

@@ -113,6 +113,7 @@ def test_regions_of_the_models_own_width_are_not_projected(
     assert batch["region_mask"].all()
 
 
+@pytest.mark.slow
 def test_every_parameter_that_the_pooled_output_stands_on_is_trained(
     model: SupervisedModel, find_untouched: Callable
 ) -> None:

@@ -157,6 +157,7 @@ def four(
     return write_shard(tmp_path_factory.mktemp("four"), pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if not name.endswith("-image")])
 def test_every_small_system_answers_and_comes_back_without_its_stand_ins(
     stand_ins: Path, texts: list[str], four: ShardFile, tmp_path: Path, name: str
