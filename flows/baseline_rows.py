@@ -48,7 +48,7 @@ def evaluate_baselines(
     test_rows, _ = select_set(labelled.annotations, result.task, result.set)
     rows = []
     if not isinstance(result.protocol, JointNaming):
-        rows = [_evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)]
+        rows = [evaluate_majority(labelled, result)]
     description = read_description(platform.registry.fetch(version))
     if is_supervised(description):
         return rows
@@ -64,13 +64,19 @@ def evaluate_baselines(
     )
     train = _frozen_features(pretrained, train_shards, assessor.embeddings)[: config.pairs]
     own = _frozen_features(pretrained, labelled.shards, assessor.embeddings)
+    cost = costs.of_system(pretrained)
     for method in METHODS:
         k = len(CLASS_NAMES[result.task])
         n_init = config.clustering.n_init if method == "kmeans" else 1  # as in the vanilla experiments
         rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed, n_init)
-        row = _evaluate(f"vanilla {method}", rounds, labelled, result)
-        rows.append(replace(row, cost=costs.of_system(pretrained)))
+        rows.append(replace(_evaluate(f"vanilla {method}", rounds, labelled, result), cost=cost))
     return rows
+
+
+def evaluate_majority(labelled: LabelledSet, result: Evaluation) -> Evaluation:
+    """The most frequent class, under the same protocol, task and set as a result."""
+    test_rows, _ = select_set(labelled.annotations, result.task, result.set)
+    return _evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)
 
 
 def _evaluate(system: str, rounds: Sequence[RoundPredictions], labelled: LabelledSet, result: Evaluation) -> Evaluation:

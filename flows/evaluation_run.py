@@ -10,6 +10,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from flows.baseline_rows import evaluate_baselines
+from flows.model_answers import open_answers
 from flows.naming_rules import Naming, open_naming
 from flows.platform import Platform
 from flows.plots import plot_confusion
@@ -79,9 +80,7 @@ def run_evaluation(
     if len(versions) > 2 or len({version.task for version in versions}) != len(versions):
         raise WrongUseError(f"expected one model, or a text and an image model together, found {', '.join(references)}")
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    assessor = Assessor(
-        platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device
-    )
+    assessor = open_answers(platform)
     naming = open_naming(protocol, map_with, seed, assessor, labelled)
     versions = sorted(versions, key=lambda version: version.task is not Task.TEXT)
     costs = CostBook(platform.settings.cache_dir / "costs", labelled.shards[0], assessor.embeddings.device)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from flows.data_sets import find_labelled_name
+from flows.model_answers import open_answers
 from flows.platform import Platform
 from flows.seed_agreement import (
     PREVIEW_PAIRS,
@@ -159,9 +160,7 @@ def _decide(
     if data is None:
         return _decide_without_labels(platform, challenger, champion, accept)
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    assessor = Assessor(
-        platform.store, platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device
-    )
+    assessor = open_answers(platform)
     rows, labels = select_set(labelled.annotations, challenger.task, set_name)
     answers = _classes(assessor, challenger, labelled)[rows]
     if champion is not None:

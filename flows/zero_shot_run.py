@@ -1,34 +1,23 @@
 """A model asked without training, against human labels: no Prefect in here."""
 
 import hashlib
-import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flows.baseline_rows import evaluate_majority
 from flows.platform import Platform
 from flows.tracking import TrackedData, log_figures, track_run
-from itrp.annotations import select_set
-from itrp.answers import Answers, AnyAnswers
+from itrp.answers import Answers
 from itrp.baselines.config import ZeroShotConfig
-from itrp.baselines.majority import majority_rounds
+from itrp.cells import evaluate_answers
 from itrp.embeddings import choose_device
 from itrp.errors import WrongUseError
-from itrp.evaluation import (
-    Evaluation,
-    Protocol,
-    TaskPredictions,
-    evaluate,
-    evaluate_relations,
-    evaluate_together,
-    format_evaluations,
-)
+from itrp.evaluation import Protocol, format_evaluations
 from itrp.joint_encoder import is_dual_encoder
 from itrp.labels import Task
-from serving.assessment import LabelledSet, load_labelled_set
+from serving.assessment import load_labelled_set
 from serving.costs import CostBook
 from serving.zero_shot import ask_zero_shot
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,10 +61,16 @@ def run_zero_shot(
     identity = hashlib.sha256(f"{config.model_dump_json()} {labelled.hash}".encode()).hexdigest()
     with track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker:
         answers = ask_zero_shot(config, labelled, costs, settings.cache_dir / "stand-ins")
-        results = [replace(each, cost=answers.cost) for each in _evaluate(answers, labelled, wanted, set_name, model)]
+        results = [
+            replace(
+                evaluate_answers([answers], labelled.annotations, task, set_name, wanted, system=model),
+                cost=answers.cost,
+            )
+            for task in Task
+        ]
         figures = [(f"{each.task}/{name}", value) for each in results for name, value in each.figures()]
         log_figures(settings, tracker.run_id, figures)
-    rows = [row for result in results for row in (result, _majority(labelled, result))]
+    rows = [row for result in results for row in (result, evaluate_majority(labelled, result))]
     return ZeroShotReport(
         model=model,
         method=method,
@@ -90,30 +85,3 @@ def run_zero_shot(
         ],
         table=format_evaluations(rows),
     )  # fmt: skip
-
-
-def _evaluate(
-    answers: AnyAnswers, labelled: LabelledSet, protocol: Protocol, set_name: str, model: str
-) -> list[Evaluation]:
-    """Text, image and image-text."""
-    annotations = labelled.annotations
-    if isinstance(answers, Answers):
-        relations = answers.on(Task.IMAGE_TEXT, annotations, set_name, protocol)
-        return evaluate_relations(protocol, set_name, relations, system=model)
-    alone = [
-        evaluate(protocol, set_name, task, answers.on(task, annotations, set_name, protocol), system=model)
-        for task in (Task.TEXT, Task.IMAGE)
-    ]
-    sides = [
-        answers.on(task, annotations, set_name, protocol, rows_of=Task.IMAGE_TEXT) for task in (Task.TEXT, Task.IMAGE)
-    ]
-    return [*alone, evaluate_together(protocol, set_name, *sides, system=model)]
-
-
-def _majority(labelled: LabelledSet, result: Evaluation) -> Evaluation:
-    """The most frequent class of the train split beside it."""
-    annotations = labelled.annotations
-    rows, test_labels = select_set(annotations, result.task, result.set)
-    dev_labels = annotations.labels(result.task)[labelled.dev_rows]
-    predictions = TaskPredictions(majority_rounds(len(dev_labels), len(rows)), dev_labels, test_labels)
-    return evaluate(result.protocol, result.set, result.task, predictions, system="majority")

@@ -60,7 +60,9 @@ def fill_cell(
 
     Raises DataError as the evaluation does.
     """
-    evaluations = [evaluate_cell(cell, protocol, answers, annotations) for answers in runs]
+    evaluations = [
+        evaluate_answers(answers, annotations, cell.task, cell.set, protocol, system=cell.row) for answers in runs
+    ]
     predictions = np.stack([evaluation.predictions for evaluation in evaluations])
     low, high = bootstrap_mean_interval(evaluations[0].labels, predictions, seed=0)
     used = runs[0] if cell.task is Task.IMAGE_TEXT else runs[0][-1:] if cell.task is Task.IMAGE else runs[0][:1]
@@ -76,21 +78,26 @@ def fill_cell(
     )
 
 
-def evaluate_cell(
-    cell: Cell, protocol: Protocol, answers: Sequence[AnyAnswers], annotations: Annotations
+def evaluate_answers(
+    answers: Sequence[AnyAnswers],
+    annotations: Annotations,
+    task: Task,
+    set_name: str,
+    protocol: Protocol,
+    *,
+    system: str,
 ) -> Evaluation:
-    """One seed's evaluation: one model on its task, two together, or the relations of one read as the task."""
+    """One model on its task, two together (the text task's answers first), or one model's relations read as the task."""
     text, image = answers[0], answers[-1]
     if isinstance(text, Answers) and Task.IMAGE_TEXT in text.clusters:
-        rows_of = None if cell.task is Task.IMAGE_TEXT else cell.task
-        predictions = text.on(Task.IMAGE_TEXT, annotations, cell.set, protocol, rows_of=rows_of)
-        every = evaluate_relations(protocol, cell.set, predictions, system=cell.row)
-        return next(evaluation for evaluation in every if evaluation.task is cell.task)
-    if cell.task is Task.IMAGE_TEXT:
+        predictions = text.on(Task.IMAGE_TEXT, annotations, set_name, protocol, rows_of=task)
+        every = evaluate_relations(protocol, set_name, predictions, system=system)
+        return next(evaluation for evaluation in every if evaluation.task is task)
+    if task is Task.IMAGE_TEXT:
         sides = [
-            side.on(task, annotations, cell.set, protocol, rows_of=Task.IMAGE_TEXT)
-            for side, task in ((text, Task.TEXT), (image, Task.IMAGE))
+            side.on(each, annotations, set_name, protocol, rows_of=Task.IMAGE_TEXT)
+            for side, each in ((text, Task.TEXT), (image, Task.IMAGE))
         ]
-        return evaluate_together(protocol, cell.set, *sides, system=cell.row)
-    side = text if cell.task is Task.TEXT else image
-    return evaluate(protocol, cell.set, cell.task, side.on(cell.task, annotations, cell.set, protocol), system=cell.row)
+        return evaluate_together(protocol, set_name, *sides, system=system)
+    side = text if task is Task.TEXT else image
+    return evaluate(protocol, set_name, task, side.on(task, annotations, set_name, protocol), system=system)

@@ -33,7 +33,7 @@ ITR_PAIRS = 4400
 """ITR's label file has 4,471 rows; a few of them are refused."""
 PROTOCOLS = (Protocol.DEV, Protocol.ORACLE)
 Answerer = Callable[[RunDesk, AnyConfig], AnyAnswers]
-"""Gives the answers of a configuration, from an earlier run or from one now."""
+"""Gives the answers of a configuration that no earlier run has left."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,19 @@ def run_grid(
     A run that cannot be made (weights that are not to be had) leaves its cells empty, with the reason.
     """
     cells = [cell for table in tables for cell in list_cells(table, preset, models)]
-    answers: dict[AnyConfig, AnyAnswers] = {}
-    failures: dict[AnyConfig, str] = {}
     configs = list(dict.fromkeys(_list_configs(cells, seeds)))
-    new = [config for config in configs if desk.find(config) is None]
+    answers = {config: known for config in configs if (known := desk.find(config)) is not None}
+    found = len(answers)
+    failures: dict[AnyConfig, str] = {}
     absent: dict[str, str] = {}
     for number, config in enumerate(configs, start=1):
+        if config in answers:
+            continue
         weights = _describe_weights(config)
-        if config in new:
-            if weights in absent:  # looking for them again would take half a minute of retries
-                failures[config] = absent[weights]
-                continue
-            logger.info("run %d of %d: %s, seed %d", number, len(configs), config.name, config.seed)
+        if weights in absent:  # looking for them again would take half a minute of retries
+            failures[config] = absent[weights]
+            continue
+        logger.info("run %d of %d: %s, seed %d", number, len(configs), config.name, config.seed)
         try:
             answers[config] = answerer(desk, config)
         except ItrpError as error:
@@ -94,7 +95,7 @@ def run_grid(
             if isinstance(error, WeightsUnavailableError):
                 absent[weights] = str(error)
     made = _fill(desk, cells, preset, seeds, answers, failures)
-    return _publish(desk, made, tables, len(configs), len([config for config in new if config in answers]))
+    return _publish(desk, made, tables, len(configs), len(answers) - found)
 
 
 def _describe_weights(config: AnyConfig) -> str:
