@@ -32,6 +32,14 @@ class Settings(BaseSettings):
     """MLflow's tracking URI; may hold a password."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    webhook_secret: SecretStr | None = None
+    """What MLflow signs its webhooks with; shared by `itrp deploy` and `itrp bridge`."""
+    bridge_url: str | None = None
+    """Where MLflow reaches `itrp bridge`, such as http://bridge:4300; without it the registry is only polled."""
+    notify_url: SecretStr | None = None
+    """Whom Prefect's automations notify: any Apprise URL."""
+    quarantine_alert: int = Field(default=100, ge=1)
+    """Tweets quarantined by one run from which somebody is notified."""
 
     @property
     def cache_dir(self) -> Path:
@@ -41,8 +49,8 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that must not stand in a log."""
-        keys = [key.get_secret_value() for key in (self.object_store_access_key, self.object_store_secret_key) if key]
-        return (*keys, *_passwords(self.catalog_url), *_passwords(self.mlflow_uri))
+        held = (self.object_store_access_key, self.object_store_secret_key, self.webhook_secret, self.notify_url)
+        return (*[secret.get_secret_value() for secret in held if secret], *_passwords(self.catalog_url), *_passwords(self.mlflow_uri))
 
     @field_validator("work_dir")
     @classmethod
