@@ -50,7 +50,11 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every value that must not stand in a log."""
         held = (self.object_store_access_key, self.object_store_secret_key, self.webhook_secret, self.notify_url)
-        return (*[secret.get_secret_value() for secret in held if secret], *_passwords(self.catalog_url), *_passwords(self.mlflow_uri))
+        return (
+            *[secret.get_secret_value() for secret in held if secret],
+            *_passwords(self.catalog_url),
+            *_passwords(self.mlflow_uri),
+        )
 
     @field_validator("work_dir")
     @classmethod
