@@ -1,0 +1,67 @@
+"""The Prefect server on PostgreSQL, and the workers that take runs from its work pools."""
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from infra.stack.mlflow_server import responds
+from infra.stack.ports import Ports
+from infra.stack.secrets import Secrets
+from infra.stack.service import Service, find_program
+
+USER = "admin"
+HINT = "pip install itrp"
+
+
+def make_prefect(folder: Path, ports: Ports, secrets: Secrets, log: Path) -> Service:
+    """The server with its background services in one process; it brings its own tables up to date."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [find_program("prefect", HINT), "server", "start", "--host", "127.0.0.1", "--port", str(ports.prefect)]
+    database = f"postgresql+asyncpg://prefect:{secrets.prefect_database_password}@127.0.0.1:{ports.postgres}/prefect"
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(folder),
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_API_AUTH_STRING": f"{USER}:{secrets.prefect_password}",
+        "PREFECT_API_AUTH_STRING": f"{USER}:{secrets.prefect_password}",
+        # the page asks the API at this address; the default is right for port 4200 alone
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
+        "PREFECT_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    address = f"http://127.0.0.1:{ports.prefect}/api/health"
+    return Service("prefect", command, log, lambda: responds(address), environment)
+
+
+def make_worker(pool: str, ports: Ports, secrets: Secrets, environment: Mapping[str, str], log: Path) -> Service:
+    """A worker of type process for a work pool. It answers once the server has heard of it since it was started."""
+    command = [find_program("prefect", HINT), "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
+    if pool == "gpu":
+        command += ["--limit", "1"]
+    begun = datetime.now(UTC)
+
+    def answers() -> bool:
+        return any(heard > begun for heard in _heartbeats(ports, secrets, pool))
+
+    return Service(f"worker-{pool}", command, log, answers, environment)
+
+
+def _heartbeats(ports: Ports, secrets: Secrets, pool: str) -> list[datetime]:
+    token = base64.b64encode(f"{USER}:{secrets.prefect_password}".encode()).decode()
+    request = Request(
+        f"http://127.0.0.1:{ports.prefect}/api/work_pools/{pool}/workers/filter", b"{}",
+        {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+    )  # fmt: skip
+    try:
+        with urlopen(request, timeout=5) as response:
+            found = json.load(response)
+    except (URLError, OSError):
+        return []
+    return [datetime.fromisoformat(each["last_heartbeat_time"].replace("Z", "+00:00")) for each in found]

@@ -1,0 +1,61 @@
+"""The stack's passwords and keys: drawn at the first start, kept in a file that only its owner reads."""
+
+import base64
+import dataclasses
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def _draw() -> str:
+    return secrets.token_hex(20)
+
+
+def _draw_fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """One value a purpose. User names are no secrets; access keys are."""
+
+    postgres_password: str = field(default_factory=_draw, repr=False)
+    prefect_database_password: str = field(default_factory=_draw, repr=False)
+    mlflow_database_password: str = field(default_factory=_draw, repr=False)
+    catalog_password: str = field(default_factory=_draw, repr=False)
+    objects_admin_key: str = field(default_factory=_draw, repr=False)
+    objects_admin_secret: str = field(default_factory=_draw, repr=False)
+    worker_access_key: str = field(default_factory=_draw, repr=False)
+    worker_secret_key: str = field(default_factory=_draw, repr=False)
+    mlflow_access_key: str = field(default_factory=_draw, repr=False)
+    mlflow_secret_key: str = field(default_factory=_draw, repr=False)
+    mlflow_admin_password: str = field(default_factory=_draw, repr=False)
+    mlflow_session_key: str = field(default_factory=_draw, repr=False)
+    mlflow_webhook_key: str = field(default_factory=_draw_fernet_key, repr=False)
+    prefect_password: str = field(default_factory=_draw, repr=False)
+    webhook_secret: str = field(default_factory=_draw, repr=False)
+
+    @property
+    def values(self) -> list[str]:
+        """All of them."""
+        return list(dataclasses.asdict(self).values())
+
+
+def keep_secrets(file: Path) -> Secrets:
+    """The secrets in a file; drawn, and written with mode 0600, where there is none."""
+    if file.exists():
+        return Secrets(**json.loads(file.read_text()))
+    drawn = Secrets()
+    write_private(file, json.dumps(dataclasses.asdict(drawn), indent=1))
+    return drawn
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read, from its first byte on."""
+    draft = file.with_name(file.name + ".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+        output.write(text)
+    draft.replace(file)

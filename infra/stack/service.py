@@ -1,0 +1,132 @@
+"""One server or worker as a process of its own: started, waited for, stopped by its process id, or killed."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from infra.errors import InfraError
+
+STOP_SECONDS = 20
+"""How long a process may take to end when asked to."""
+
+
+class StackError(InfraError):
+    """A part of the stack that cannot be started; the message names its log."""
+
+
+@dataclass
+class Service:
+    """A program with its environment. Its output goes to `log`, appended over restarts."""
+
+    name: str
+    command: Sequence[object]
+    log: Path
+    answers: Callable[[], bool]
+    """Is it ready to be used?"""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Its whole environment; may hold secrets."""
+    user: str | None = None
+    """Another user to run as; needs root."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    patience: float = 180
+    """Seconds until it has to answer."""
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start the program and wait until it answers. Raises StackError with the end of its log."""
+        with self.log.open("ab") as output:
+            try:
+                self.process = subprocess.Popen(
+                    [str(part) for part in self.command],
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(self.environment), user=self.user,
+                    cwd=self.log.parent, start_new_session=True, preexec_fn=_listen_to_interrupts,
+                )  # fmt: skip
+            except OSError as error:
+                raise StackError(f"{self.name} cannot be started: {error.strerror} ({self.command[0]})") from None
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers. Raises StackError when it ends instead, or takes longer than its patience."""
+        deadline = time.monotonic() + self.patience
+        while time.monotonic() < deadline and self.running:
+            if self.answers():
+                return
+            time.sleep(0.1)
+        what = "does not answer" if self.running else "ended"
+        self.kill()
+        raise StackError(f"{self.name} {what}; the end of {self.log}:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    @property
+    def running(self) -> bool:
+        """Is the program there?"""
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self) -> None:
+        """Ask it to end; kill it, and whatever it has started, when it does not. Nothing happens when it is not there."""
+        if self.process is None:
+            return
+        below = _groups_below(self.process.pid)
+        if self.running:
+            self.process.send_signal(self.stop_signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+        self._end(below)
+
+    def kill(self) -> None:
+        """End it and everything it has started at once (SIGKILL), as when its machine dies."""
+        if self.process is not None:
+            self._end(_groups_below(self.process.pid))
+
+    def _end(self, groups: set[int]) -> None:
+        assert self.process is not None
+        for group in {self.process.pid, *groups}:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+
+def find_program(name: str, hint: str) -> Path:
+    """A program beside this Python or on the PATH. Raises StackError with the hint when there is none."""
+    beside = Path(sys.executable).with_name(name)
+    if beside.exists():
+        return beside
+    found = shutil.which(name)
+    if found is None:
+        raise StackError(f"expected the program {name}, found none: {hint}")
+    return Path(found)
+
+
+def accepts(port: int) -> bool:
+    """Does anything listen at a port of 127.0.0.1?"""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _listen_to_interrupts() -> None:
+    # What a shell starts in the background ignores SIGINT, and so does all that it starts: a Prefect worker then never stops
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _groups_below(pid: int) -> set[int]:
+    """Process groups of everything a process has started, however deep (a worker gives each flow run a group of its own)."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return set()
+    groups = set()
+    for child in below:
+        with contextlib.suppress(ProcessLookupError):
+            groups.add(os.getpgid(child.pid))
+    return groups

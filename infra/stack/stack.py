@@ -1,0 +1,159 @@
+"""All of it: servers, deployments, bridge and two workers, in the order they need each other."""
+
+import logging
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.stack import mlflow_server, prefect_server
+from infra.stack.mlflow_server import make_mlflow, responds
+from infra.stack.ports import Ports
+from infra.stack.postgres import create_databases, make_postgres
+from infra.stack.prefect_server import make_prefect, make_worker
+from infra.stack.seaweedfs import Identity, make_seaweedfs, own_bucket
+from infra.stack.secrets import keep_secrets, write_private
+from infra.stack.service import Service, StackError, find_program
+
+logger = logging.getLogger(__name__)
+
+BUCKET = "tweets"
+POOLS = ("cpu", "gpu")
+DEPLOY_SECONDS = 300
+
+
+class Stack:
+    """The stack in a folder. What was in it at the last start is there again at the next."""
+
+    def __init__(self, folder: Path, ports: Ports, extra: Mapping[str, str] | None = None) -> None:
+        """`extra`: further variables for the workers and for whoever uses the stack."""
+        self.folder = folder.absolute()
+        self.logs = self.folder / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.ports = ports
+        self.secrets = keep_secrets(self.folder / "secrets.json")
+        self.environment = {**self._describe_environment(), **(extra or {})}
+        self.services: dict[str, Service] = {}
+
+    def start(self) -> None:
+        """Start everything. Raises StackError, with what was started stopped again."""
+        taken = self.ports.taken()
+        if taken:
+            raise StackError(
+                f"expected free ports on 127.0.0.1, found {', '.join(map(str, taken))} in use: stop what listens there"
+            )
+        try:
+            self._start_all()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_all(self) -> None:
+        secrets, ports = self.secrets, self.ports
+        self._run(
+            make_postgres(self.folder / "postgres", ports.postgres, secrets.postgres_password, self.log("postgres"))
+        )
+        owners = {
+            "prefect": secrets.prefect_database_password,
+            "mlflow": secrets.mlflow_database_password,
+            "itrp": secrets.catalog_password,
+        }
+        create_databases(ports.postgres, secrets.postgres_password, owners)
+        buckets = [BUCKET, mlflow_server.BUCKET]
+        self._run(make_seaweedfs(self.folder / "objects", ports, self._identities(), buckets, self.log("seaweedfs")))
+        self._run(make_mlflow(self.folder / "mlflow", ports, secrets, self.log("mlflow")))
+        self._run(make_prefect(self.folder / "prefect", ports, secrets, self.log("prefect")))
+        self.deploy()
+        self._run(self._make_bridge())
+        for pool in POOLS:
+            self.start_worker(pool)
+
+    def start_worker(self, pool: str) -> None:
+        """Start the worker of a pool, the first time or again."""
+        log = self.log(f"worker-{pool}")
+        self._run(make_worker(pool, self.ports, self.secrets, self.environment, log))
+
+    def deploy(self) -> None:
+        """Run `itrp deploy`. Raises StackError with what it said."""
+        command = [str(find_program("itrp", "pip install itrp")), "deploy"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=DEPLOY_SECONDS)
+        with self.log("deploy").open("a") as log:
+            log.write(done.stdout + done.stderr)
+        if done.returncode:
+            raise StackError(f"itrp deploy failed:\n{done.stderr[-3000:]}")
+
+    def stop(self) -> None:
+        """Stop everything, last started first."""
+        for name, service in reversed(self.services.items()):
+            logger.info("stopping %s", name)
+            service.stop()
+
+    def log(self, name: str) -> Path:
+        """The log of a service."""
+        return self.logs / f"{name}.log"
+
+    def write_environment(self) -> Path:
+        """A file to `source` in a shell, which then talks to this stack. Only its owner may read it: it holds passwords."""
+        shared = {name: value for name, value in self.environment.items() if name not in ("PATH", "HOME")}
+        file = self.folder / "env.sh"
+        write_private(file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in shared.items()))
+        return file
+
+    def addresses(self) -> dict[str, str]:
+        """What a person opens, by what it is."""
+        return {
+            "Prefect": f"http://127.0.0.1:{self.ports.prefect}",
+            "MLflow": f"http://127.0.0.1:{self.ports.mlflow}",
+            "objects (S3)": f"http://127.0.0.1:{self.ports.objects}, buckets {BUCKET} and {mlflow_server.BUCKET}",
+            "PostgreSQL": f"127.0.0.1:{self.ports.postgres}, databases prefect, mlflow and itrp",
+        }
+
+    def _run(self, service: Service) -> None:
+        logger.info("starting %s", service.name)
+        self.services.pop(service.name, None)
+        self.services[service.name] = service
+        service.start()
+
+    def _identities(self) -> list[Identity]:
+        secrets = self.secrets
+        admin = Identity(
+            "admin", secrets.objects_admin_key, secrets.objects_admin_secret, ["Admin", "Read", "Write", "List"]
+        )
+        worker = own_bucket("worker", secrets.worker_access_key, secrets.worker_secret_key, BUCKET)
+        mlflow = own_bucket("mlflow", secrets.mlflow_access_key, secrets.mlflow_secret_key, mlflow_server.BUCKET)
+        return [admin, worker, mlflow]
+
+    def _make_bridge(self) -> Service:
+        port = self.ports.bridge
+        command = [find_program("itrp", "pip install itrp"), "bridge", "--host", "127.0.0.1", "--port", str(port)]
+        address = f"http://127.0.0.1:{port}/health"
+        return Service("bridge", command, self.log("bridge"), lambda: responds(address), self.environment)
+
+    def _describe_environment(self) -> dict[str, str]:
+        """What workers and people need to talk to the stack: an environment without any of the caller's settings."""
+        secrets, ports = self.secrets, self.ports
+        catalog = f"postgresql://itrp:{secrets.catalog_password}@127.0.0.1:{ports.postgres}/itrp"
+        (self.folder / "prefect-client").mkdir(exist_ok=True)
+        return {
+            "PATH": os.pathsep.join([str(find_program("itrp", "pip install itrp").parent), os.environ.get("PATH", "")]),
+            "HOME": os.environ.get("HOME", str(self.folder)),
+            "ITRP_WORK_DIR": str(self.folder / "work"),
+            "ITRP_OBJECT_STORE_URL": f"s3://{BUCKET}?endpoint=http://127.0.0.1:{ports.objects}",
+            "ITRP_OBJECT_STORE_ACCESS_KEY": secrets.worker_access_key,
+            "ITRP_OBJECT_STORE_SECRET_KEY": secrets.worker_secret_key,
+            "ITRP_CATALOG_URL": catalog,
+            "ITRP_MLFLOW_URI": f"http://127.0.0.1:{ports.mlflow}",
+            "ITRP_WEBHOOK_SECRET": secrets.webhook_secret,
+            "ITRP_BRIDGE_URL": f"http://127.0.0.1:{ports.bridge}",
+            "MLFLOW_TRACKING_USERNAME": mlflow_server.ADMIN,
+            "MLFLOW_TRACKING_PASSWORD": secrets.mlflow_admin_password,
+            "PREFECT_HOME": str(self.folder / "prefect-client"),
+            "PREFECT_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
+            "PREFECT_API_AUTH_STRING": f"{prefect_server.USER}:{secrets.prefect_password}",
+            "PREFECT_PLUGINS_ENABLED": "true",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "itrp,infra,serving,flows",
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
