@@ -4,18 +4,19 @@ import re
 import time
 from typing import Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 
-from flows.platform import Platform, open_platform
+from flows.io_task import io_task
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
 from flows.seed_agreement import SeedAgreement, choose_watched, measure_agreement
 from flows.tracking import log_figures
+from flows.watched_flow import watched_flow
 from itrp.labels import Task
 from serving.registry import MODEL_NAMES, ModelVersion
 
 
-@task(name="measure-agreement", task_run_name="seeds of the {task} task", cache_policy=NO_CACHE, persist_result=False)
+@io_task("measure-agreement", "seeds of the {task} task")
 def measure_agreement_task(platform: Platform, task: Task, data: str | None) -> SeedAgreement:
     """Measure one task's agreement and log it on the run of the version that scores."""
     version = choose_watched(platform, task)
@@ -24,7 +25,7 @@ def measure_agreement_task(platform: Platform, task: Task, data: str | None) -> 
     return found
 
 
-@flow(name="watch-agreement", flow_run_name="watch-agreement/{task}", persist_result=False)
+@watched_flow("watch-agreement", "watch-agreement/{task}", hours=6)
 def watch_agreement(task: Literal["text", "image", "both"] = "both", data: str | None = None) -> list[SeedAgreement]:
     """Say on how many unlabelled tweets the models of several seeds agree; where one falls, the tweets have changed.
 
@@ -33,7 +34,7 @@ def watch_agreement(task: Literal["text", "image", "both"] = "both", data: str |
         data: Data set to look at, by default the collected tweets (landing), or what the model was trained on where there
             are none yet. Its newest shards are looked at, 2,000 pairs at most.
     """
-    platform = open_platform()
+    platform = open_platform_task()
     tasks = _find_trained(platform) if task == "both" else [Task(task)]
     reports = [measure_agreement_task(platform, each, data) for each in tasks]
     create_table_artifact(

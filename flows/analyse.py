@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from flows.analysis_record import AnalysisReport
 from flows.analysis_run import (
@@ -16,8 +14,10 @@ from flows.analysis_run import (
     analyse_errors,
     analyse_words,
 )
+from flows.io_task import io_task
 from flows.orchestration import current_flow_run_id
 from flows.platform import open_platform
+from flows.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 
 ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {
@@ -31,14 +31,14 @@ ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {
 REQUIRED = ("table", "data", "joint")
 
 
-@task(name="analyse", cache_policy=NO_CACHE, persist_result=False)
+@io_task("analyse", "analyse {what}")
 def analyse_task(what: str, arguments: dict[str, Any], out: Path | None, flow_run_id: str | None) -> AnalysisReport:
     """Analyse, write to the folder, and log."""
     analyse, _ = ANALYSES[what]
     return analyse(open_platform(), **arguments, out=out, flow_run_id=flow_run_id)
 
 
-@flow(name="analyse-tweets", flow_run_name="analyse-tweets/{what}", persist_result=False)
+@watched_flow("analyse-tweets", "analyse-tweets/{what}", hours=24)
 def analyse_tweets(
     what: Literal["agreement", "clip", "words", "cases", "errors"],
     data: str | None = None,

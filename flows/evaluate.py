@@ -2,22 +2,22 @@
 
 from typing import Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from flows.evaluation_run import EvaluateReport, run_evaluation
-from flows.platform import Platform, open_platform
+from flows.io_task import io_task
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
+from flows.watched_flow import watched_flow
 
 
 def _name_run() -> str:
-    from prefect.runtime import flow_run
-
     given = flow_run.parameters
     return f"evaluate-itrp/{' + '.join(given['models'])} on {given['data']}"
 
 
-@task(name="evaluate", task_run_name="evaluate on {data}", cache_policy=NO_CACHE, persist_result=False)
+@io_task("evaluate", "evaluate on {data}")
 def evaluate_task(
     platform: Platform,
     models: list[str],
@@ -31,7 +31,7 @@ def evaluate_task(
     return run_evaluation(platform, models, data, protocol=protocol, set_name=set_name, map_with=map_with, seed=seed)
 
 
-@flow(name="evaluate-itrp", flow_run_name=_name_run, persist_result=False)
+@watched_flow("evaluate-itrp", _name_run, hours=24)
 def evaluate_itrp(
     models: list[str],
     data: str,
@@ -52,7 +52,7 @@ def evaluate_itrp(
             and checkpoint, or the hub id or folder of a CLIP or SigLIP model (joint, no labels) the last one's mapping.
         seed: Of the draw of these pairs.
     """
-    report = evaluate_task(open_platform(), models, data, protocol, set_name, map_with, seed)
+    report = evaluate_task(open_platform_task(), models, data, protocol, set_name, map_with, seed)
     create_table_artifact(
         key="evaluation", table=report.rows, description=f"{report.task}, {report.set}, protocol {report.protocol}"
     )

@@ -3,18 +3,22 @@
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from flows.data_sets import LANDING
+from flows.events import tell_quarantine, tell_shards
 from flows.ingestion.folders import FolderSource, ingest_folder
 from flows.ingestion.landing import ingest_landing
 from flows.ingestion.replay import replay_quarantine
 from flows.ingestion.report import IngestReport
+from flows.io_task import io_task
 from flows.orchestration import current_flow_run_id
-from flows.platform import Platform, open_platform
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
 from flows.progress import CountReporter
+from flows.watched_flow import watched_flow
+from infra.catalog_queries import shards_of_run
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.twitter100k import Twitter100kFolder
@@ -23,21 +27,33 @@ from itrp.errors import WrongUseError
 Layout = Literal["landing", "twitter100k", "itr", "ltec"]
 
 
-@task(name="ingest-landing", task_run_name="ingest landing", cache_policy=NO_CACHE, persist_result=False)
+@io_task("ingest-landing", "ingest landing")
 def ingest_landing_task(platform: Platform, *, replay: bool) -> IngestReport:
     """Swallow new landing objects, or try the quarantined records again."""
     run = replay_quarantine if replay else ingest_landing
     with CountReporter("tweets checked") as count:
-        return run(platform.store, platform.catalog, flow_run_id=current_flow_run_id(), on_progress=count)
+        report = run(platform.store, platform.catalog, flow_run_id=current_flow_run_id(), on_progress=count)
+    _tell(platform, report, LANDING)
+    return report
 
 
-@task(name="ingest-folder", task_run_name="ingest {name}", cache_policy=NO_CACHE, persist_result=False)
+@io_task("ingest-folder", "ingest {name}")
 def ingest_folder_task(platform: Platform, name: str, source: FolderSource) -> IngestReport:
     """Store a folder as a data set."""
     with CountReporter("tweets checked") as count:
-        return ingest_folder(
+        report = ingest_folder(
             platform.store, platform.catalog, name, source, flow_run_id=current_flow_run_id(), on_progress=count
         )
+    _tell(platform, report, name)
+    return report
+
+
+def _tell(platform: Platform, report: IngestReport, data: str) -> None:
+    run = current_flow_run_id()
+    if report.shards and run:
+        with platform.catalog.session() as session:
+            tell_shards(shards_of_run(session, run))
+    tell_quarantine(report, data, platform.settings.quarantine_alert)
 
 
 def open_folder(
@@ -64,7 +80,13 @@ def open_folder(
     return ItrFolder(Path(folder), Path(images), *optional)
 
 
-@flow(name="ingest-tweets", flow_run_name="ingest-tweets/{layout}", persist_result=False)
+def _name_run() -> str:
+    given = flow_run.parameters
+    what = "replay" if given["replay"] else given["name"] or given["layout"]
+    return f"ingest-tweets/{flow_run.scheduled_start_time:%Y-%m-%dT%H:%M} {what}"
+
+
+@watched_flow("ingest-tweets", _name_run, hours=6)
 def ingest_tweets(
     layout: Layout = "landing",
     path: str | None = None,
@@ -85,7 +107,7 @@ def ingest_tweets(
         texts: ITR: tweet texts (CSV or JSONL), for the label file published without them.
         replay: Try the quarantined tweets of the landing zone again.
     """
-    platform = open_platform()
+    platform = open_platform_task()
     if layout == "landing":
         report = ingest_landing_task(platform, replay=replay)
     else:

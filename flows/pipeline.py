@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from prefect import flow
-
 from flows.evaluate import evaluate_itrp
 from flows.evaluation_run import EvaluateReport
 from flows.promote import promote_models
 from flows.promotion_run import PromoteReport
 from flows.score import score_tweets
-from flows.train import train_itrp
+from flows.train import Experiment, train_itrp
 from flows.training_run import TrainReport
+from flows.watched_flow import watched_flow
 from serving.registry import CHALLENGER, MODEL_NAMES
 from serving.scoring import ScoreReport
 
@@ -26,12 +25,12 @@ class PipelineReport:
     scored: ScoreReport
 
 
-@flow(name="itrp-pipeline", flow_run_name="itrp-pipeline/{data}", persist_result=False)
+@watched_flow("itrp-pipeline", "itrp-pipeline/{data}", hours=168)
 def itrp_pipeline(
     data: str,
     labelled: str,
-    text_experiment: str = "small-text",
-    image_experiment: str = "small-image",
+    text_experiment: Experiment = "small-text",
+    image_experiment: Experiment = "small-image",
     set_name: Literal["raw", "RM", "RL"] = "raw",
     overrides: list[str] | None = None,
 ) -> PipelineReport:

@@ -2,17 +2,18 @@
 
 from typing import Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 
-from flows.platform import Platform, open_platform
+from flows.io_task import io_task
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
 from flows.promotion_run import PromoteReport, run_promotion
+from flows.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 from itrp.labels import Task
 
 
-@task(name="promote", task_run_name="promote {task}", cache_policy=NO_CACHE, persist_result=False)
+@io_task("promote", "promote {task}")
 def promote_task(
     platform: Platform, task: Task, data: str | None, set_name: str, dry_run: bool, to: str | None, accept: bool
 ) -> PromoteReport:
@@ -20,7 +21,7 @@ def promote_task(
     return run_promotion(platform, task, data=data, set_name=set_name, dry_run=dry_run, to=to, accept=accept)
 
 
-@flow(name="promote-models", flow_run_name="promote-models/{task}", persist_result=False)
+@watched_flow("promote-models", "promote-models/{task}", hours=24)
 def promote_models(
     task: Literal["text", "image", "both"] = "both",
     data: str | None = None,
@@ -42,7 +43,7 @@ def promote_models(
     if to is not None and task == "both":
         raise WrongUseError("--to VERSION needs the task it is for: itrp promote text --to 3")
     tasks = [Task.TEXT, Task.IMAGE] if task == "both" else [Task(task)]
-    platform = open_platform()
+    platform = open_platform_task()
     reports = [promote_task(platform, each, data, set_name, dry_run, to, accept) for each in tasks]
     create_table_artifact(
         key="promotion",

@@ -101,6 +101,23 @@ def run_promotion(
     )
 
 
+def review(
+    platform: Platform, version: ModelVersion, before: ModelVersion | None, data: str | None, set_name: str = "raw"
+) -> PromoteReport:
+    """What the gate says of a version that was made champion by hand, and which of the last labels it changes.
+
+    `before`: the champion it followed. Moves and writes nothing. Raises UnmappedModelError when it has no class names.
+    """
+    _require_names(version)
+    rival = before if before is not None and before.mapping is not None else None
+    decision = _decide(platform, version, rival, data, set_name, accept=False)
+    preview = preview_flips(platform, version)
+    name = str(before) if before else None
+    return PromoteReport(
+        str(version.task), str(version), name, decision.passed, decision.reason, decision.figures, preview
+    )
+
+
 def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
     """Label the last scored shards with the challenger and compare with the labels they have."""
     scored = _last_scored(platform)

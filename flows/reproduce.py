@@ -3,40 +3,36 @@
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
+from flows.io_task import io_task
 from flows.orchestration import current_flow_run_id
-from flows.platform import Platform, open_platform
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
 from flows.reproduction.desk import RunDesk
 from flows.reproduction.grid_run import ReproduceReport, open_desk, run_grid
 from flows.reproduction.runs import answer
 from flows.reproduction.sources import Sources, ingest_sources
+from flows.watched_flow import watched_flow
 from itrp.answers import AnyAnswers
 from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig
 from itrp.grids import TABLES, UserModels
 
 
-@task(name="ingest-sources", cache_policy=NO_CACHE, persist_result=False)
+@io_task("ingest-sources", "ingest {folder}")
 def ingest_sources_task(platform: Platform, folder: Path) -> Sources:
     """Both layouts as data sets."""
     return ingest_sources(platform, folder, flow_run_id=current_flow_run_id())
 
 
-@task(name="grid-run", cache_policy=NO_CACHE, persist_result=False)
+@io_task("grid-run", "{config.name} seed {config.seed}")
 def grid_run_task(desk: RunDesk, config: AnyConfig) -> AnyAnswers:
     """One configuration and seed, trained and asked."""
     return answer(desk, config, flow_run_id=current_flow_run_id())
 
 
-def _answer(desk: RunDesk, config: AnyConfig) -> AnyAnswers:
-    """As a task run whose name says what runs."""
-    return grid_run_task.with_options(task_run_name=f"{config.name} seed {config.seed}")(desk, config)
-
-
-@flow(name="reproduce-itrp", flow_run_name="reproduce-itrp/{table} {preset}", persist_result=False)
+@watched_flow("reproduce-itrp", "reproduce-itrp/{table} {preset}", hours=1000)
 def reproduce_itrp(
     data: str,
     table: Literal["table3", "table4", "table5", "figure4", "all"] = "all",
@@ -61,9 +57,9 @@ def reproduce_itrp(
     """
     if seeds < 1:
         raise WrongUseError(f"expected at least one seed, found {seeds}")
-    platform = open_platform()
+    platform = open_platform_task()
     desk = open_desk(platform, ingest_sources_task(platform, Path(data)), preset)
     models = UserModels(joint=joint, vlm=vlm, words=words, regions=regions)
-    report = run_grid(desk, TABLES if table == "all" else [table], preset, seeds, models, _answer)
+    report = run_grid(desk, TABLES if table == "all" else [table], preset, seeds, models, grid_run_task)
     create_markdown_artifact(key="reproduction", markdown=f"```\n{report.text}\n```\n\nPage: {report.page}")
     return report

@@ -1,53 +1,89 @@
 """The flow `score-tweets`: new tweets ingested, champions pinned once, every unlabelled shard labelled."""
 
 import logging
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
-from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
+from flows.artifacts import Progress, link_version, rename_run, show_gallery
+from flows.events import tell_labels
 from flows.ingest import ingest_landing_task
+from flows.io_task import io_task
 from flows.orchestration import current_flow_run_id
-from flows.platform import open_platform
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
 from flows.progress import ProgressReporter
 from flows.scoring_run import find_work, pin_scorer
+from flows.watched_flow import watched_flow
 from infra.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
 from serving.scoring import BatchScorer, ScoreReport, summarise
 
 logger = logging.getLogger(__name__)
 
+Engine = Literal["local", "ray"]
 
-@task(name="score-shard", task_run_name="score {shard.hash:.12}", cache_policy=NO_CACHE, persist_result=False)
+
+@io_task("pin-champions", "pin the champions and find what they have to label")
+def pin_task(platform: Platform, *, backfill: bool) -> tuple[BatchScorer, list[Shard]]:
+    """The pair of versions this run keeps to, whatever happens to the aliases meanwhile, and its shards."""
+    scorer = pin_scorer(platform)
+    return scorer, find_work(platform, scorer.pair, backfill=backfill)
+
+
+@io_task("score-shard", "score {shard.hash:.12}")
 def score_shard_task(scorer: BatchScorer, shard: Shard) -> LabelFile:
     """Label one shard: file first, ledger second."""
     return scorer.score(shard, current_flow_run_id())
 
 
 def _name_run() -> str:
-    from prefect.runtime import flow_run
-
-    return "score-tweets/backfill" if flow_run.parameters.get("backfill") else "score-tweets/new"
+    return f"score-tweets/{flow_run.scheduled_start_time:%Y-%m-%dT%H:%M}"
 
 
-@flow(name="score-tweets", flow_run_name=_name_run, persist_result=False)
-def score_tweets(backfill: bool = False) -> ScoreReport:
+@watched_flow("score-tweets", _name_run, hours=24)
+def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: str | None = None) -> ScoreReport:
     """Label every newly collected tweet once.
 
     Args:
         backfill: Label every shard that the current pair of champions has not labelled, also those an older pair has.
+        engine: local labels shard after shard in this process; ray spreads the shards over a Ray cluster.
+        ray_address: Of the cluster, such as ray://head:10001; none starts one on this machine.
     """
-    platform = open_platform()
+    platform = open_platform_task()
     ingest_landing_task(platform, replay=False)
-    scorer = pin_scorer(platform)
+    scorer, work = pin_task(platform, backfill=backfill)
     logger.info("champions: %s", scorer.pair)
-    work = find_work(platform, scorer.pair, backfill=backfill)
-    progress = ProgressReporter()
-    rows = []
-    for done, shard in enumerate(work, start=1):
-        rows.append(score_shard_task(scorer, shard))
-        progress("shards labelled", done, len(work))
+    rename_run(f"{_name_run()} {len(work)} shards{' backfill' if backfill else ''}")
+    rows = list(_label(scorer, work, engine, ray_address))
     report = summarise(rows, scorer.pair)
+    _show(platform, scorer, work, rows, report)
+    tell_labels(report)
+    return report
+
+
+def _label(scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None) -> Iterator[LabelFile]:
+    """The ledger's rows as they are written."""
+    console, page = ProgressReporter(), Progress("scoring-progress", "shards labelled") if work else None
+    for done, row in enumerate(_run_engine(scorer, work, engine, ray_address), start=1):
+        console("shards labelled", done, len(work))
+        if page:
+            page(done, len(work))
+        yield row
+
+
+def _run_engine(
+    scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
+) -> Iterator[LabelFile]:
+    for shard in work:
+        yield score_shard_task(scorer, shard)
+
+
+def _show(
+    platform: Platform, scorer: BatchScorer, work: Sequence[Shard], rows: Sequence[LabelFile], report: ScoreReport
+) -> None:
     create_table_artifact(
         key="label-counts",
         table=[
@@ -55,4 +91,7 @@ def score_tweets(backfill: bool = False) -> ScoreReport:
         ],
         description=f"{report.pairs} tweets in {report.shards} shards; champions: {scorer.pair}",
     )
-    return report
+    for version in (scorer.pair.text, scorer.pair.image):
+        link_version(platform.settings, version)
+    shards = {shard.id: shard for shard in work}
+    show_gallery(platform, [(shards[row.shard_id], row) for row in rows])

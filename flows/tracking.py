@@ -17,6 +17,8 @@ EXPERIMENT = "itrp"
 """The MLflow experiment all runs are in."""
 IDENTITY_TAG = "itrp.identity"
 """Hash of configuration and data: a run that a kill has left open is found again by it."""
+FLOW_RUN_TAG = "itrp.flow_run_id"
+"""The Prefect flow run that an MLflow run belongs to."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def track_run(
             "itrp.dataset_hash": data.hash,
             "itrp.git_commit": commit,
             "mlflow.source.git.commit": commit,
-            "itrp.flow_run_id": flow_run_id or "",
+            FLOW_RUN_TAG: flow_run_id or "",
             **({"mlflow.parentRunId": parent} if parent else {}),
         }
         name = f"{config.name} seed {config.seed}"
@@ -143,6 +145,16 @@ def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, fl
     client = connect_mlflow(settings.mlflow_uri)
     for name, value in figures:
         client.log_metric(run_id, name, value, step=step)
+
+
+def end_open_runs(settings: Settings, flow_run_id: str) -> int:
+    """End, as killed, the MLflow runs a flow run has left open. Returns how many."""
+    client = connect_mlflow(settings.mlflow_uri)
+    wanted = f"tags.`{FLOW_RUN_TAG}` = '{flow_run_id}' and attributes.status = 'RUNNING'"
+    found = client.search_runs([find_experiment_id(settings)], wanted)
+    for run in found:
+        client.set_terminated(run.info.run_id, "KILLED")
+    return len(found)
 
 
 def _find_open_run(settings: Settings, experiment_id: str, identity: str) -> str | None:

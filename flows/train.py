@@ -1,24 +1,41 @@
 """The flow `train-itrp`: one experiment on one data set, registered as the newest challenger."""
 
-from prefect import flow, task
+from typing import Annotated
+
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
+from pydantic import Field
 
+from flows.artifacts import link_run
+from flows.events import tell_registered
+from flows.io_task import io_task
 from flows.orchestration import current_flow_run_id
-from flows.platform import Platform, open_platform
+from flows.platform import Platform
+from flows.platform_task import open_platform_task
+from flows.tracking import find_experiment_id
 from flows.training_run import TrainReport, run_training
+from flows.watched_flow import watched_flow
+from itrp.baselines.experiments import ZERO_SHOT_EXPERIMENTS
+from itrp.experiments import EXPERIMENTS
+
+TRAINABLE = [name for name in EXPERIMENTS if name not in ZERO_SHOT_EXPERIMENTS]
+Experiment = Annotated[str, Field(json_schema_extra={"enum": TRAINABLE})]
+"""The name of an experiment that can be trained: a list to choose from in Prefect's page."""
 
 
-@task(
-    name="train-and-register", task_run_name="train {experiment} on {data}", cache_policy=NO_CACHE, persist_result=False
-)
+@io_task("train-and-register", "train {experiment} on {data}")
 def train_task(platform: Platform, experiment: str, data: str, overrides: list[str], resume: bool) -> TrainReport:
-    """Train, track and register."""
-    return run_training(platform, experiment, data, overrides, resume=resume, flow_run_id=current_flow_run_id())
+    """Train, track and register. After an outage it goes on where it was."""
+    again = (task_run.run_count or 0) > 1
+    return run_training(
+        platform, experiment, data, overrides, resume=resume or again, flow_run_id=current_flow_run_id()
+    )
 
 
-@flow(name="train-itrp", flow_run_name="train-itrp/{experiment} on {data}", persist_result=False)
-def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, resume: bool = False) -> TrainReport:
+@watched_flow("train-itrp", "train-itrp/{experiment} on {data}", hours=72)
+def train_itrp(
+    experiment: Experiment, data: str, overrides: list[str] | None = None, resume: bool = False
+) -> TrainReport:
     """Train a system and register it: ITRp or vanilla clustering without labels, a supervised one with them.
 
     Args:
@@ -27,11 +44,14 @@ def train_itrp(experiment: str, data: str, overrides: list[str] | None = None, r
         overrides: Settings to change, each as key=value, for example seed=3 or clustering.method=gmm.
         resume: Go on where a killed run of the same settings and data stopped.
     """
-    report = train_task(open_platform(), experiment, data, overrides or [], resume)
+    platform = open_platform_task()
+    report = train_task(platform, experiment, data, overrides or [], resume)
     create_markdown_artifact(
         key="trained-model",
         markdown=f"**{' and '.join(report.models)}** from {report.experiment} on {data}, "
         f"{report.rounds} rounds, MLflow run `{report.run_id}`",
         description=f"{' and '.join(report.models)}, the newest challenger",
     )
+    link_run(platform.settings, report.run_id, find_experiment_id(platform.settings))
+    tell_registered(report.models, report.run_id)
     return report

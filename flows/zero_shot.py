@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from flows.orchestration import current_flow_run_id
 from flows.platform import open_platform
+from flows.watched_flow import watched_flow
 from flows.zero_shot_run import ZeroShotReport, run_zero_shot
 
 
-@flow(name="evaluate-zero-shot", flow_run_name="evaluate-zero-shot/{model} on {data}", persist_result=False)
+@watched_flow("evaluate-zero-shot", "evaluate-zero-shot/{model} on {data}", hours=24)
 def evaluate_zero_shot(
     model: str, data: str, protocol: Literal["dev", "oracle"] = "dev", set_name: Literal["raw", "RM", "RL"] = "raw"
 ) -> ZeroShotReport:

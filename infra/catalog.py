@@ -129,7 +129,9 @@ class Catalog:
             if not _is_outage(error):
                 raise
             reason = _without_password(" ".join(str(error.orig).split()), self._url)
-            raise CatalogError(f"the catalog {self.url} failed: {reason}; {_next_step(reason)}") from None
+            failure = CatalogError(f"the catalog {self.url} failed: {reason}; {_next_step(reason)}")
+            failure.transient = "does not exist" not in reason and "no such table" not in reason
+            raise failure from None
 
 
 def open_catalog(url: str, migrate: bool = True) -> Catalog:

@@ -1,14 +1,14 @@
-"""Questions to the catalog, and the two records that several processes may write at once."""
+"""Questions to the catalog, and the records that several processes may write at once."""
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from infra.errors import CatalogError
-from infra.tables import Dataset, LabelFile, LandingObject, Shard, StoredTweet
+from infra.tables import Base, ChampionMove, Dataset, LabelFile, LandingObject, Shard, StoredTweet
 
 
 class TweetOrigin(NamedTuple):
@@ -119,10 +119,31 @@ def record_label_file(
     return session.scalars(query).one()
 
 
-def _insert_unless_there(
-    session: Session, table: type[Dataset] | type[LabelFile], unique: tuple[str, ...], row: dict[str, Any]
-) -> None:
-    """Insert a row; where one with the same unique columns lies, leave that one, without an error."""
+def last_champion(session: Session, task: str) -> ChampionMove | None:
+    """The move that made the champion the catalog knows of; None before the first."""
+    query = select(ChampionMove).where(ChampionMove.task == task).order_by(ChampionMove.position.desc())
+    return session.scalars(query.limit(1)).first()
+
+
+def record_champion(session: Session, task: str, version: str, flow_run_id: str | None = None) -> bool:
+    """Enter a version as the champion; False when it is known as such already, or another process is entering one."""
+    known = last_champion(session, task)
+    if known is not None and known.version == version:
+        return False
+    position = known.position + 1 if known else 1
+    row = {"task": task, "position": position, "version": version, "flow_run_id": flow_run_id}
+    return _insert_unless_there(session, ChampionMove, ("task", "position"), row)
+
+
+def shards_of_run(session: Session, flow_run_id: str) -> list[Shard]:
+    """The shards a flow run wrote, by data set and position."""
+    query = select(Shard).where(Shard.flow_run_id == flow_run_id).order_by(Shard.dataset_id, Shard.position)
+    return [*session.scalars(query)]
+
+
+def _insert_unless_there(session: Session, table: type[Base], unique: tuple[str, ...], row: dict[str, Any]) -> bool:
+    """Insert a row; where one with the same unique columns lies, leave that one, without an error, and return False."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[session.get_bind().dialect.name]
     statement = dialect.insert(table).values(**row)
-    session.execute(statement.on_conflict_do_nothing(index_elements=unique))
+    done = session.execute(statement.on_conflict_do_nothing(index_elements=unique))
+    return cast("CursorResult[Any]", done).rowcount == 1

@@ -4,6 +4,9 @@
 class InfraError(Exception):
     """Base of all errors of this room that are meant to be read by a person: one line, no secret in it."""
 
+    transient = False
+    """May the same call succeed a little later (a server that is down), or is somebody needed (a refusal)?"""
+
 
 class SettingsError(InfraError):
     """A setting that cannot mean anything; the message names its ITRP_ variable."""
@@ -11,6 +14,14 @@ class SettingsError(InfraError):
 
 class StoreError(InfraError):
     """The object store does not answer, refuses, or is addressed wrongly."""
+
+
+class StoreUnavailableError(StoreError):
+    """The object store cannot do it now: no connection, a time-out, a server fault. Worth trying again later."""
+
+
+class EventsUnsupportedError(StoreError):
+    """The object store tells nobody what is put into it: list it from time to time."""
 
 
 class ObjectKeyError(StoreError):

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """An SQLAlchemy URL of SQLite or PostgreSQL; may hold a password."""
     mlflow_uri: str = Field(default_factory=lambda known: f"sqlite:///{known['work_dir']}/mlflow.db", repr=False)
     """MLflow's tracking URI; may hold a password."""
+    mlflow_page_url: str | None = None
+    """Where people open MLflow's pages, if it is another address than the one the flows use."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     webhook_secret: SecretStr | None = None
@@ -45,6 +47,12 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         """Embeddings and downloads: may be deleted at any time."""
         return self.work_dir / "cache"
+
+    @property
+    def mlflow_pages(self) -> str | None:
+        """The address links to MLflow begin with; None where it has no pages, because it is a database in a folder."""
+        found = self.mlflow_page_url or (self.mlflow_uri if self.mlflow_uri.startswith("http") else None)
+        return found.rstrip("/") if found else None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -172,3 +172,18 @@ class LabelFile(Base):
     """Pairs by relation code."""
     flow_run_id: Mapped[str | None] = mapped_column(String(64))
     scored_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ChampionMove(Base):
+    """A version that was noticed as the champion of its task; the newest position is the one that is known now."""
+
+    __tablename__ = "champion_move"
+    __table_args__ = (UniqueConstraint("task", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(String(16))
+    position: Mapped[int]
+    """1, 2, 3 … for each task: of two processes that notice the same move, one enters it."""
+    version: Mapped[str] = mapped_column(String(32))
+    flow_run_id: Mapped[str | None] = mapped_column(String(64))
+    noticed_at: Mapped[datetime] = mapped_column(default=now)

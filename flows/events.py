@@ -1,0 +1,63 @@
+"""What happened, told to Prefect as events: automations listen to them, and the event feed of its page shows them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prefect.events import emit_event
+
+from flows.ingestion.report import IngestReport
+from infra.tables import Shard
+from serving.registry import ModelVersion
+from serving.scoring import ScoreReport
+
+SHARD_CREATED = "itrp.shard.created"
+QUARANTINE_GREW = "itrp.quarantine.grew"
+MODEL_REGISTERED = "itrp.model.registered"
+CHAMPION_MOVED = "itrp.champion.moved"
+LABELS_WRITTEN = "itrp.labels.written"
+
+ALERT_LABEL = "itrp.alert"
+"""Label of `itrp.quarantine.grew`: "yes" when so many tweets were refused that somebody should know."""
+
+
+def tell_shards(shards: Iterable[Shard]) -> None:
+    """One event a shard that was written."""
+    for shard in shards:
+        payload = {"key": shard.key, "pairs": shard.pairs, "bytes": shard.size}
+        _tell(SHARD_CREATED, f"itrp.shard.{shard.hash}", f"shard {shard.hash[:12]}", payload)
+
+
+def tell_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
+    """One event a run that refused tweets; labelled where they are `alert_from` or more."""
+    if report.quarantined:
+        labels = {ALERT_LABEL: "yes" if report.quarantined >= alert_from else "no"}
+        payload = {"quarantined": report.quarantined, "lines": report.lines, "by_code": report.by_code}
+        _tell(QUARANTINE_GREW, f"itrp.quarantine.{data}", f"quarantine of {data}", payload, labels)
+
+
+def tell_registered(models: Iterable[str], run_id: str) -> None:
+    """One event a version (`name/number`) that was registered."""
+    for model in models:
+        _tell(MODEL_REGISTERED, f"itrp.model.{model.replace('/', '.')}", model, {"mlflow_run_id": run_id})
+
+
+def tell_champion(version: ModelVersion, before: str | None, verdict: str) -> None:
+    """A task has another champion: which one it was before, and what the gate says of the new one."""
+    payload = {"task": str(version.task), "version": version.version, "before": before, "gate": verdict}
+    _tell(CHAMPION_MOVED, f"itrp.champion.{version.task}", str(version), payload)
+
+
+def tell_labels(report: ScoreReport) -> None:
+    """One event a scoring run that labelled anything."""
+    if report.pairs:
+        pair = f"text-{report.text_version}_image-{report.image_version}"
+        payload = {"pairs": report.pairs, "shards": report.shards, "counts": report.counts}
+        _tell(LABELS_WRITTEN, f"itrp.labels.{pair}", f"labels of {pair}", payload)
+
+
+def _tell(
+    event: str, resource: str, name: str, payload: dict[str, Any], labels: Mapping[str, str] | None = None
+) -> None:
+    emit_event(
+        event, {"prefect.resource.id": resource, "prefect.resource.name": name, **(labels or {})}, payload=payload
+    )
