@@ -1,0 +1,143 @@
+"""The object store's buckets, versioning and keys; run by the job prepare-object-store, again and again.
+
+Each bucket gets one user whose policy (policies/<bucket>.json) names that bucket alone. Users and policies are made
+through MinIO's admin API; where the store is somebody else's (`OBJECT_STORE_USERS=outside`) buckets and keys have to
+exist, and are only tried. Either way the job ends by trying them: a key that opens the other bucket is an error.
+"""
+
+import json
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from minio import Minio
+from minio.commonconfig import ENABLED, Filter
+from minio.credentials import StaticProvider
+from minio.error import MinioException, S3Error
+from minio.lifecycleconfig import Expiration, LifecycleConfig, NoncurrentVersionExpiration, Rule
+from minio.minioadmin import MinioAdmin
+from minio.versioningconfig import VersioningConfig
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+from urllib3.exceptions import HTTPError
+
+POLICIES = Path(__file__).with_name("policies")
+
+
+class Keys(BaseSettings):
+    """What the job is given, by its environment."""
+
+    object_store_endpoint: str
+    object_store_users: str = "own"
+    object_store_old_versions_days: int = 30
+    object_store_root_user: str
+    object_store_root_password: SecretStr
+    itrp_object_store_access_key: str
+    itrp_object_store_secret_key: SecretStr
+    mlflow_object_store_access_key: str
+    mlflow_object_store_secret_key: SecretStr
+
+    @property
+    def users(self) -> dict[str, tuple[str, str]]:
+        """Access key and secret key of each bucket's user."""
+        return {
+            "tweets": (self.itrp_object_store_access_key, self.itrp_object_store_secret_key.get_secret_value()),
+            "mlflow": (self.mlflow_object_store_access_key, self.mlflow_object_store_secret_key.get_secret_value()),
+        }
+
+
+def make_buckets(client: Minio, buckets: list[str], days: int) -> None:
+    """Make what is missing; keep overwritten and deleted objects for so many days."""
+    for bucket in buckets:
+        if not client.bucket_exists(bucket):
+            client.make_bucket(bucket)
+        client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+        client.set_bucket_lifecycle(bucket, keep_old_versions(days))
+
+
+def keep_old_versions(days: int) -> LifecycleConfig:
+    """Without an end the disk would fill up with what nobody sees any more."""
+    return LifecycleConfig(
+        [
+            Rule(
+                ENABLED,
+                rule_filter=Filter(prefix=""),
+                rule_id="old-versions",
+                noncurrent_version_expiration=NoncurrentVersionExpiration(noncurrent_days=days),
+                expiration=Expiration(expired_object_delete_marker=True),
+            )
+        ]
+    )
+
+
+def make_users(admin: MinioAdmin, users: dict[str, tuple[str, str]]) -> None:
+    """A user for each bucket, with a policy of its own; a changed secret key is taken over."""
+    for bucket, (access_key, secret_key) in users.items():
+        policy = f"{bucket}-only"
+        admin.policy_add(policy, policy=json.loads((POLICIES / f"{bucket}.json").read_text()))
+        admin.user_add(access_key, secret_key)
+        # not attach_policy: that one fails when the policy is attached already
+        admin.policy_set(policy, user=access_key)
+
+
+def try_users(endpoint: str, users: dict[str, tuple[str, str]]) -> list[str]:
+    """What is wrong with the keys: one sentence for each bucket that is closed and should not be, or is open."""
+    complaints = []
+    for owner, (access_key, secret_key) in users.items():
+        client = connect(endpoint, access_key, secret_key)
+        for bucket in users:
+            refusal = find_refusal(client, bucket)
+            if bucket == owner and refusal:
+                complaints.append(f"the keys for {owner}: expected them to open their bucket, found {refusal}")
+            if bucket != owner and refusal != "AccessDenied":
+                complaints.append(
+                    f"the keys for {owner}: expected AccessDenied on {bucket}, found {refusal or 'no refusal'}"
+                )
+    return complaints
+
+
+def find_refusal(client: Minio, bucket: str) -> str | None:
+    """The store's reason for not listing a bucket, None when it does."""
+    try:
+        next(iter(client.list_objects(bucket)), None)
+    except S3Error as error:
+        return str(error.code)
+    return None
+
+
+def connect(endpoint: str, access_key: str, secret_key: str) -> Minio:
+    """A client for http://host:port or https://host."""
+    parts = urlsplit(endpoint)
+    return Minio(parts.netloc, access_key, secret_key, secure=parts.scheme == "https")
+
+
+def connect_admin(endpoint: str, access_key: str, secret_key: str) -> MinioAdmin:
+    """The same for MinIO's admin API."""
+    parts = urlsplit(endpoint)
+    provider = StaticProvider(access_key, secret_key)
+    return MinioAdmin(endpoint=parts.netloc, credentials=provider, secure=parts.scheme == "https")
+
+
+def prepare(keys: Keys) -> list[str]:
+    """Make what is missing and try it. Returns what is wrong."""
+    if keys.object_store_users == "own":
+        root = (keys.object_store_root_user, keys.object_store_root_password.get_secret_value())
+        make_buckets(
+            connect(keys.object_store_endpoint, *root), sorted(keys.users), keys.object_store_old_versions_days
+        )
+        make_users(connect_admin(keys.object_store_endpoint, *root), keys.users)
+    return try_users(keys.object_store_endpoint, keys.users)
+
+
+def main() -> int:
+    """0 when everything is there and nothing is open that should not be."""
+    try:
+        complaints = prepare(Keys())
+    except (MinioException, HTTPError) as error:
+        complaints = [f"the object store refused: {' '.join(str(error).split())[:300]}"]
+    print(*(complaints or ["the object store is ready: buckets tweets and mlflow, each with its own keys"]), sep="\n")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
