@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test fast lint clean
+.PHONY: demo test fast lint stack stack-test clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/itrp demo
@@ -26,5 +26,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+stack: $(INSTALLED)
+	$(VENV)/bin/python -m infra.stack
+
+stack-test: $(INSTALLED)
+	$(VENV)/bin/pytest tests/stack
+
 clean:
-	rm -rf $(VENV) itrp-demo
+	rm -rf $(VENV) itrp-demo .stack

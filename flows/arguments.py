@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from flows.parsing import REFERENCE, OneLineParser, add_command, whole
+from flows.service_arguments import add_bridge, add_deploy
 from flows.study_arguments import add_analyse, add_reproduce, add_zero_shot
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def build_parser() -> OneLineParser:
         add_analyse,
         add_reproduce,
         add_zero_shot,
+        add_deploy,
+        add_bridge,
     ):
         add(commands)
     return parser

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
-from flows import study_commands
+from flows import service_commands, study_commands
 from flows.arguments import parse_arguments
 from flows.console import Report, start
 from infra.errors import InfraError, SettingsError
@@ -221,6 +221,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "analyse": study_commands.analyse,
     "reproduce": study_commands.reproduce,
     "zero-shot": study_commands.zero_shot,
+    "deploy": service_commands.deploy,
+    "bridge": service_commands.bridge,
 }
 
 

@@ -6,6 +6,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
 from flows.evaluation_run import EvaluateReport, run_evaluation
+from flows.events import tell_registered
 from flows.io_task import io_task
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
@@ -27,8 +28,11 @@ def evaluate_task(
     map_with: str | None = None,
     seed: int = 0,
 ) -> EvaluateReport:
-    """Evaluate, choose class names where there are none, and log."""
-    return run_evaluation(platform, models, data, protocol=protocol, set_name=set_name, map_with=map_with, seed=seed)
+    """Evaluate, choose class names where there are none, and log; versions that got their names are told of."""
+    before = [str(platform.registry.resolve(model)) for model in models]
+    report = run_evaluation(platform, models, data, protocol=protocol, set_name=set_name, map_with=map_with, seed=seed)
+    tell_registered(platform.registry.resolve(model) for model in report.models if model not in before)
+    return report
 
 
 @watched_flow("evaluate-itrp", _name_run, hours=24)

@@ -18,6 +18,8 @@ LABELS_WRITTEN = "itrp.labels.written"
 
 ALERT_LABEL = "itrp.alert"
 """Label of `itrp.quarantine.grew`: "yes" when so many tweets were refused that somebody should know."""
+MAPPED_LABEL = "itrp.mapped"
+"""Label of `itrp.model.registered`: "yes" when the version's clusters have class names."""
 
 
 def tell_shards(shards: Iterable[Shard]) -> None:
@@ -35,10 +37,12 @@ def tell_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
         _tell(QUARANTINE_GREW, f"itrp.quarantine.{data}", f"quarantine of {data}", payload, labels)
 
 
-def tell_registered(models: Iterable[str], run_id: str) -> None:
-    """One event a version (`name/number`) that was registered."""
-    for model in models:
-        _tell(MODEL_REGISTERED, f"itrp.model.{model.replace('/', '.')}", model, {"mlflow_run_id": run_id})
+def tell_registered(versions: Iterable[ModelVersion]) -> None:
+    """One event a version that was registered."""
+    for version in versions:
+        payload = {"task": str(version.task), "version": version.version, "mlflow_run_id": version.run_id}
+        labels = {MAPPED_LABEL: "no" if version.mapping is None else "yes"}
+        _tell(MODEL_REGISTERED, f"itrp.model.{version.name}.{version.version}", str(version), payload, labels)
 
 
 def tell_champion(version: ModelVersion, before: str | None, verdict: str) -> None:

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
-from infra.errors import InfraError
+from infra.errors import CatalogUnavailableError, StoreUnavailableError
 from itrp.errors import StoreError
 
 P = ParamSpec("P")
@@ -46,10 +46,10 @@ def io_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 def is_outage(error: BaseException) -> bool:
     """Is a server's state, not the request, at fault?"""
-    if isinstance(error, InfraError):
-        return error.transient
-    # the registry's client knows only that MLflow failed; connections of others raise OSError's children
-    return isinstance(error, StoreError | ConnectionError | TimeoutError)
+    # StoreError is the registry's: its client knows only that MLflow failed. Others' connections raise OSError's children.
+    return isinstance(
+        error, StoreUnavailableError | CatalogUnavailableError | StoreError | ConnectionError | TimeoutError
+    )
 
 
 def _should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

@@ -53,5 +53,5 @@ def train_itrp(
         description=f"{' and '.join(report.models)}, the newest challenger",
     )
     link_run(platform.settings, report.run_id, find_experiment_id(platform.settings))
-    tell_registered(report.models, report.run_id)
+    tell_registered(platform.registry.resolve(model) for model in report.models)
     return report

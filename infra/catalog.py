@@ -24,7 +24,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session, sessionmaker
 
-from infra.errors import CatalogError
+from infra.errors import CatalogError, CatalogUnavailableError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
@@ -129,9 +129,9 @@ class Catalog:
             if not _is_outage(error):
                 raise
             reason = _without_password(" ".join(str(error.orig).split()), self._url)
-            failure = CatalogError(f"the catalog {self.url} failed: {reason}; {_next_step(reason)}")
-            failure.transient = "does not exist" not in reason and "no such table" not in reason
-            raise failure from None
+            missing = "no such table" in reason or "does not exist" in reason
+            kind = CatalogError if missing else CatalogUnavailableError
+            raise kind(f"the catalog {self.url} failed: {reason}; {_next_step(reason)}") from None
 
 
 def open_catalog(url: str, migrate: bool = True) -> Catalog:

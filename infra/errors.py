@@ -4,9 +4,6 @@
 class InfraError(Exception):
     """Base of all errors of this room that are meant to be read by a person: one line, no secret in it."""
 
-    transient = False
-    """May the same call succeed a little later (a server that is down), or is somebody needed (a refusal)?"""
-
 
 class SettingsError(InfraError):
     """A setting that cannot mean anything; the message names its ITRP_ variable."""
@@ -34,3 +31,7 @@ class ObjectMissingError(StoreError):
 
 class CatalogError(InfraError):
     """The catalog does not answer, is not up to date, or holds something else than was said."""
+
+
+class CatalogUnavailableError(CatalogError):
+    """The database cannot do it now: no connection, a restart, a lock held too long. Worth trying again later."""

@@ -1,0 +1,114 @@
+"""Prefect's automations: what is done when something happens, or stops happening."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.blocks.notifications import SlackWebhook
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
+
+from flows.events import ALERT_LABEL, CHAMPION_MOVED, MAPPED_LABEL, MODEL_REGISTERED, QUARANTINE_GREW
+
+HEARTBEAT_SECONDS = 30
+"""How often a run says that it is alive: PREFECT_FLOWS_HEARTBEAT_FREQUENCY of every worker."""
+SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
+"""A run that has said nothing for so long is dead: three heartbeats, so that one lost in a restart kills nothing."""
+NOTIFY_BLOCK = "itrp-notify"
+
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")}
+HEARTBEAT = "prefect.flow-run.heartbeat"
+ANY_RUN = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+OUR_RUNS = ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.itrp"})
+
+
+def apply_automations(deployments: Mapping[str, UUID], notify_url: str | None) -> list[str]:
+    """Put the automations on the Prefect server; those of these names are replaced. Returns the names.
+
+    `notify_url`: an Apprise URL; without one nobody is notified.
+    """
+    planned = [*plan_automations(deployments)]
+    if notify_url:
+        planned += plan_notifications(_save_notifier(notify_url))
+    with get_client(sync_client=True) as client:
+        there = {found.name: found for found in client.read_automations()}
+        for automation in planned:
+            known = there.get(automation.name)
+            if known is None:
+                client.create_automation(automation)
+            else:
+                # what a person has switched off in the page stays off
+                client.update_automation(known.id, automation.model_copy(update={"enabled": known.enabled}))
+    return [automation.name for automation in planned]
+
+
+def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore]:
+    """Backfill, promotion and zombies."""
+    yield AutomationCore(
+        name="itrp: a new champion labels the archive",
+        description="follow-champions has noticed that the alias was moved: every shard gets labels of the new pair.",
+        trigger=EventTrigger(expect={CHAMPION_MOVED}, posture=Posture.Reactive, threshold=1, within=timedelta(0)),
+        actions=[RunDeployment(deployment_id=deployments["score-tweets"], parameters={"backfill": True})],
+    )
+    yield AutomationCore(
+        name="itrp: a named challenger goes to the gate",
+        description="A version whose clusters have class names was registered: promote it if it beats the champion.",
+        trigger=EventTrigger(
+            expect={MODEL_REGISTERED}, match=ResourceSpecification({MAPPED_LABEL: "yes"}), posture=Posture.Reactive,
+            threshold=1, within=timedelta(0),
+        ),
+        actions=[
+            RunDeployment(deployment_id=deployments["promote-models"], parameters={"task": "{{ event.payload.task }}"})
+        ],
+    )  # fmt: skip
+    yield AutomationCore(
+        name="itrp: a run without a heartbeat has crashed",
+        description=f"Its worker or machine died. Heartbeats come every {HEARTBEAT_SECONDS} s "
+        "(PREFECT_FLOWS_HEARTBEAT_FREQUENCY); the next run goes on where it stopped.",
+        trigger=EventTrigger(
+            after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, match=ANY_RUN, for_each={"prefect.resource.id"},
+            posture=Posture.Proactive, threshold=1, within=timedelta(seconds=SILENCE_SECONDS),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.CRASHED, message=f"no heartbeat for {SILENCE_SECONDS} s: its worker died")
+        ],
+    )  # fmt: skip
+
+
+def plan_notifications(block: UUID) -> Iterator[AutomationCore]:
+    """Who should know of what."""
+    yield AutomationCore(
+        name="itrp: many tweets were quarantined",
+        trigger=EventTrigger(
+            expect={QUARANTINE_GREW}, match=ResourceSpecification({ALERT_LABEL: "yes"}), posture=Posture.Reactive,
+            threshold=1, within=timedelta(0),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block, subject="itrp: tweets in quarantine",
+                body="{{ event.payload.quarantined }} of {{ event.payload.lines }} tweets were refused: "
+                "{{ event.payload.by_code }}. Repair them, then run ingest-tweets with replay.",
+            )
+        ],
+    )  # fmt: skip
+    yield AutomationCore(
+        name="itrp: a run failed, crashed or is late",
+        trigger=EventTrigger(
+            expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut", "Late")},
+            match=ANY_RUN, match_related=OUR_RUNS, posture=Posture.Reactive, threshold=1, within=timedelta(0),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block, subject="itrp: {{ flow_run.name }} {{ flow_run.state.name }}",
+                body="{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+            )
+        ],
+    )  # fmt: skip
+
+
+def _save_notifier(url: str) -> UUID:
+    # Of Prefect's own blocks, the only ones its server can load, this one hands any Apprise URL on, not Slack's alone.
+    document = SlackWebhook(url=url).save(NOTIFY_BLOCK, overwrite=True)
+    return UUID(str(document))

@@ -1,0 +1,51 @@
+"""The commands that set up and accompany the production stack: `itrp deploy`, `itrp bridge`."""
+
+import argparse
+
+from flows.console import Report, start
+from infra.errors import SettingsError
+
+
+def deploy(args: argparse.Namespace) -> tuple[Report, str]:
+    """Put work pools, deployments, automations and MLflow's webhook on the servers."""
+    settings = start(args)
+    from prefect.settings import get_current_settings
+
+    if not get_current_settings().api.url:
+        raise SettingsError(
+            "PREFECT_API_URL: expected the address of a Prefect server, such as http://host:4200/api; set it"
+        )
+    from flows.automations import apply_automations
+    from flows.deployments import apply_deployments, tell_plans
+    from flows.platform import open_platform
+    from flows.registry_webhook import apply_webhook
+
+    open_platform(settings)  # brings the catalog's tables up to date before any worker needs them
+    deployments = apply_deployments(reset_schedules=args.reset_schedules)
+    notify_url = settings.notify_url.get_secret_value() if settings.notify_url else None
+    automations = apply_automations(deployments, notify_url)
+    webhook = apply_webhook(settings)
+    report: Report = {
+        "deployments": {name: str(number) for name, number in deployments.items()},
+        "automations": automations,
+        "webhook": webhook,
+    }
+    lines = [
+        "deployments:",
+        *(f"  {line}" for line in tell_plans()),
+        "automations:",
+        *(f"  {name}" for name in automations),
+    ]
+    lines.append(
+        f"MLflow's webhook: {webhook or 'none (needs ITRP_BRIDGE_URL and ITRP_WEBHOOK_SECRET); the registry is polled'}"
+    )
+    return report, "\n".join(lines)
+
+
+def bridge(args: argparse.Namespace) -> tuple[Report, str]:
+    """Serve until a signal comes."""
+    settings = start(args)
+    from flows.bridge import serve
+
+    serve(settings, args.host, args.port)
+    return {"stopped": True}, "stopped"
