@@ -13,6 +13,8 @@ def test_every_file_that_is_not_code_is_named_as_package_data() -> None:
     packed = {path for room, patterns in named.items() for each in patterns for path in (ROOT / room).glob(each)}
     files = {path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()}
     # how to run the platform, for those who have the checkout: no packages, so in no wheel
-    data = {path for path in files if path.suffix not in (".py", ".pyc") and not {"docker", "kubernetes"} & {*path.parts}}
+    data = {
+        path for path in files if path.suffix not in (".py", ".pyc") and not {"docker", "kubernetes"} & {*path.parts}
+    }
     assert len(data) >= 4
     assert sorted(data - packed) == []
