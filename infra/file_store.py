@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
-from infra.object_store import TEMPORARY, FolderAddress, ObjectInfo, check_key, check_prefix
+from infra.object_store import TEMPORARY, FolderAddress, ObjectInfo, Selection, check_key
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +38,14 @@ class FileStore:
     def url(self) -> str:
         return self._root.as_uri()
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        folder = check_prefix(prefix).rpartition("/")[0]
+    def list(
+        self, prefix: str = "", *, endings: str | tuple[str, ...] = "", start_after: str = ""
+    ) -> Iterator[ObjectInfo]:
+        selection = Selection(prefix, endings, start_after)
+        folder = prefix.rpartition("/")[0]
         if not folder:
-            return self._walk(self._root, "", prefix)
-        return self._walk(self._locate(folder), folder + "/", prefix)
+            return self._walk(self._root, "", selection)
+        return self._walk(self._locate(folder), folder + "/", selection)
 
     def stat(self, key: str) -> ObjectInfo | None:
         path = self._locate(key)
@@ -142,16 +145,16 @@ class FileStore:
             )
         return path
 
-    def _walk(self, folder: Path, base: str, prefix: str) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: Path, base: str, selection: Selection) -> Iterator[ObjectInfo]:
         """Objects under a folder whose key is `base` ("" or ending in "/"), in the order of their keys."""
         for key, entry in _entries_in_key_order(folder, base):
-            wanted = key.startswith(prefix) or (key.endswith("/") and prefix.startswith(key))
+            wanted = selection.enters(key) if key.endswith("/") else selection.takes(key)
             if not wanted or key == TEMPORARY + "/":
                 continue
             if not self._is_listed(key, entry):
                 logger.warning("passed over %r in %s: no object key, or a link elsewhere", key, self.url)
             elif key.endswith("/"):
-                yield from self._walk(folder / entry.name, key, prefix)
+                yield from self._walk(folder / entry.name, key, selection)
             else:
                 try:
                     status = entry.stat()

@@ -41,8 +41,15 @@ class ObjectStore(Protocol):
         """Where the objects lie; holds no secret."""
         ...
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with the prefix, in the order of their keys' UTF-8 bytes."""
+    def list(
+        self, prefix: str = "", *, endings: str | tuple[str, ...] = "", start_after: str = ""
+    ) -> Iterator[ObjectInfo]:
+        """Objects whose key starts with the prefix, in the order of their keys' UTF-8 bytes.
+
+        Only those with one of the endings, and with a key behind `start_after` in that order. What a server tells
+        in pages passes by; what is asked for is held in memory, about half a KB an object, because not every
+        server keeps the order: name the endings where most objects are not wanted.
+        """
         ...
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -72,6 +79,8 @@ class ObjectStore(Protocol):
         """Write an object only where there is none: the first writer gets True, others False.
 
         False means that an object lies there; after a broken connection it can be the one this call wrote.
+        Before a server that ignores conditions (`check` warns of it) an object that lies there is still kept, but
+        of several writers at the same moment more than one can get True: the last one's object is then whole.
         """
         ...
 
@@ -108,6 +117,28 @@ def check_prefix(prefix: str) -> str:
     if rest.strip("."):
         check_key(rest)
     return prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a listing asks for. Raises ObjectKeyError when a part of it cannot be one."""
+
+    prefix: str = ""
+    endings: str | tuple[str, ...] = ""
+    start_after: str = ""
+
+    def __post_init__(self) -> None:
+        check_prefix(self.prefix)
+        check_prefix(self.start_after)
+
+    def takes(self, key: str) -> bool:
+        """Whether the object is asked for. Strings compare as their UTF-8 bytes do."""
+        return key.startswith(self.prefix) and key.endswith(self.endings) and key > self.start_after
+
+    def enters(self, folder: str) -> bool:
+        """Whether an object under the folder, a key's beginning that ends in a slash, can be asked for."""
+        near = folder.startswith(self.prefix) or self.prefix.startswith(folder)
+        return near and (folder > self.start_after or self.start_after.startswith(folder))
 
 
 def _key_problem(key: str) -> str | None:

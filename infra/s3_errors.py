@@ -1,5 +1,7 @@
 """What went wrong at an S3 server, in one line with the next step and without a secret."""
 
+import re
+
 from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -10,23 +12,31 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from infra.errors import ObjectMissingError, StoreError
+from infra.errors import EventsUnsupportedError, ObjectMissingError, StoreError, StoreUnavailableError
 from infra.object_store import BucketAddress
 
 _KEYS = "ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
+
+_CLOCKS = "has another time than this machine, by over 15 minutes: set both clocks"
 
 _BY_CODE = {
     "InvalidAccessKeyId": "does not know the access key: correct ITRP_OBJECT_STORE_ACCESS_KEY",
     "SignatureDoesNotMatch": "found the secret key wrong: correct ITRP_OBJECT_STORE_SECRET_KEY",
     "AccessDenied": f"refused the keys: correct {_KEYS}, or give them the right to read and write the bucket",
     "NoSuchBucket": "has no such bucket: create it, or correct the name in ITRP_OBJECT_STORE_URL",
-    "RequestTimeTooSkewed": "has another time than this machine, by over 15 minutes: set both clocks",
+    "RequestTimeTooSkewed": _CLOCKS,
     "PreconditionFailed": "has another object at the key than when reading began: read it again",
     "AuthorizationHeaderMalformed": "expects another region: add &region=NAME to ITRP_OBJECT_STORE_URL",
     "PermanentRedirect": "keeps the bucket in another region: add &region=NAME to ITRP_OBJECT_STORE_URL",
     "EntityTooLarge": "takes no object of this size: write smaller ones",
 }
 """What the server did and the next step, by S3 error code."""
+
+_PRESIGNED_TOO_EARLY_OR_LATE = re.compile("request (has expired|is not valid yet)", re.IGNORECASE)
+"""How servers say AccessDenied to a request that was signed in its URL by a clock that is wrong."""
+
+_NO_EVENTS = {"NotImplemented", "MethodNotAllowed"}
+_NOT_IMPLEMENTED = 501
 
 
 def explain_failure(error: Exception, address: BucketAddress, key: str | None) -> StoreError:
@@ -35,36 +45,66 @@ def explain_failure(error: Exception, address: BucketAddress, key: str | None) -
     urllib3's own messages hold request lines, and presigned ones a signature: they are never repeated.
     """
     if isinstance(error, S3Error):
-        return explain_code(error.code or "without a code", error.message, address, key)
+        return explain_code(error.code or "without a code", error.message, address, key, error.response.status)
     if isinstance(error, HTTPError):
-        return StoreError(f"{_explain_connection(error, address)} ({_place(address, key)})")
+        return _explain_connection(error, address, key)
     if isinstance(error, InvalidResponseError):
-        return StoreError(
-            f"what answers at {address.server} is no S3 server: correct the endpoint in ITRP_OBJECT_STORE_URL"
-        )
+        return _explain_other_answer(error, address, key)
     if isinstance(error, ServerError):
-        return explain_code(f"HTTP {error.status_code}", None, address, key)
+        return explain_code(f"HTTP {error.status_code}", None, address, key, error.status_code)
     return StoreError(f"the S3 client failed with {type(error).__name__} at {_place(address, key)}")
 
 
-def explain_code(code: str, message: str | None, address: BucketAddress, key: str | None) -> StoreError:
-    """The error to raise for an S3 error code; ObjectMissingError where there is no object."""
+def explain_code(
+    code: str, message: str | None, address: BucketAddress, key: str | None, status: int = 400
+) -> StoreError:
+    """The error to raise for an S3 error code: ObjectMissingError where there is no object, StoreUnavailableError
+    where the HTTP status tells of a server fault.
+    """
     if code == "NoSuchKey":
         return ObjectMissingError(f"no object lies at {key} in {address.url}: put it there, or correct the key")
     answer = f"{code} ({message})" if message else code
     step = _BY_CODE.get(code, f"answered {answer}: look at the server's log and try again")
-    return StoreError(f"the S3 server at {address.server} {step} ({_place(address, key)})")
+    if _PRESIGNED_TOO_EARLY_OR_LATE.search(message or ""):
+        step = _CLOCKS
+    kind = StoreUnavailableError if status >= 500 and status != _NOT_IMPLEMENTED else StoreError
+    return kind(f"the S3 server at {address.server} {step} ({_place(address, key)})")
 
 
-def _explain_connection(error: HTTPError, address: BucketAddress) -> str:
+def explain_no_events(error: Exception | None, address: BucketAddress) -> StoreError:
+    """The error to raise when a server was asked for events and gave none; None: it answered something else."""
+    refused = isinstance(error, S3Error) and error.code in _NO_EVENTS
+    if error is not None and not refused:
+        return explain_failure(error, address, None)
+    return EventsUnsupportedError(
+        f"expected the S3 server at {address.server} to tell of new objects, found that it has no bucket events: "
+        f"list the bucket from time to time, or use a server that has them, such as MinIO ({_place(address, None)})"
+    )
+
+
+def _explain_other_answer(error: InvalidResponseError, address: BucketAddress, key: str | None) -> StoreError:
+    status = re.search(r"Response code: (\d+)", str(error))
+    if status and int(status[1]) >= 500:
+        # As a proxy does before a server that is down.
+        return explain_code(f"HTTP {status[1]}", None, address, key, int(status[1]))
+    return StoreError(
+        f"what answers at {address.server} is no S3 server: correct the endpoint in ITRP_OBJECT_STORE_URL"
+    )
+
+
+def _explain_connection(error: HTTPError, address: BucketAddress, key: str | None) -> StoreError:
     reason = error.reason if isinstance(error, MaxRetryError) else error
+    kind: type[StoreError] = StoreUnavailableError
     if isinstance(reason, SSLError):
-        return f"{address.server} does not speak TLS as expected: correct https, or trust its certificate"
-    if isinstance(reason, ReadTimeoutError):
-        return f"the S3 server at {address.server} takes the request but does not answer: look at its log"
-    if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
-        return f"nothing answers at {address.server}: start the S3 server, or correct ITRP_OBJECT_STORE_URL"
-    return f"the connection to {address.server} broke again and again: look at the server's log and try again"
+        kind = StoreError
+        step = f"{address.server} does not speak TLS as expected: correct https, or trust its certificate"
+    elif isinstance(reason, ReadTimeoutError):
+        step = f"the S3 server at {address.server} takes the request but does not answer: look at its log"
+    elif isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
+        step = f"nothing answers at {address.server}: start the S3 server, or correct ITRP_OBJECT_STORE_URL"
+    else:
+        step = f"the connection to {address.server} broke again and again: look at the server's log and try again"
+    return kind(f"{step} ({_place(address, key)})")
 
 
 def _place(address: BucketAddress, key: str | None) -> str:

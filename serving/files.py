@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from infra.object_store import ObjectStore
+from infra.parallel import map_in_order, open_pool
 from infra.tables import Shard
 from itrp.inputs import ShardFile
+
+DOWNLOADS = 4
+"""Shards downloaded at once: each is large, so a few fill the line."""
 
 
 def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
@@ -18,7 +23,7 @@ def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
     target = folder / key
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+        draft = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.draft")
         with store.open(key) as source, draft.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
         draft.replace(target)
@@ -26,5 +31,10 @@ def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
 
 
 def local_shards(store: ObjectStore, shards: Sequence[Shard], cache: Path) -> list[ShardFile]:
-    """The shards as local files, in the order given."""
-    return [ShardFile(shard.hash, local_file(store, shard.key, cache / "objects"), shard.pairs) for shard in shards]
+    """The shards as local files, in the order given; several are downloaded at once."""
+
+    def fetch(shard: Shard) -> ShardFile:
+        return ShardFile(shard.hash, local_file(store, shard.key, cache / "objects"), shard.pairs)
+
+    with open_pool(DOWNLOADS) as pool:
+        return list(map_in_order(pool, fetch, shards))

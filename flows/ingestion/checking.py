@@ -1,14 +1,15 @@
 """Fetching and checking many candidates at once, with the results in the candidates' order."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import islice
 
 from infra.errors import ObjectKeyError, ObjectMissingError
 from infra.object_store import ObjectStore
+from infra.parallel import map_in_order
+from infra.parallel import open_pool as open_threads
 from itrp.checks import check_candidate
 from itrp.images import MAX_BYTES
 from itrp.pairs import Candidate, Pair, Refusal
@@ -20,31 +21,22 @@ Record = Candidate | Refusal
 CHUNK = 250
 """Records whose ids are looked up in the catalog together."""
 THREADS = max(4, 2 * (os.cpu_count() or 1))
-"""Pictures fetched and decoded at once: a store answers slowly and decoding leaves Python's lock."""
+"""Pictures fetched and decoded at once: a store answers slowly and decoding leaves Python's lock, but each may
+take 150 MB while it is decoded."""
 
 
-@contextmanager
-def open_pool() -> Iterator[ThreadPoolExecutor]:
+def open_pool() -> AbstractContextManager[ThreadPoolExecutor]:
     """A thread pool whose waiting work is dropped when the run is aborted."""
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="check")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return open_threads(THREADS)
 
 
 def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExecutor) -> Iterator[Pair | Refusal]:
     """Check candidates on the pool; refusals pass through. At most two pictures a thread are in memory."""
-    window: deque[Future[Pair | Refusal] | Refusal] = deque()
-    for record in records:
-        if isinstance(record, Refusal):
-            window.append(record)
-        else:
-            window.append(pool.submit(check_candidate, record, fetch))
-        if len(window) >= 2 * THREADS:
-            yield _finish(window.popleft())
-    while window:
-        yield _finish(window.popleft())
+
+    def check(record: Record) -> Pair | Refusal:
+        return record if isinstance(record, Refusal) else check_candidate(record, fetch)
+
+    return map_in_order(pool, check, records, ahead=2 * THREADS)
 
 
 def split_chunks(records: Iterable[Record], size: int = CHUNK) -> Iterator[list[Record]]:
@@ -77,7 +69,3 @@ def read_at_most(read: Callable[[int], bytes], limit: int) -> bytes:
         parts.append(part)
         missing -= len(part)
     return b"".join(parts)
-
-
-def _finish(item: Future[Pair | Refusal] | Refusal) -> Pair | Refusal:
-    return item if isinstance(item, Refusal) else item.result()

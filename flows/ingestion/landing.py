@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 LANDING_PREFIX = "landing/"
 LANDING_DATASET = "landing"
 """Name of the data set and of the layout."""
+BATCH_ENDINGS = (".jsonl", ".json")
+"""A key that ends so is a batch file: JSON Lines, or a response of the X API."""
 
 Progress = Callable[[int], None]
 """Called with the number of records handled since the last call."""
@@ -38,17 +40,22 @@ def ingest_landing(
     store: ObjectStore,
     catalog: Catalog,
     *,
+    start_after: str = "",
     flow_run_id: str | None = None,
     shard_size: int = SHARD_PAIRS,
     on_progress: Progress | None = None,
 ) -> IngestReport:
     """Swallow every batch file that is new or changed, in the order of their keys.
 
+    Only batch files' keys are held in memory, but a server tells of the pictures too: with many of them, give
+    `start_after`, such as landing/2026-11-20/, to pass over all earlier keys. What is new there is then not
+    found, so this fits collectors whose keys grow with time; a run without it, from time to time, finds the rest.
+
     A failing store or catalog aborts the run (StoreError, CatalogError) with no batch half in: run it again.
     """
     target = Target(catalog, LANDING_DATASET, LANDING_DATASET, flow_run_id)
     pending = Pending(store, target, shard_size)
-    new = select_new(target, (info for info in store.list(LANDING_PREFIX) if _is_batch_file(info.key)))
+    new = select_new(target, store.list(LANDING_PREFIX, endings=BATCH_ENDINGS, start_after=start_after))
     logger.info("%d new batch files in %s", len(new), store.url)
     with open_pool() as pool:
         for info in new:
@@ -101,10 +108,6 @@ def _ingest_object(
             return
         batch = pending.begin(info.key, info.etag)
         ingest_records(records, fetch_from(store), batch, pending, pool, on_progress)
-
-
-def _is_batch_file(key: str) -> bool:
-    return key.endswith((".jsonl", ".json"))
 
 
 def _find_picture(store: ObjectStore, stem: str) -> str | None:

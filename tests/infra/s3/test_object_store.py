@@ -1,4 +1,4 @@
-"""What every object store does, on a folder and on a real S3 server."""
+"""What every object store does: a folder, and two real S3 servers."""
 
 import threading
 import uuid
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from infra.errors import InfraError, ObjectKeyError, ObjectMissingError, StoreError
 from infra.object_store import ObjectStore, check_key, check_prefix, open_store, parse_store_url
+from infra.parallel import get_many
 
 WRONG_KEYS = {
     "": "is empty",
@@ -31,13 +32,19 @@ WRONG_KEYS = {
 }
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "seaweedfs", "juicefs"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty-to-the-test store; on S3 every test keeps to its own prefix (`fresh`)."""
     if request.param == "folder":
         return open_store((tmp_path / "objects").as_uri())
-    server: Any = request.getfixturevalue("s3_server")
+    server: Any = request.getfixturevalue({"seaweedfs": "s3_server", "juicefs": "juicefs_server"}[request.param])
     return open_store(server.url(), server.access_key, SecretStr(server.secret_key))
+
+
+@pytest.fixture
+def ignores_conditions(request: pytest.FixtureRequest) -> bool:
+    """Whether the test's store ignores If-None-Match, as JuiceFS's gateway does."""
+    return "juicefs" in request.node.callspec.id
 
 
 @pytest.fixture
@@ -158,13 +165,65 @@ def test_a_prefix_is_the_beginning_of_a_string(store: ObjectStore, fresh: str) -
     assert {info.key for info in store.list()} >= {fresh + "2026/a", fresh + "2027/e"}
 
 
-def test_more_than_a_page_is_listed_and_deleted(store: ObjectStore, fresh: str) -> None:
-    keys = [f"{fresh}{number:04d}" for number in range(1005)]
+def test_more_than_a_page_is_listed_read_and_deleted(store: ObjectStore, fresh: str) -> None:
+    contents = {
+        f"{fresh}{number:04d}.{'json' if number % 200 == 199 else 'jpg'}": b"%d" % number for number in range(2010)
+    }
+    keys = [*contents]
     with ThreadPoolExecutor(8) as pool:
-        [*pool.map(lambda key: store.put(key, b"x"), keys)]
+        [*pool.map(store.put, keys, contents.values())]
     assert [info.key for info in store.list(fresh)] == keys
+    assert [info.key for info in store.list(fresh, endings=(".jsonl", ".json"))] == keys[199::200]
+    assert [info.key for info in store.list(fresh, start_after=keys[1500])] == keys[1501:]
+    assert [*get_many(store, keys[::10])] == [*contents.items()][::10]
     store.delete(keys[1:])
-    assert keys_under(store, fresh) == ["0000"]
+    assert [info.key for info in store.list(fresh)] == keys[:1]
+
+
+def test_a_listing_tells_what_a_look_tells(store: ObjectStore, fresh: str) -> None:
+    store.put(fresh + "x", b"12345")
+    store.put_if_absent(fresh + "y", b"1")
+    for info in store.list(fresh):
+        found = store.stat(info.key)
+        assert found is not None
+        assert (found.key, found.etag, found.size) == (info.key, info.etag, info.size)
+
+
+BY_DAY = [
+    "2026-11-2/a.json", "2026-11-20-b/a.jpg", "2026-11-20-b/a.json", "2026-11-20.json", "2026-11-20/a.json",
+    "2026-11-20/a/b.jpg", "2026-11-20/b.json", "2026-11-21/a.json", "2026-11-21/a/b/c.json", "2026-11/a.json",
+    "2026/11/20/a.json", "2026/a-b/c.json", "2026/a/b.json", "2026/a0.json", "2027.json",
+]  # fmt: skip
+"""Keys in the order of bytes; a server that goes through folders has another."""
+
+
+@pytest.mark.parametrize(
+    "start_after",
+    [*BY_DAY, "", "2", "2026", "2026-", "2026-11", "2026-11-20", "2026-11-20-", "2026-11-20-b/", "2026-11-20/",
+     "2026-11-20/a/", "2026-11-205/", "2026/", "2026/a-", "2026/a-b/", "2026/a-b/d/", "2026/a/", "2027", "3"],
+)  # fmt: skip
+def test_a_listing_from_a_key_on_is_complete(store: ObjectStore, by_day: str, start_after: str) -> None:
+    expected = [key for key in BY_DAY if key > start_after]
+    assert keys_under_from(store, by_day, "", start_after) == expected
+    for prefix in ("2026-11-20", "2026-11-20/", "2026-11-20/a", "2026/", "2026"):
+        wanted = [key for key in expected if key.startswith(prefix)]
+        assert keys_under_from(store, by_day, prefix, start_after) == wanted
+    found = store.list(by_day, endings=".jpg", start_after=by_day + start_after)
+    assert [info.key for info in found] == [by_day + key for key in expected if key.endswith(".jpg")]
+
+
+@pytest.fixture
+def by_day(store: ObjectStore) -> str:
+    """A prefix under which BY_DAY lies."""
+    prefix = "by-day/x/"
+    for key in BY_DAY:
+        store.put_if_absent(prefix + key, b"1")
+    return prefix
+
+
+def keys_under_from(store: ObjectStore, base: str, prefix: str, start_after: str) -> list[str]:
+    found = store.list(base + prefix, start_after=base + start_after)
+    return [info.key.removeprefix(base) for info in found]
 
 
 def test_delete_passes_over_what_is_not_there(store: ObjectStore, fresh: str) -> None:
@@ -183,14 +242,20 @@ def test_put_if_absent_keeps_the_first(store: ObjectStore, fresh: str) -> None:
     assert store.put_if_absent(fresh + "x", b"third") is True
 
 
-def test_of_32_racing_writers_one_wins(store: ObjectStore, fresh: str) -> None:
-    won = race(32, lambda number: store.put_if_absent(fresh + "x", f"writer {number}".encode() * 5000))
-    assert won.count(True) == 1
-    assert store.get(fresh + "x") == f"writer {won.index(True)}".encode() * 5000
+def test_of_32_racing_writers_one_wins(store: ObjectStore, fresh: str, ignores_conditions: bool) -> None:
+    contents = [f"writer {number}".encode() * 5000 for number in range(32)]
+    won = race(32, lambda number: store.put_if_absent(fresh + "x", contents[number]))
+    winners = [contents[number] for number in range(32) if won[number]]
+    assert len(winners) == 1 or (winners and ignores_conditions)
+    assert store.get(fresh + "x") in winners
     assert keys_under(store, fresh) == ["x"]
+    assert store.put_if_absent(fresh + "x", b"late") is False
+    assert store.get(fresh + "x") in winners
 
 
-def test_a_reader_sees_the_old_or_the_new(store: ObjectStore, fresh: str) -> None:
+def test_a_reader_sees_the_old_or_the_new(store: ObjectStore, fresh: str, ignores_conditions: bool) -> None:
+    if ignores_conditions:
+        pytest.skip("JuiceFS's gateway, a file system below, gives a reader parts of both")
     versions = [bytes([65 + number]) * (200_000 + number) for number in range(20)]
     store.put(fresh + "x", versions[0])
     done = threading.Event()
@@ -225,6 +290,14 @@ def test_a_wrong_key_is_refused_everywhere(store: ObjectStore, key: str) -> None
     for act in acts:
         with pytest.raises(ObjectKeyError, match=WRONG_KEYS[key]):
             act()
+
+
+@pytest.mark.parametrize("wrong", ["/a", "a//b", "../a"])
+def test_a_wrong_listing_is_refused(store: ObjectStore, wrong: str) -> None:
+    with pytest.raises(ObjectKeyError):
+        store.list(wrong)
+    with pytest.raises(ObjectKeyError):
+        store.list("", start_after=wrong)
 
 
 def test_the_check_passes_and_leaves_nothing(store: ObjectStore, fresh: str) -> None:
