@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from minio import Minio
 from minio.commonconfig import ENABLED, Filter
 from minio.credentials import StaticProvider
-from minio.error import MinioException, S3Error
+from minio.error import MinioAdminException, MinioException, S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, NoncurrentVersionExpiration, Rule
 from minio.minioadmin import MinioAdmin
 from minio.versioningconfig import VersioningConfig
@@ -133,7 +133,7 @@ def main() -> int:
     """0 when everything is there and nothing is open that should not be."""
     try:
         complaints = prepare(Keys())
-    except (MinioException, HTTPError) as error:
+    except (MinioException, MinioAdminException, HTTPError) as error:
         complaints = [f"the object store refused: {' '.join(str(error).split())[:300]}"]
     print(*(complaints or ["the object store is ready: buckets tweets and mlflow, each with its own keys"]), sep="\n")
     return 1 if complaints else 0
