@@ -21,6 +21,7 @@ from flows.ingestion.report import IngestReport
 from infra.catalog import Catalog
 from infra.errors import ObjectKeyError, ObjectMissingError
 from infra.object_store import ObjectInfo, ObjectStore
+from infra.parallel import map_in_order
 from itrp.datasets.tweets import read_tweets
 from itrp.datasets.x_api import MAX_RESPONSE_BYTES, PICTURE_ENDINGS, read_response
 
@@ -73,7 +74,7 @@ def read_records(store: ObjectStore, key: str) -> Iterator[Iterator[Record]]:
             yield read_tweets(stream, key)
         else:
             data = read_at_most(stream.read, MAX_RESPONSE_BYTES + 1)
-            yield read_response(data, key, lambda stem: _find_picture(store, stem))
+            yield read_response(data, key, _find_pictures(store, data, key).get)
 
 
 def ingest_records(
@@ -108,6 +109,15 @@ def _ingest_object(
             return
         batch = pending.begin(info.key, info.etag)
         ingest_records(records, fetch_from(store), batch, pending, pool, on_progress)
+
+
+def _find_pictures(store: ObjectStore, data: bytes, key: str) -> dict[str, str | None]:
+    """What `_find_picture` gives for every picture that a response names, looked for at once."""
+    stems: list[str] = []
+    for _ in read_response(data, key, lambda stem: stems.append(stem)):
+        pass
+    with open_pool() as pool:
+        return dict(zip(stems, map_in_order(pool, lambda stem: _find_picture(store, stem), stems), strict=True))
 
 
 def _find_picture(store: ObjectStore, stem: str) -> str | None:
