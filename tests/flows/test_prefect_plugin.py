@@ -137,12 +137,14 @@ def test_parameters_arrive(prefect_server: str, run: Run) -> None:
     assert created.tags == ["by-hand"]
 
 
+@pytest.mark.slow
 def test_a_parameter_that_does_not_exist_is_told_by_prefect(twin: UUID, run: Run) -> None:
     done = run("deployment", "run", "plugin-twin", "-p", "backfil=true")
     assert done.returncode == 1
     assert "specified but not found on the deployment: 'backfil'" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("state", "status"), [(Completed(), 0), (Failed(), 1)], ids=["completed", "failed"])
 def test_watch_ends_with_the_run(prefect_server: str, start: Start, state: "State[Any]", status: int) -> None:
     name = f"plugin-watched-{status}"
@@ -175,6 +177,7 @@ def test_an_ambiguous_name_gets_its_candidates(prefect_server: str, run: Run) ->
     assert not any(runs_of(each) for each in deployments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["true", "false"])
 def test_whole_names_and_ids_are_prefects(lonely: UUID, run: Run, on: str) -> None:
     before = len(runs_of(lonely))
@@ -215,6 +218,7 @@ def test_it_is_on_in_the_checkout_and_off_elsewhere(twin: UUID, start: Start) ->
     assert "Invalid deployment name format: plugin-twin" in err  # Prefect's own answer
 
 
+@pytest.mark.slow
 def test_a_profile_turns_it_on_everywhere(twin: UUID, start: Start) -> None:
     turned = start("config", "set", "PREFECT_PLUGINS_ENABLED=true")
     out, err = turned.communicate(timeout=120)
@@ -224,7 +228,7 @@ def test_a_profile_turns_it_on_everywhere(twin: UUID, start: Start) -> None:
     assert process.returncode == 0, out + err
 
 
-@pytest.mark.parametrize("words", ["worker start --pool cpu", "server start", "deployment inspect a/b", "flow-run ls"])
+@pytest.mark.parametrize("words", ["worker start --pool cpu", "server start", "deployment inspect a/b"])
 def test_other_processes_load_nothing_more(environment: dict[str, str], tmp_path: Path, words: str) -> None:
     code = "import sys, prefect; print(*sorted(sys.modules))"
     listed = subprocess.run(
