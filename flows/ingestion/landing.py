@@ -1,7 +1,7 @@
 """Ingest what collectors dropped under landing/: JSONL batches and X API v2 responses."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -20,7 +20,7 @@ from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
 from infra.catalog import Catalog
 from infra.errors import ObjectKeyError, ObjectMissingError
-from infra.object_store import ObjectInfo, ObjectStore
+from infra.object_store import ObjectInfo, ObjectStore, Selection
 from infra.parallel import map_in_order
 from itrp.datasets.tweets import read_tweets
 from itrp.datasets.x_api import MAX_RESPONSE_BYTES, PICTURE_ENDINGS, read_response
@@ -42,6 +42,7 @@ def ingest_landing(
     catalog: Catalog,
     *,
     start_after: str = "",
+    keys: Iterable[str] | None = None,
     flow_run_id: str | None = None,
     shard_size: int = SHARD_PAIRS,
     on_progress: Progress | None = None,
@@ -51,12 +52,17 @@ def ingest_landing(
     Only batch files' keys are held in memory, but a server tells of the pictures too: with many of them, give
     `start_after`, such as landing/2026-11-20/, to pass over all earlier keys. What is new there is then not
     found, so this fits collectors whose keys grow with time; a run without it, from time to time, finds the rest.
+    With `keys`, as bucket events tell them, nothing is listed: of these, the batch files that are there are taken.
 
     A failing store or catalog aborts the run (StoreError, CatalogError) with no batch half in: run it again.
     """
     target = Target(catalog, LANDING_DATASET, LANDING_DATASET, flow_run_id)
     pending = Pending(store, target, shard_size)
-    new = select_new(target, store.list(LANDING_PREFIX, endings=BATCH_ENDINGS, start_after=start_after))
+    if keys is None:
+        found = store.list(LANDING_PREFIX, endings=BATCH_ENDINGS, start_after=start_after)
+    else:
+        found = _find_batches(store, Selection(LANDING_PREFIX, BATCH_ENDINGS, start_after), keys)
+    new = select_new(target, found)
     logger.info("%d new batch files in %s", len(new), store.url)
     with open_pool() as pool:
         for info in new:
@@ -64,6 +70,13 @@ def ingest_landing(
             pending.end_object()
         pending.commit()
     return pending.tally.report()
+
+
+def _find_batches(store: ObjectStore, selection: Selection, keys: Iterable[str]) -> Iterator[ObjectInfo]:
+    """Those of the keys that are selected and lie there, in order."""
+    with open_pool() as pool:
+        wanted = sorted({key for key in keys if selection.takes(key)})
+        yield from (info for info in map_in_order(pool, store.stat, wanted) if info is not None)
 
 
 @contextmanager

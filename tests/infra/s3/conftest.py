@@ -13,9 +13,11 @@ from tests.infra.s3.juicefs import JuiceFS
 
 @pytest.fixture(scope="session")
 def juicefs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JuiceFS]:
-    """JuiceFS's gateway; nobody may stop this one."""
+    """JuiceFS's gateway with one identity that may all and one that may only read; nobody may stop this one."""
     server = JuiceFS(tmp_path_factory.mktemp("juicefs"))
     server.service.start()
+    reading = (["s3:GetBucketLocation", "s3:ListBucket"], ["s3:GetObject"])
+    server.add_user(server.reader_access_key, server.reader_secret_key, *reading)
     yield server
     server.service.stop()
 

@@ -5,10 +5,14 @@ It ignores If-None-Match and has bucket events, SeaweedFS the other way round.
 
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from minio.credentials import StaticProvider
+from minio.minioadmin import MinioAdmin
 
 from infra.stack.ports import free_ports
 from infra.stack.service import Service, find_program
@@ -25,6 +29,8 @@ class JuiceFS:
     port: int = field(default_factory=lambda: free_ports(1)[0])
     access_key: str = "itrp-test-access"
     secret_key: str = "itrp-test-secret"
+    reader_access_key: str = "reader-test-access"
+    reader_secret_key: str = "reader-test-secret"
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +60,20 @@ class JuiceFS:
         ]  # fmt: skip
         keys = {"MINIO_ROOT_USER": self.access_key, "MINIO_ROOT_PASSWORD": self.secret_key}
         self.service = Service("juicefs", command, self.folder / "juicefs.log", self._answers, {**home, **keys})
+
+    def add_user(self, access_key: str, secret_key: str, bucket: Sequence[str], objects: Sequence[str]) -> None:
+        """A user who may do to the bucket and to its objects only what is named, such as s3:GetObject."""
+        admin = MinioAdmin(
+            endpoint=f"127.0.0.1:{self.port}",
+            credentials=StaticProvider(self.access_key, self.secret_key),
+            secure=False,
+        )
+        arn = f"arn:aws:s3:::{BUCKET}"
+        rights = [(bucket, arn), (objects, f"{arn}/*")]
+        statements = [{"Effect": "Allow", "Action": [*actions], "Resource": [on]} for actions, on in rights]
+        admin.user_add(access_key, secret_key)
+        admin.policy_add(access_key, policy={"Version": "2012-10-17", "Statement": statements})
+        admin.policy_set(access_key, user=access_key)
 
     def url(self, bucket: str = BUCKET, port: int | None = None) -> str:
         return f"s3://{bucket}?endpoint=http://127.0.0.1:{port or self.port}"

@@ -122,6 +122,24 @@ def test_ingestion_from_a_key_on(emptied: ObjectStore, catalog: Catalog) -> None
         assert sum(shard.pairs for shard in list_shards(session, "landing")) == 4 * (TWEETS - 1)
 
 
+def test_ingestion_of_keys_that_events_told(any_server: Any, emptied: ObjectStore, catalog: Catalog) -> None:
+    for first, folder in enumerate(FOLDERS):
+        drop(emptied, folder, 1000 * first)
+    told = [
+        f"{FOLDERS[1]}a.jsonl",
+        f"{FOLDERS[1]}gone.jsonl",
+        f"{FOLDERS[1]}m1000.png",
+        f"{FOLDERS[0]}b.json",
+        "a.jsonl",
+    ]
+    with running(Relay(any_server.port)) as relay:
+        through = open_store(any_server.url(port=relay.port), any_server.access_key, any_server.secret_key)
+        assert ingest(through, catalog, keys=told * 2)[0].lines == 2 * TWEETS
+        assert not [head for head in relay.heads if b"list-type" in head]
+    assert ingest(emptied, catalog, keys=told)[0].lines == 0
+    assert ingest(emptied, catalog)[0].lines == 2 * TWEETS
+
+
 def test_killed_in_the_middle_a_server_has_what_it_took(mortal_server: JuiceFS, key: str) -> None:
     store = open_store(mortal_server.url(), mortal_server.access_key, mortal_server.secret_key)
     for number in range(50):

@@ -3,6 +3,7 @@
 import io
 import logging
 import socket
+import threading
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ import minio.time
 import pytest
 from minio import Minio
 
+from infra.bucket_events import listen_created
 from infra.errors import ObjectMissingError, StoreError, StoreUnavailableError
 from infra.object_store import ObjectStore, open_store
 from tests.infra.s3.juicefs import JuiceFS
@@ -54,9 +56,9 @@ def test_a_wrong_secret_key(any_server: Any, key: str) -> None:
         assert "found the secret key wrong: correct ITRP_OBJECT_STORE_SECRET_KEY" in message
 
 
-def test_keys_that_may_only_read(s3_server: Any, store: ObjectStore, key: str) -> None:
-    store.put(key, b"x")
-    reader = open_store(s3_server.url(), s3_server.reader_access_key, s3_server.reader_secret_key)
+def test_keys_that_may_only_read(any_server: Any, any_store: ObjectStore, key: str) -> None:
+    any_store.put(key, b"x")
+    reader = open_store(any_server.url(), any_server.reader_access_key, any_server.reader_secret_key)
     assert reader.get(key) == b"x"
     assert reader.put_if_absent(key, b"y") is False
     for act in every_act(reader, key + "-new")[2:]:
@@ -64,7 +66,31 @@ def test_keys_that_may_only_read(s3_server: Any, store: ObjectStore, key: str) -
             act()
     with pytest.raises(StoreError, match="refused the keys"):
         reader.delete([key, *(f"{key}/{number}" for number in range(1005))])
-    assert store.get(key) == b"x"
+    assert any_store.get(key) == b"x"
+
+
+def test_these_rights_are_enough(juicefs_server: JuiceFS, key: str) -> None:
+    """What a worker's keys have to allow on MinIO; the last one of the bucket's only for bucket events."""
+    bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListenBucketNotification"]
+    objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    juicefs_server.add_user("worker-test-access", "worker-test-secret", bucket, objects)
+    store = open_store(juicefs_server.url(), "worker-test-access", "worker-test-secret")
+    store.check()
+    store.put(f"{key}/large", b"x" * (17 << 20))  # in parts
+    assert store.put_if_absent(f"{key}/x", b"x") is True
+    assert [(info.key, len(store.get(info.key))) for info in store.list(key)] == [
+        (f"{key}/large", 17 << 20),
+        (f"{key}/x", 1),
+    ]
+    assert next(listen_created(store, key, stop=threading.Event())) is None
+    store.delete([f"{key}/large", f"{key}/x"])
+    assert [*store.list(key)] == []
+
+
+def test_a_listener_without_the_right_to(juicefs_server: JuiceFS) -> None:
+    reader = open_store(juicefs_server.url(), juicefs_server.reader_access_key, juicefs_server.reader_secret_key)
+    with pytest.raises(StoreError, match="refused the keys"):
+        next(listen_created(reader, "landing/", stop=threading.Event()))
 
 
 @pytest.mark.parametrize("minutes", [20, -20])
