@@ -176,6 +176,17 @@ def _add_score(commands: "Commands") -> None:
     parser.add_argument(
         "--backfill", action="store_true", help="label everything that the current champions have not labelled"
     )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="label in this process, or spread the shards over a Ray cluster (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="auto, host:port or ray://host:port; by default a cluster of this machine",
+    )
 
 
 def _add_agreement(commands: "Commands") -> None:

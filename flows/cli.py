@@ -139,10 +139,12 @@ def _tell_flips(changed: int, looked_at: int) -> str:
 
 
 def _score(args: argparse.Namespace) -> tuple[Report, str]:
+    if args.ray_address and args.engine != "ray":
+        raise WrongUseError("--ray-address is the address of a Ray cluster: it needs --engine ray")
     start(args)
     from flows.score import score_tweets
 
-    report = score_tweets(args.backfill)
+    report = score_tweets(args.backfill, args.engine, args.ray_address)
     lines = [
         f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"
     ]

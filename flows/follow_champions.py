@@ -2,6 +2,7 @@
 
 from prefect.artifacts import create_table_artifact
 
+from flows.artifacts import rename_run
 from flows.champion_watch import ChampionMove, find_moves, remember_move, review_move
 from flows.events import tell_champion
 from flows.io_task import io_task
@@ -34,7 +35,9 @@ def follow_champions() -> list[PromoteReport]:
     that would change, and emit `itrp.champion.moved`, which starts a backfill. Moving the alias back is the roll-back.
     """
     platform = open_platform_task()
-    return [review_move_task(platform, move) for move in find_moves_task(platform)]
+    moves = find_moves_task(platform)
+    rename_run(f"follow-champions/{' and '.join(str(move.version) for move in moves) or 'nothing moved'}")
+    return [review_move_task(platform, move) for move in moves]
 
 
 def _show(report: PromoteReport) -> None:

@@ -1,6 +1,5 @@
 """The form of our Prefect tasks: nothing cached or stored by Prefect, and under a worker tried again after an outage."""
 
-import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -9,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
+from flows.orchestration import started_by_worker
 from infra.errors import CatalogUnavailableError, StoreUnavailableError
 from itrp.errors import StoreError
 
@@ -53,7 +53,5 @@ def is_outage(error: BaseException) -> bool:
 
 
 def _should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    if "PREFECT__FLOW_RUN_ID" not in os.environ:  # set by a worker for the run it starts
-        return False
     error = state.data
-    return isinstance(error, BaseException) and is_outage(error)
+    return started_by_worker() and isinstance(error, BaseException) and is_outage(error)

@@ -73,3 +73,8 @@ def current_flow_run_id() -> str | None:
     from prefect.runtime import flow_run
 
     return str(flow_run.id) if flow_run.id else None
+
+
+def started_by_worker() -> bool:
+    """Is this process a run that a Prefect worker has started, with nobody waiting at a command line?"""
+    return "PREFECT__FLOW_RUN_ID" in os.environ

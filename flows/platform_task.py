@@ -1,10 +1,14 @@
 """Opening the platform as the first task of a flow."""
 
 from flows.io_task import io_task
+from flows.orchestration import prepare_environment
 from flows.platform import Platform, open_platform
+from infra.settings import load_settings
 
 
 @io_task("open-platform", "open the platform")
 def open_platform_task() -> Platform:
-    """Settings read, catalog brought up to date."""
-    return open_platform()
+    """Settings read, catalog brought up to date; under a worker, MLflow told not to chat before it is imported."""
+    settings = load_settings()
+    prepare_environment(settings)
+    return open_platform(settings)

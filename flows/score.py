@@ -19,6 +19,7 @@ from flows.scoring_run import find_work, pin_scorer
 from flows.watched_flow import watched_flow
 from infra.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
+from serving.ray_scoring import score_on_ray
 from serving.scoring import BatchScorer, ScoreReport, summarise
 
 logger = logging.getLogger(__name__)
@@ -50,24 +51,26 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
     Args:
         backfill: Label every shard that the current pair of champions has not labelled, also those an older pair has.
         engine: local labels shard after shard in this process; ray spreads the shards over a Ray cluster.
-        ray_address: Of the cluster, such as ray://head:10001; none starts one on this machine.
+        ray_address: Of the cluster: auto, host:port or ray://host:port; none starts one on this machine.
     """
     platform = open_platform_task()
     ingest_landing_task(platform, replay=False)
     scorer, work = pin_task(platform, backfill=backfill)
     logger.info("champions: %s", scorer.pair)
     rename_run(f"{_name_run()} {len(work)} shards{' backfill' if backfill else ''}")
-    rows = list(_label(scorer, work, engine, ray_address))
+    rows = list(_label(platform, scorer, work, engine, ray_address))
     report = summarise(rows, scorer.pair)
     _show(platform, scorer, work, rows, report)
     tell_labels(report)
     return report
 
 
-def _label(scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None) -> Iterator[LabelFile]:
+def _label(
+    platform: Platform, scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
+) -> Iterator[LabelFile]:
     """The ledger's rows as they are written."""
     console, page = ProgressReporter(), Progress("scoring-progress", "shards labelled") if work else None
-    for done, row in enumerate(_run_engine(scorer, work, engine, ray_address), start=1):
+    for done, row in enumerate(_run_engine(platform, scorer, work, engine, ray_address), start=1):
         console("shards labelled", done, len(work))
         if page:
             page(done, len(work))
@@ -75,8 +78,12 @@ def _label(scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_addre
 
 
 def _run_engine(
-    scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
+    platform: Platform, scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
 ) -> Iterator[LabelFile]:
+    if engine == "ray":
+        # no task a shard: Ray has its own retries, and its workers may be many machines
+        yield from score_on_ray(platform.settings, scorer.pair, work, current_flow_run_id(), address=ray_address)
+        return
     for shard in work:
         yield score_shard_task(scorer, shard)
 

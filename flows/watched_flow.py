@@ -1,17 +1,20 @@
 """The form of our Prefect flows: a time limit, and hooks that leave nothing open and say what to do."""
 
+import functools
 import logging
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import prefect
 from prefect import Flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Completed
 
+from flows.orchestration import started_by_worker
 from infra.errors import InfraError
 from infra.settings import load_settings
-from itrp.errors import ItrpError
+from itrp.errors import ItrpError, NotReadyError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,9 +27,22 @@ HOUR = 3600
 def watched_flow(
     name: str, run_name: str | Callable[[], str], *, hours: float
 ) -> Callable[[Callable[P, R]], Flow[P, R]]:
-    """Decorate a function as a flow that is given up after so many hours: each goes on at the next run where it stopped."""
+    """Decorate a function as a flow that is given up after so many hours: each goes on at the next run where it stopped.
+
+    Under a worker, what is not ready yet (NotReadyError: no model is trained) is no failure: the run ends in the state
+    "Waiting", completed, with the reason, so that a fresh installation does not send a notification every hour.
+    """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except NotReadyError as error:
+                if not started_by_worker():
+                    raise
+                return cast(R, Completed(name="Waiting", message=str(error)))  # Prefect takes a state for the run's own
+
         return prefect.flow(
             name=name,
             flow_run_name=run_name,
@@ -35,7 +51,7 @@ def watched_flow(
             on_failure=[explain_failure],
             on_crashed=[close_open_runs],
             on_cancellation=[close_open_runs],
-        )(function)
+        )(run)
 
     return decorate
 

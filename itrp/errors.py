@@ -25,5 +25,9 @@ class NotFoundError(ItrpError):
     """A data set, model, version or tweet that nothing is known of."""
 
 
+class NotReadyError(NotFoundError):
+    """What the work needs is not there yet, as before the first model is trained: a schedule waits for it."""
+
+
 class StoreError(ItrpError):
     """The object store, the catalog or the registry does not answer or refuses."""

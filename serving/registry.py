@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itrp.errors import NotFoundError, StoreError, UnmappedModelError, WrongUseError
+from itrp.errors import NotFoundError, NotReadyError, StoreError, UnmappedModelError, WrongUseError
 from itrp.labels import Task
 
 if TYPE_CHECKING:
@@ -113,12 +113,12 @@ class Registry:
             return None
 
     def champions(self) -> ModelPair:
-        """The pair that scores. Raises NotFoundError, naming the next step, when a task has no champion."""
+        """The pair that scores. Raises NotReadyError, naming the next step, when a task has no champion."""
         found = {task: self.find(task, CHAMPION) for task in MODEL_NAMES}
         missing = [str(task) for task, version in found.items() if version is None]
         text, image = found[Task.TEXT], found[Task.IMAGE]
         if text is None or image is None:
-            raise NotFoundError(
+            raise NotReadyError(
                 f"no champion yet for the {' and the '.join(missing)} task: train a model, then `itrp promote`"
             )
         for version in (text, image):

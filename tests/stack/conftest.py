@@ -1,0 +1,180 @@
+"""The whole stack on loopback, and what a person does with it: commands, tweets landed, pages asked."""
+
+import base64
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from infra.catalog import Catalog, open_catalog
+from infra.object_store import ObjectStore, open_store
+from infra.stack.ports import choose_ports
+from infra.stack.service import StackError, find_program
+from infra.stack.stack import Stack
+
+QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]
+"""Settings of a training that takes seconds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """A person at the stack."""
+
+    stack: Stack
+    store: ObjectStore
+    catalog: Catalog
+    drawn: Path
+
+    def command(self, *words: str) -> str:
+        """What a command prints, in the project's environment, from a folder that is not the checkout."""
+        done = subprocess.run(
+            [*words], env=self.stack.environment, cwd=self.stack.folder, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, deployment: str, **parameters: Any) -> str:
+        """Start a deployment as a person types it; returns the id of the run."""
+        given = [word for name, value in parameters.items() for word in ("--param", f"{name}={json.dumps(value)}")]
+        told = self.command("prefect", "deployment", "run", deployment, *given)
+        found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", told)
+        assert found, told
+        return found.group()
+
+    def run(self, deployment: str, **parameters: Any) -> dict[str, Any]:
+        """Start a deployment and wait until it is completed."""
+        return self.wait_for(self.start(deployment, **parameters), "COMPLETED")
+
+    def flow_run(self, number: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.prefect(f"flow_runs/{number}")
+        return found
+
+    def wait_for(self, number: str, state: str, seconds: float = 300) -> dict[str, Any]:
+        """Wait until a run has ended, and expect this state of it."""
+        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        wait_until(lambda: self.flow_run(number)["state_type"] in ended, seconds, f"the end of run {number}")
+        found = self.flow_run(number)
+        assert found["state_type"] == state, (found["name"], found["state"], self._logs_of(number))
+        return found
+
+    def runs_of(self, flow: str) -> list[dict[str, Any]]:
+        """All runs of a flow, oldest first."""
+        wanted = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        found: list[dict[str, Any]] = self.prefect("flow_runs/filter", wanted)
+        return [run for run in found if run["state_type"] != "SCHEDULED" or not run["auto_scheduled"]]
+
+    def prefect(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask Prefect's API."""
+        user = self.stack.environment["PREFECT_API_AUTH_STRING"]
+        return ask(f"{self.stack.environment['PREFECT_API_URL']}/{path}", user, body)
+
+    def mlflow(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask MLflow's REST API."""
+        environment = self.stack.environment
+        user = f"{environment['MLFLOW_TRACKING_USERNAME']}:{environment['MLFLOW_TRACKING_PASSWORD']}"
+        return ask(f"{environment['ITRP_MLFLOW_URI']}/api/2.0/mlflow/{path}", user, body)
+
+    def move_champion(self, task: str, version: int) -> None:
+        """What the button in MLflow's page does."""
+        body = {"name": f"itrp-{task}-task", "alias": "champion", "version": str(version)}
+        self.mlflow("registered-models/alias", body)
+
+    def land(self, name: str, pairs: int, seed: int) -> list[str]:
+        """Drop tweets as a collector does: pictures first, the batch file last. Returns their ids."""
+        from itrp.datasets.synthetic import write_landing_layout
+
+        folder = self.drawn / name
+        write_landing_layout(folder, pairs, seed, batch_size=pairs)
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "truth.csv"]
+        for path in sorted(files, key=lambda path: path.suffix == ".jsonl"):
+            self.store.put(f"landing/{name}/{path.relative_to(folder).as_posix()}", path)
+        batches = [path for path in files if path.suffix == ".jsonl"]
+        return [json.loads(line)["id"] for path in batches for line in path.read_text().splitlines()]
+
+    def labels(self, text: int, image: int) -> Counter[str]:
+        """How often each tweet is labelled by a pair of versions, read from the bucket."""
+        from serving.labels import decode_labels
+
+        found: Counter[str] = Counter()
+        for info in self.store.list(f"labels/text-{text}_image-{image}/"):
+            found.update(decode_labels(self.store.get(info.key)).column("id").to_pylist())
+        return found
+
+    def _logs_of(self, number: str) -> list[str]:
+        found = self.prefect("logs/filter", {"logs": {"flow_run_id": {"any_": [number]}}, "limit": 200})
+        return [log["message"][:500] for log in found]
+
+
+def ask(url: str, user: str, body: Mapping[str, Any] | None = None) -> Any:
+    """GET, or POST with a body, as a user with a password; the answer as JSON."""
+    token = base64.b64encode(user.encode()).decode()
+    headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(url, data, headers), timeout=60) as response:
+        return json.load(response)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for something; a server that is just down is asked again. Fails when it has not come in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if is_so():
+                return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"waited {seconds:.0f} s for {what}")
+
+
+@pytest.fixture(scope="session")
+def desk() -> Iterator[Desk]:
+    """The stack, up, with nothing in it."""
+    try:
+        find_program("initdb", "")
+    except StackError:
+        pytest.skip("needs PostgreSQL's server programs (Debian: postgresql) on the PATH")
+    folder = Path(tempfile.mkdtemp(prefix="itrp-stack-"))  # not pytest's own: PostgreSQL runs as another user
+    folder.chmod(0o755)
+    stack = Stack(folder, choose_ports(), {"ITRP_DEVICE": "cpu", "OMP_NUM_THREADS": "1"})
+    stack.start()
+    environment = stack.environment
+    keys = (environment["ITRP_OBJECT_STORE_ACCESS_KEY"], environment["ITRP_OBJECT_STORE_SECRET_KEY"])
+    catalog = open_catalog(environment["ITRP_CATALOG_URL"], migrate=False)
+    try:
+        yield Desk(stack, open_store(environment["ITRP_OBJECT_STORE_URL"], *keys), catalog, folder / "drawn")
+    finally:
+        catalog.dispose()
+        stack.stop()
+        if "ITRP_KEEP_STACK" not in os.environ:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def trained(desk: Desk) -> Desk:
+    """Both task models trained on landed tweets and given class names, all through deployments: versions 1 and 2."""
+    from itrp.datasets.synthetic import write_itr_layout
+
+    labelled = desk.drawn / "labelled"
+    write_itr_layout(labelled, 80, 2)
+    desk.land("first", 60, 3)
+    desk.run("ingest-tweets")
+    desk.run(
+        "ingest-tweets", layout="itr", name="labelled", path=str(labelled / "labels.csv"), images=str(labelled),
+        controversial=str(labelled / "controversial_samples.txt"),
+    )  # fmt: skip
+    for task in ("text", "image"):
+        desk.run("train-itrp", experiment=f"small-{task}", data="landing", overrides=QUICKLY)
+        desk.run("evaluate-itrp", models=[f"itrp-{task}-task@challenger"], data="labelled")
+    return desk
