@@ -92,7 +92,7 @@ def test_only_the_endings_asked_for(juicefs: ObjectStore, key: str, endings: str
 
 
 def test_many_at_once_all_arrive(juicefs: ObjectStore, key: str) -> None:
-    keys = [f"{key}/{number}.jpg" for number in range(300)]
+    keys = [f"{key}/{number}.jpg" for number in range(100)]
     with listening(lambda stop: listen_created(juicefs, key, stop=stop)) as ear:
         assert ear.next() is None
         for each in keys:
@@ -100,6 +100,7 @@ def test_many_at_once_all_arrive(juicefs: ObjectStore, key: str) -> None:
         assert [ear.next() for _ in keys] == keys
 
 
+@pytest.mark.slow
 def test_events_go_on_after_the_server_was_killed(
     mortal_server: JuiceFS, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_cut_connection_is_made_again(juicefs_server: JuiceFS, juicefs: Object
     assert len(relay.heads) >= 2
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_left(mortal_server: JuiceFS, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_store, "SILENT_SECONDS", 1.0)
     store = open_on(mortal_server)
@@ -258,7 +260,7 @@ def test_encoded_keys_are_decoded_and_what_is_no_event_is_passed_over(s3_server:
 
 def test_a_burst_gives_one_signal(juicefs: ObjectStore, key: str) -> None:
     def bursts(stop: threading.Event) -> Iterator[list[str]]:
-        return coalesce(listen_created(juicefs, key, stop=stop), quiet=1.0, longest=SECONDS)
+        return coalesce(listen_created(juicefs, key, stop=stop), quiet=0.5, longest=SECONDS)
 
     with listening(bursts) as ear:
         assert ear.next() == []  # listening has begun: time to list
