@@ -14,7 +14,7 @@ from flows.provenance import flatten
 from flows.tracking import log_figures
 from infra.tables import ModelRun, Shard
 from itrp.agreement import mean_pairwise_agreement, unanimous_share
-from itrp.errors import NotFoundError, WrongUseError
+from itrp.errors import NotFoundError, NotReadyError, WrongUseError
 from itrp.experiments import AnyConfig, find_experiment
 from itrp.inputs import ShardFile
 from itrp.labels import Task
@@ -132,9 +132,12 @@ def open_shard_answers(platform: Platform) -> ShardAnswers:
 
 
 def choose_watched(platform: Platform, task: Task) -> ModelVersion:
-    """The version that scores, before there is one the newest. Raises NotFoundError where nothing is registered."""
+    """The version that scores, before there is one the newest. Raises NotReadyError where nothing is registered."""
     champion = platform.registry.find(task, CHAMPION)
-    return champion or platform.registry.resolve(f"{MODEL_NAMES[task]}@{CHALLENGER}")
+    try:
+        return champion or platform.registry.resolve(f"{MODEL_NAMES[task]}@{CHALLENGER}")
+    except NotFoundError as error:
+        raise NotReadyError(str(error)) from None
 
 
 def record_agreement(platform: Platform, versions: Sequence[ModelVersion]) -> list[SeedAgreement]:

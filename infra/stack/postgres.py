@@ -5,7 +5,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -18,13 +18,24 @@ HINT = "install PostgreSQL's server programs (Debian: apt install postgresql) an
 SUPERUSER = "postgres"
 
 
-def make_postgres(folder: Path, port: int, password: str, log: Path) -> Service:
-    """PostgreSQL on a folder, which is made at the first call. Raises StackError."""
+def make_postgres(folder: Path, port: int, password: str, log: Path, options: Sequence[str] = ()) -> Service:
+    """PostgreSQL on a folder, which is made at the first call; `options` of the program. Raises StackError."""
     data = folder / "data"
     user = _choose_user()
     if not (data / "PG_VERSION").exists():
         _make_cluster(folder, password, user)
-    command = [_find("postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-c", "unix_socket_directories="]
+    command = [
+        _find("postgres"),
+        "-D",
+        data,
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "-c",
+        "unix_socket_directories=",
+        *options,
+    ]
 
     def answers() -> bool:
         try:
