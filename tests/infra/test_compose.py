@@ -1,9 +1,11 @@
 """docker-compose.yml, .env.example and the Dockerfile fit each other and what was promised."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
@@ -112,7 +114,7 @@ def test_what_the_dockerfile_copies_is_there_and_sent() -> None:
     sent = [line.removeprefix("!") for line in ignored if line.startswith("!")]
     kept_back = [line for line in ignored if line.startswith("infra/")]
     assert "*" in ignored
-    for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
+    for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE.replace("\\\n", " "), re.MULTILINE):
         for source in line.split()[:-1]:
             assert (CHECKOUT / source).exists(), source
             assert Path(source).parts[0] in sent, source
@@ -162,3 +164,20 @@ def test_defaults_are_filled_in_as_compose_does() -> None:
     text = "${A:-1}/${B:?make it}/${C:-}/$$D/${E-2}"
     assert fill_defaults(text) == "1///$D/2"
     assert fill_defaults(text, {"A": "x", "B": "y"}) == "x/y//$D/2"
+
+
+def test_the_commit_of_the_image_is_written_where_pip_writes_it(tmp_path: Path) -> None:
+    """As after `pip install git+https://…`, so whoever asks for the commit looks in one place (PEP 610)."""
+    metadata = tmp_path / "itrp-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.4\nName: itrp\nVersion: 0.1.0\n")
+    (metadata / "RECORD").write_text("itrp-0.1.0.dist-info/METADATA,,\nitrp-0.1.0.dist-info/RECORD,,\n")
+    (metadata / "direct_url.json").write_text('{"url": "file:///wheels/itrp.whl", "archive_info": {}}')
+    environment = {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, str(DOCKER / "record_commit.py")]
+    subprocess.run([*command, ""], env=environment, check=True)  # not told: pip's own note stays
+    assert "archive_info" in (metadata / "direct_url.json").read_text()
+    subprocess.run([*command, "8c5e1f0"], env=environment, check=True)
+    origin = Distribution.at(metadata).read_text("direct_url.json")
+    assert origin is not None
+    assert json.loads(origin)["vcs_info"] == {"vcs": "git", "commit_id": "8c5e1f0"}
