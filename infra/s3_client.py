@@ -15,6 +15,8 @@ do not come back together."""
 MAX_PAUSE_SECONDS = 10.0
 """No pause is longer, not even if the server asks for it (MinIO asks for two minutes while it starts)."""
 SERVER_FAULTS = (500, 502, 503, 504)
+FAULT_CODES = {"InternalError", "ServiceUnavailable", "SlowDown", "SlowDownWrite"}
+"""The same for single objects of a bulk deletion, which have an error code but no status."""
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 """How long an answer, or the next part of one, may take."""

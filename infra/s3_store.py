@@ -2,20 +2,22 @@
 
 import io
 import logging
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from minio.deleteobjects import DeleteObject
+from minio.deleteobjects import DeleteError, DeleteObject
 from minio.error import MinioException, S3Error
 from minio.helpers import DictType
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
+from infra import s3_client
 from infra.errors import ObjectKeyError, StoreError, StoreUnavailableError
 from infra.object_store import TEMPORARY, BucketAddress, ObjectInfo, Selection, check_key
 from infra.s3_client import make_client, make_pool
@@ -114,11 +116,23 @@ class S3Store:
         return created is not False
 
     def delete(self, keys: Iterable[str]) -> None:
-        doomed = [DeleteObject(check_key(key)) for key in keys]
-        with self._explaining():
-            refused = [*self._client.remove_objects(self._address.bucket, doomed)]
+        doomed = [check_key(key) for key in keys]
+        for attempt in range(s3_client.RETRIES + 1):
+            time.sleep(s3_client.pause_before(attempt))
+            refused = self._delete_once(doomed)
+            lasting = [error for error in refused if error.code not in s3_client.FAULT_CODES]
+            if not refused or lasting:
+                break
+            doomed = [error.name or "" for error in refused]
         if refused:
-            raise explain_code(refused[0].code, refused[0].message, self._address, refused[0].name)
+            worst = (lasting or refused)[0]
+            status = 400 if lasting else 503
+            raise explain_code(worst.code, worst.message, self._address, worst.name, status)
+
+    def _delete_once(self, keys: Iterable[str]) -> Sequence[DeleteError]:
+        """Keys that the server did not delete, and why; a thousand are sent at a time."""
+        with self._explaining():
+            return [*self._client.remove_objects(self._address.bucket, [DeleteObject(key) for key in keys])]
 
     def check(self) -> None:
         probe = f"{TEMPORARY}/check-{uuid.uuid4().hex}"

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minio import Minio
+from minio.versioningconfig import ENABLED, VersioningConfig
 
 from infra.object_store import ObjectStore, open_store
 from tests.infra.s3.juicefs import JuiceFS
@@ -20,6 +22,15 @@ def juicefs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JuiceFS
     server.add_user(server.reader_access_key, server.reader_secret_key, *reading)
     yield server
     server.service.stop()
+
+
+@pytest.fixture(scope="session")
+def versioned_bucket(s3_server: Any) -> str:
+    """A bucket of SeaweedFS that keeps what is written over or deleted, as the one of docker-compose.yml does."""
+    client = Minio(f"127.0.0.1:{s3_server.port}", s3_server.access_key, s3_server.secret_key, secure=False)
+    client.make_bucket("versioned")
+    client.set_bucket_versioning("versioned", VersioningConfig(ENABLED))
+    return "versioned"
 
 
 @pytest.fixture(params=["s3_server", "juicefs_server"], ids=["seaweedfs", "juicefs"])

@@ -1,4 +1,4 @@
-"""What every object store does: a folder, and two real S3 servers."""
+"""What every object store does: a folder, and buckets of two real S3 servers, one of them with versioning on."""
 
 import threading
 import uuid
@@ -32,13 +32,14 @@ WRONG_KEYS = {
 }
 
 
-@pytest.fixture(params=["folder", "seaweedfs", "juicefs"])
+@pytest.fixture(params=["folder", "seaweedfs", "versioned", "juicefs"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty-to-the-test store; on S3 every test keeps to its own prefix (`fresh`)."""
     if request.param == "folder":
         return open_store((tmp_path / "objects").as_uri())
-    server: Any = request.getfixturevalue({"seaweedfs": "s3_server", "juicefs": "juicefs_server"}[request.param])
-    return open_store(server.url(), server.access_key, SecretStr(server.secret_key))
+    server: Any = request.getfixturevalue("juicefs_server" if request.param == "juicefs" else "s3_server")
+    bucket = request.getfixturevalue("versioned_bucket") if request.param == "versioned" else "tweets"
+    return open_store(server.url(bucket), server.access_key, SecretStr(server.secret_key))
 
 
 @pytest.fixture
@@ -197,28 +198,22 @@ BY_DAY = [
 """Keys in the order of bytes; a server that goes through folders has another."""
 
 
-@pytest.mark.parametrize(
-    "start_after",
-    [*BY_DAY, "", "2", "2026", "2026-", "2026-11", "2026-11-20", "2026-11-20-", "2026-11-20-b/", "2026-11-20/",
-     "2026-11-20/a/", "2026-11-205/", "2026/", "2026/a-", "2026/a-b/", "2026/a-b/d/", "2026/a/", "2027", "3"],
-)  # fmt: skip
-def test_a_listing_from_a_key_on_is_complete(store: ObjectStore, by_day: str, start_after: str) -> None:
-    expected = [key for key in BY_DAY if key > start_after]
-    assert keys_under_from(store, by_day, "", start_after) == expected
-    for prefix in ("2026-11-20", "2026-11-20/", "2026-11-20/a", "2026/", "2026"):
-        wanted = [key for key in expected if key.startswith(prefix)]
-        assert keys_under_from(store, by_day, prefix, start_after) == wanted
-    found = store.list(by_day, endings=".jpg", start_after=by_day + start_after)
-    assert [info.key for info in found] == [by_day + key for key in expected if key.endswith(".jpg")]
+STARTS = [
+    *BY_DAY, "", "2", "2026", "2026-", "2026-11", "2026-11-20", "2026-11-20-", "2026-11-20-b/", "2026-11-20/",
+    "2026-11-20/a/", "2026-11-205/", "2026/", "2026/a-", "2026/a-b/", "2026/a-b/d/", "2026/a/", "2027", "3",
+]  # fmt: skip
 
 
-@pytest.fixture
-def by_day(store: ObjectStore) -> str:
-    """A prefix under which BY_DAY lies."""
-    prefix = "by-day/x/"
+def test_a_listing_from_a_key_on_is_complete(store: ObjectStore, fresh: str) -> None:
     for key in BY_DAY:
-        store.put_if_absent(prefix + key, b"1")
-    return prefix
+        store.put(fresh + key, b"1")
+    for start_after in STARTS:
+        expected = [key for key in BY_DAY if key > start_after]
+        for prefix in ("", "2026-11-20", "2026-11-20/a", "2026/"):
+            wanted = [key for key in expected if key.startswith(prefix)]
+            assert (start_after, keys_under_from(store, fresh, prefix, start_after)) == (start_after, wanted)
+        found = store.list(fresh, endings=".jpg", start_after=fresh + start_after)
+        assert [info.key for info in found] == [fresh + key for key in expected if key.endswith(".jpg")]
 
 
 def keys_under_from(store: ObjectStore, base: str, prefix: str, start_after: str) -> list[str]:

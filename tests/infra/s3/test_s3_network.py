@@ -119,6 +119,32 @@ def test_a_listing_goes_on_where_a_page_failed(any_server: Any, any_store: Objec
     assert [*any_store.list(key + "/")] == []
 
 
+def refuse_deletion(key: str, code: str) -> bytes:
+    """The answer to a bulk deletion that failed for one key."""
+    body = f"<DeleteResult><Error><Key>{key}</Key><Code>{code}</Code><Message>told so</Message></Error></DeleteResult>"
+    head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.mark.usefixtures("_hurry")
+def test_single_objects_that_a_busy_server_did_not_delete(any_server: Any, any_store: ObjectStore, key: str) -> None:
+    any_store.put(key, b"x")
+    busy = refuse_deletion(key, "SlowDownWrite")
+    with running(Relay(any_server.port, answer=lambda number, head: busy if number < 2 else None)) as relay:
+        open_through(relay, any_server).delete([key, f"{key}-too"])
+    assert relay.count("POST") == 3
+    assert any_store.stat(key) is None
+    with running(Relay(any_server.port, answer=lambda number, head: busy)) as relay:
+        with pytest.raises(StoreUnavailableError, match=r"SlowDownWrite \(told so\)"):
+            open_through(relay, any_server).delete([key])
+        assert relay.count("POST") == 5
+    refused = refuse_deletion(key, "AccessDenied")
+    with running(Relay(any_server.port, answer=lambda number, head: refused)) as relay:
+        with pytest.raises(StoreError, match="refused the keys"):
+            open_through(relay, any_server).delete([key])
+        assert relay.count("POST") == 1
+
+
 @pytest.mark.usefixtures("_hurry")
 def test_many_reads_on_a_bad_network_give_whole_objects_in_order(
     any_server: Any, any_store: ObjectStore, key: str
