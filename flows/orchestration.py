@@ -4,7 +4,7 @@ import logging
 import os
 
 from infra.errors import SettingsError
-from infra.logs import ROOMS, configure_logging
+from infra.logs import ROOMS, RedactingFilter, configure_logging
 from infra.settings import Settings
 
 
@@ -59,6 +59,17 @@ def configure_console(settings: Settings, *, verbose: bool = False) -> None:
     if not verbose:
         for handler in logging.getLogger().handlers:
             handler.addFilter(_drop_told_errors)
+
+
+def configure_worker_logging(settings: Settings) -> None:
+    """Our lines on the run's page and in the worker's log, and no secret in them nor in Prefect's own."""
+    names = [*ROOMS, "prefect", "prefect.flow_runs", "prefect.task_runs", ""]
+    redact = RedactingFilter(settings.secrets)
+    for name in names:
+        for handler in logging.getLogger(name).handlers:
+            handler.addFilter(redact)
+    for room in ROOMS:
+        logging.getLogger(room).setLevel(logging.INFO)
 
 
 def _drop_told_errors(record: logging.LogRecord) -> bool:

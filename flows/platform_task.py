@@ -1,14 +1,16 @@
 """Opening the platform as the first task of a flow."""
 
 from flows.io_task import io_task
-from flows.orchestration import prepare_environment
+from flows.orchestration import configure_worker_logging, prepare_environment, started_by_worker
 from flows.platform import Platform, open_platform
 from infra.settings import load_settings
 
 
 @io_task("open-platform", "open the platform")
 def open_platform_task() -> Platform:
-    """Settings read, catalog brought up to date; under a worker, MLflow told not to chat before it is imported."""
+    """Settings read, catalog brought up to date; under a worker, MLflow is told not to chat before it is imported."""
     settings = load_settings()
     prepare_environment(settings)
+    if started_by_worker():
+        configure_worker_logging(settings)
     return open_platform(settings)

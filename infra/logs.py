@@ -13,19 +13,46 @@ CHATTY = ("alembic", "git", "httpx", "huey", "matplotlib", "mlflow", "sqlalchemy
 _SIGNED = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s'\"]+", re.IGNORECASE)
 
 
+class Redactor:
+    """Blots secrets out of a text, and the signatures of presigned URLs."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # Longest first: a secret that begins like another must not leave the other's end behind.
+        known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+        text = _SIGNED.sub(r"\1***", text)
+        return self._secrets.sub("***", text) if self._secrets else text
+
+
 class RedactingFormatter(logging.Formatter):
     """`HH:MM:SS level name: message`, with secrets blotted out, also in arguments and tracebacks."""
 
     def __init__(self, redact: Iterable[str] = ()) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
-        # Longest first: a secret that begins like another must not leave the other's end behind.
-        secrets = sorted({secret for secret in redact if secret}, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, secrets))) if secrets else None
+        self._redact = Redactor(redact)
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole line, redacted last of all, so that nothing comes in behind it."""
-        line = _SIGNED.sub(r"\1***", super().format(record))
-        return self._secrets.sub("***", line) if self._secrets else line
+        return self._redact(super().format(record))
+
+
+class RedactingFilter(logging.Filter):
+    """The same for somebody else's handler: blots secrets out of a record before it is formatted."""
+
+    def __init__(self, redact: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._redact = Redactor(redact)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True, always: the line is written, without secrets."""
+        record.msg, record.args = self._redact(record.getMessage()), ()
+        if record.exc_info:
+            # a formatter takes this text instead of the traceback
+            record.exc_text = self._redact(record.exc_text or logging.Formatter().formatException(record.exc_info))
+        return True
 
 
 class StandardErrorHandler(logging.StreamHandler):

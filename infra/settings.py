@@ -13,6 +13,11 @@ from infra.errors import SettingsError, StoreError
 from infra.object_store import BucketAddress, parse_store_url
 
 PREFIX = "ITRP_"
+OTHERS_SECRETS = (
+    "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY",
+    "HF_TOKEN",
+)  # fmt: skip
+"""Variables of the libraries we use whose values must not stand in a log either (user:password: neither must the password)."""
 
 
 class Settings(BaseSettings):
@@ -62,6 +67,7 @@ class Settings(BaseSettings):
             *[secret.get_secret_value() for secret in held if secret],
             *_passwords(self.catalog_url),
             *_passwords(self.mlflow_uri),
+            *_secrets_of_others(),
         )
 
     @field_validator("work_dir")
@@ -144,6 +150,12 @@ def _explain(error: ValidationError) -> list[str]:
         name = f"{PREFIX}{str(problem['loc'][0]).upper()}: " if problem["loc"] else ""
         sentences.append(name + " ".join(message.split()))
     return sentences
+
+
+def _secrets_of_others() -> list[str]:
+    """What Prefect, MLflow and the hub's clients read from the environment by themselves."""
+    found = [os.environ[name] for name in OTHERS_SECRETS if os.environ.get(name)]
+    return [*found, *(each.partition(":")[2] for each in found if ":" in each)]
 
 
 def _passwords(url: str) -> list[str]:

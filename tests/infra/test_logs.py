@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.logs import CHATTY, ROOMS, StandardErrorHandler, configure_logging
+from infra.logs import CHATTY, ROOMS, RedactingFilter, StandardErrorHandler, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +75,22 @@ def test_signatures_of_urls_are_blotted_out(capsys: pytest.CaptureFixture[str]) 
     )
     err = capsys.readouterr().err
     assert "?X-Amz-Credential=***&X-Amz-Expires=900&X-Amz-Signature=***" in err
+
+
+def test_a_filter_blots_secrets_out_of_others_handlers(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("somebody.else")
+    handler = StandardErrorHandler()
+    handler.addFilter(RedactingFilter(["geheim"]))
+    logger.addHandler(handler)
+    try:
+        logger.warning("password %s for %d", "geheim", 3)
+        try:
+            raise ValueError("the key geheim is wrong")
+        except ValueError:
+            logger.exception("it failed")
+    finally:
+        logger.removeHandler(handler)
+    told = capsys.readouterr().err
+    assert "password *** for 3" in told
+    assert "ValueError: the key *** is wrong" in told
+    assert "geheim" not in told

@@ -139,3 +139,9 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_importing_the_settings_imports_no_client() -> None:
     probe = "import infra.settings, sys; print({'sqlalchemy', 'minio', 'alembic'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_secrets_of_other_libraries_are_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:geheim")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "noch eins")
+    assert {"geheim", "admin:geheim", "noch eins"} <= set(load_settings(work_dir=tmp_path).secrets)
