@@ -1,89 +1,116 @@
 """MLflow's server with the accounts, host names and webhook settings of the compose file."""
 
+import re
+import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from minio import Minio
 
 from infra.docker.answers import answers
 from infra.stack.ports import free_ports
 from infra.stack.service import Service
-from tests.infra.compose.parts import COMPOSE, DOCKER, Database, ask, environment_of, run
+from tests.infra.compose.parts import CHECKOUT, COMPOSE, DOCKER, PROGRAMS, Database, ask, environment_of, run
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A running server."""
+
+    address: str
+    user: str
+    environment: Mapping[str, str]
+    """What its container would see."""
+
+
+def environment_here(job: str, database: Database, secrets: Mapping[str, str], **here: str) -> dict[str, str]:
+    """The environment of one of MLflow's containers on this machine."""
+    config = str(DOCKER / "basic_auth.ini")
+    return environment_of(
+        job, secrets, PGHOST="127.0.0.1", PGPORT=str(database.port), MLFLOW_AUTH_CONFIG_PATH=config, **here
+    )
 
 
 def migrate_mlflow(database: Database, secrets: Mapping[str, str], folder: Path) -> str:
     """Run the job migrate-mlflow; returns what it says."""
-    here = {
-        "PGHOST": "127.0.0.1",
-        "PGPORT": str(database.port),
-        "MLFLOW_AUTH_CONFIG_PATH": str(DOCKER / "basic_auth.ini"),
-    }
     command = [part.replace("/opt/itrp", str(DOCKER)) for part in COMPOSE["services"]["migrate-mlflow"]["command"]]
-    return run(command, environment_of("migrate-mlflow", secrets, **here, HOME=str(folder)), folder)
+    return run(command, environment_here("migrate-mlflow", database, secrets, HOME=str(folder)), folder)
 
 
 @pytest.fixture(scope="module")
-def mlflow(database: Database, secrets: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the MLflow server, migrated and started as Compose does it."""
+def bucket(s3_server: Any) -> Minio:
+    """Where MLflow's artifacts go."""
+    client = Minio(f"127.0.0.1:{s3_server.port}", s3_server.access_key, s3_server.secret_key, secure=False)
+    client.make_bucket("mlflow")
+    return client
+
+
+@pytest.fixture(scope="module")
+def mlflow(
+    database: Database, secrets: dict[str, str], s3_server: Any, bucket: Minio, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """Migrated and started as Compose does it."""
     folder = tmp_path_factory.mktemp("mlflow")
     port = free_ports(1)[0]
+    address = f"http://127.0.0.1:{port}"
     for _ in range(2):
         migrate_mlflow(database, secrets, folder)
+    store = {
+        "OBJECT_STORE_ENDPOINT": f"http://127.0.0.1:{s3_server.port}",
+        "MLFLOW_OBJECT_STORE_ACCESS_KEY": s3_server.access_key,
+        "MLFLOW_OBJECT_STORE_SECRET_KEY": s3_server.secret_key,
+    }
+    told = {**secrets, **store, "MLFLOW_PORT": str(port)}
+    environment = environment_here("mlflow", database, told, HOME=str(folder))
     command = [
         part.replace("0.0.0.0", "127.0.0.1").replace("5000", str(port))
         for part in COMPOSE["services"]["mlflow"]["command"]
     ]
-    here = {
-        "PGHOST": "127.0.0.1",
-        "PGPORT": str(database.port),
-        "MLFLOW_AUTH_CONFIG_PATH": str(DOCKER / "basic_auth.ini"),
-    }
-    environment = environment_of("mlflow", {**secrets, "MLFLOW_PORT": str(port)}, **here, HOME=str(folder))
-    address = f"http://127.0.0.1:{port}"
     service = Service("mlflow", command, folder / "mlflow.log", lambda: answers(f"{address}/health"), environment)
     service.start()
     try:
-        yield address
+        yield MlflowServer(address, f"admin:{secrets['MLFLOW_PASSWORD']}", environment)
     finally:
         service.stop()
 
 
 @pytest.mark.slow
 def test_mlflow_asks_for_a_password_that_is_no_default(
-    mlflow: str, secrets: dict[str, str], database: Database
+    mlflow: MlflowServer, secrets: dict[str, str], database: Database
 ) -> None:
-    page = f"{mlflow}/api/2.0/mlflow/registered-models/search"
+    page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
     assert ask(page)[0] == 401
     assert ask(page, "admin:wrong")[0] == 401
     assert ask(page, "admin:password1234")[0] == 401
-    assert ask(page, f"admin:{secrets['MLFLOW_PASSWORD']}") == (200, {})
+    assert ask(page, mlflow.user) == (200, {})
     # its accounts lie in their own database
     with database.connect("mlflow", "mlflow_auth") as connection:
         assert connection.execute("SELECT username, is_admin FROM users").fetchall() == [("admin", True)]
 
 
 @pytest.mark.slow
-def test_mlflow_answers_to_its_own_names_alone(mlflow: str, secrets: dict[str, str]) -> None:
-    page = f"{mlflow}/api/2.0/mlflow/registered-models/search"
-    user = f"admin:{secrets['MLFLOW_PASSWORD']}"
-    port = mlflow.rpartition(":")[2]
-    assert ask(page, user, Host="mlflow:5000")[0] == 200
-    assert ask(page, user, Host=f"localhost:{port}")[0] == 200
-    status, told = ask(page, user, Host="evil.example.org")
+def test_mlflow_answers_to_its_own_names_alone(mlflow: MlflowServer, secrets: dict[str, str]) -> None:
+    page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
+    port = mlflow.address.rpartition(":")[2]
+    assert ask(page, mlflow.user, Host="mlflow:5000")[0] == 200
+    assert ask(page, mlflow.user, Host=f"localhost:{port}")[0] == 200
+    status, told = ask(page, mlflow.user, Host="evil.example.org")
     assert (status, "Invalid Host header" in told) == (403, True)
 
 
 @pytest.mark.slow
-def test_mlflow_takes_the_bridges_webhook(mlflow: str, secrets: dict[str, str], database: Database) -> None:
+def test_mlflow_takes_the_bridges_webhook(mlflow: MlflowServer, secrets: dict[str, str], database: Database) -> None:
     """Its address is private and without TLS, and its secret is encrypted in the database with the key of .env."""
     from cryptography.fernet import Fernet
 
-    user = f"admin:{secrets['MLFLOW_PASSWORD']}"
     webhook = {
         "name": "bridge", "url": "http://127.0.0.1:4300/mlflow", "secret": secrets["ITRP_WEBHOOK_SECRET"],
         "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
     }  # fmt: skip
-    status, told = ask(f"{mlflow}/api/2.0/mlflow/webhooks", user, webhook)
+    status, told = ask(f"{mlflow.address}/api/2.0/mlflow/webhooks", mlflow.user, webhook)
     assert status == 200, told
     with database.connect("mlflow", "mlflow") as connection:
         row = connection.execute("SELECT secret FROM webhooks").fetchone()
@@ -94,7 +121,7 @@ def test_mlflow_takes_the_bridges_webhook(mlflow: str, secrets: dict[str, str], 
 
 @pytest.mark.slow
 def test_a_changed_password_of_mlflow_is_taken_over(
-    mlflow: str, secrets: dict[str, str], database: Database, tmp_path: Path
+    mlflow: MlflowServer, secrets: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
     changed = {**secrets, "MLFLOW_PASSWORD": "another-password"}
     assert "password is changed" in migrate_mlflow(database, changed, tmp_path)
@@ -103,7 +130,32 @@ def test_a_changed_password_of_mlflow_is_taken_over(
     assert "password is changed" not in migrate_mlflow(database, changed, tmp_path)
     with database.connect("mlflow", "mlflow_auth") as connection:
         assert connection.execute("SELECT password_hash FROM users").fetchone() == before
-    page = f"{mlflow}/api/2.0/mlflow/registered-models/search"
+    page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
     # the running server may remember the old one for a minute; Compose starts it again, because its environment has changed
     assert ask(page, "admin:another-password")[0] == 200
     assert "password is changed" in migrate_mlflow(database, secrets, tmp_path)
+
+
+@pytest.mark.slow
+def test_artifacts_go_through_the_server_and_are_cleared_away(
+    mlflow: MlflowServer, secrets: dict[str, str], bucket: Minio, tmp_path: Path
+) -> None:
+    """A client has a password and no keys of the bucket; what is deleted leaves it with the command of operations.md."""
+    login = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": secrets["MLFLOW_PASSWORD"]}
+    client = {**PROGRAMS, **login, "MLFLOW_TRACKING_URI": mlflow.address, "HOME": str(tmp_path)}
+    program = (
+        "import mlflow\nwith mlflow.start_run() as run: mlflow.log_text('kept', 'note.txt')\nprint(run.info.run_id)"
+    )
+    number = run([sys.executable, "-c", program], client, tmp_path).split()[-1]
+
+    def artifacts() -> list[str | None]:
+        return [found.object_name for found in bucket.list_objects("mlflow", recursive=True)]
+
+    assert artifacts() == [f"0/{number}/artifacts/note.txt"]
+    assert ask(f"{mlflow.address}/api/2.0/mlflow/runs/delete", mlflow.user, {"run_id": number})[0] == 200
+    text = (CHECKOUT / "docs/operations.md").read_text()
+    found = re.search(r"exec mlflow sh -c '(export MLFLOW_TRACKING_URI[^']+)'", text)
+    assert found is not None
+    command = found[1].replace("http://127.0.0.1:5000", mlflow.address).replace("7d", "0d")
+    run(["sh", "-ec", command], mlflow.environment, tmp_path)
+    assert artifacts() == []
