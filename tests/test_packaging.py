@@ -12,7 +12,7 @@ def test_every_file_that_is_not_code_is_named_as_package_data() -> None:
     named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     packed = {path for room, patterns in named.items() for each in patterns for path in (ROOT / room).glob(each)}
     files = {path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()}
-    # how to run the platform, for those who have the checkout: no packages, so in no wheel
+    # for those who run the platform from a checkout: nothing in them is read by what a wheel brings
     data = {
         path for path in files if path.suffix not in (".py", ".pyc") and not {"docker", "kubernetes"} & {*path.parts}
     }
