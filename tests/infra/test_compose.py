@@ -181,3 +181,22 @@ def test_the_commit_of_the_image_is_written_where_pip_writes_it(tmp_path: Path) 
     origin = Distribution.at(metadata).read_text("direct_url.json")
     assert origin is not None
     assert json.loads(origin)["vcs_info"] == {"vcs": "git", "commit_id": "8c5e1f0"}
+
+
+def test_the_page_for_operators_names_what_there_is() -> None:
+    page = (CHECKOUT / "docs/operations.md").read_text()
+    known = f"{(CHECKOUT / 'docker-compose.yml').read_text()} {EXAMPLE} COMPOSE_PROFILES MLFLOW_TRACKING_URI"
+    variables = set(re.findall(r"\b[A-Z]{2,}(?:_[A-Z]+)+\b", page))
+    assert len(variables) > 15
+    assert sorted(name for name in variables if not re.search(rf"\b{name}\b", known)) == []
+    commands = "\n".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL)) + "\n".join(
+        re.findall(r"`([^`]+)`", page)
+    )
+    called = re.findall(
+        r"docker compose (?:exec|run|stop|start|logs)((?: -[-\w]+(?:[ =](?:\d+:\d+|\d+))?)*)((?: [a-z-]+)+)", commands
+    )
+    assert len(called) > 10
+    for _, words in called:
+        assert words.split()[0] in SERVICES, words
+    files = set(re.findall(r"infra/docker/[\w./]+\w", page))
+    assert sorted(file for file in files if not (CHECKOUT / file).exists()) == []
