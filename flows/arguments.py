@@ -100,6 +100,12 @@ def _add_ingest(commands: "Commands") -> None:
         "--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts"
     )
     parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
+    parser.add_argument(
+        "--start-after",
+        metavar="KEY",
+        default="",
+        help="landing: pass over all keys up to this one, as landing/2026-11-24/",
+    )
 
 
 def _add_train(commands: "Commands") -> None:

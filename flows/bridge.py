@@ -8,6 +8,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
@@ -29,15 +30,18 @@ QUIET_SECONDS = 10.0
 LONGEST_SECONDS = 60.0
 """A burst of batch files starts one ingestion: when nothing has come for ten seconds, or after a minute."""
 
-StartRun = Callable[[str, str], None]
-"""Start a deployment by its name, once for each idempotency key."""
+MOST_KEYS = 1000
+"""A larger burst is listed instead of named."""
+
+StartRun = Callable[[str, str, dict[str, Any]], None]
+"""Start a deployment by its name, once for each idempotency key, with parameters."""
 
 
-def start_run(name: str, key: str) -> None:
+def start_run(name: str, key: str, parameters: dict[str, Any]) -> None:
     """Create a run of a deployment; the same key creates none again."""
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(f"{name}/{name}")
-        run = client.create_flow_run_from_deployment(deployment.id, idempotency_key=key)
+        run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=key)
     logger.info("started %s", run.name)
 
 
@@ -82,9 +86,10 @@ def follow_bucket(settings: Settings, stop: threading.Event, start: StartRun = s
     keys = listen_created(store, LANDING_PREFIX, stop=stop, endings=(".jsonl", ".json"))
     try:
         for burst in coalesce(keys, quiet=QUIET_SECONDS, longest=LONGEST_SECONDS):
-            logger.info("%d new batch files", len(burst))
+            # an empty burst: listening has begun (again), and what came before went unheard
+            named = {"keys": burst} if 0 < len(burst) <= MOST_KEYS else {}
             try:
-                start("ingest-tweets", uuid.uuid4().hex)
+                start("ingest-tweets", uuid.uuid4().hex, named)
             except Exception as error:  # the schedule finds what this misses
                 logger.warning("ingest-tweets was not started: %s", error)
     except EventsUnsupportedError as error:
@@ -117,7 +122,7 @@ def _is_champion(delivery: object) -> bool:
 
 async def _in_thread(start: StartRun, name: str, key: str) -> None:
     try:
-        await run_in_threadpool(start, name, key)
+        await run_in_threadpool(start, name, key, {})
     except Exception as error:
         logger.warning("%s was not started: %s", name, error)
         raise HTTPException(503, "Prefect does not answer: deliver it again") from None

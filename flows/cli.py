@@ -55,6 +55,10 @@ def _demo(args: argparse.Namespace) -> tuple[Report, str]:
 def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
     if args.layout != "landing" and args.replay:
         raise WrongUseError("--replay tries the landing zone's quarantine again: itrp ingest landing --replay")
+    if args.start_after and (args.layout != "landing" or args.replay):
+        raise WrongUseError(
+            "--start-after passes over old keys of the landing zone: itrp ingest landing --start-after KEY"
+        )
     if args.layout == "landing" and any((args.path, args.name, args.images, args.controversial, args.texts)):
         raise WrongUseError("itrp ingest landing takes no path and no name: it reads landing/ of the object store")
     if args.layout != "landing" and not (args.path and args.name):
@@ -66,7 +70,9 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
 
     if args.layout != "landing":  # wrong paths are told before anything starts
         open_folder(args.layout, args.path, images=args.images, controversial=args.controversial, texts=args.texts)
-    report = ingest_tweets(args.layout, args.path, args.name, args.images, args.controversial, args.texts, args.replay)
+    report = ingest_tweets(
+        args.layout, args.path, args.name, args.images, args.controversial, args.texts, args.replay, args.start_after
+    )
     lines = [
         f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates "
         f"+ {report.quarantined} quarantined; {report.shards} new shards"

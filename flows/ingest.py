@@ -28,11 +28,16 @@ Layout = Literal["landing", "twitter100k", "itr", "ltec"]
 
 
 @io_task("ingest-landing", "ingest landing")
-def ingest_landing_task(platform: Platform, *, replay: bool) -> IngestReport:
+def ingest_landing_task(
+    platform: Platform, *, replay: bool = False, start_after: str = "", keys: list[str] | None = None
+) -> IngestReport:
     """Swallow new landing objects, or try the quarantined records again."""
-    run = replay_quarantine if replay else ingest_landing
+    parts, run = (platform.store, platform.catalog), current_flow_run_id()
     with CountReporter("tweets checked") as count:
-        report = run(platform.store, platform.catalog, flow_run_id=current_flow_run_id(), on_progress=count)
+        if replay:
+            report = replay_quarantine(*parts, flow_run_id=run, on_progress=count)
+        else:
+            report = ingest_landing(*parts, start_after=start_after, keys=keys, flow_run_id=run, on_progress=count)
     _tell(platform, report, LANDING)
     return report
 
@@ -95,6 +100,8 @@ def ingest_tweets(
     controversial: str | None = None,
     texts: str | None = None,
     replay: bool = False,
+    start_after: str = "",
+    keys: list[str] | None = None,
 ) -> IngestReport:
     """Ingest tweets with pictures.
 
@@ -106,10 +113,12 @@ def ingest_tweets(
         controversial: ITR: the relabelling list.
         texts: ITR: tweet texts (CSV or JSONL), for the label file published without them.
         replay: Try the quarantined tweets of the landing zone again.
+        start_after: Landing: pass over all keys up to this one, such as landing/2026-11-24/, where each day has its folder.
+        keys: Landing: take these batch files and list nothing, as bucket events tell of them.
     """
     platform = open_platform_task()
     if layout == "landing":
-        report = ingest_landing_task(platform, replay=replay)
+        report = ingest_landing_task(platform, replay=replay, start_after=start_after, keys=keys)
     else:
         if not name:
             raise WrongUseError(f"the layout {layout} needs a name for the data set: --name NAME")

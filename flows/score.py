@@ -54,7 +54,7 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
         ray_address: Of the cluster: auto, host:port or ray://host:port; none starts one on this machine.
     """
     platform = open_platform_task()
-    ingest_landing_task(platform, replay=False)
+    ingest_landing_task(platform)
     scorer, work = pin_task(platform, backfill=backfill)
     logger.info("champions: %s", scorer.pair)
     rename_run(f"{_name_run()} {len(work)} shards{' backfill' if backfill else ''}")

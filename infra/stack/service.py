@@ -107,6 +107,11 @@ def find_program(name: str, hint: str) -> Path:
     return Path(found)
 
 
+def own_paths() -> dict[str, str]:
+    """PATH and HOME, all that a service gets of the caller's environment: nobody's settings get into the stack by accident."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/")}
+
+
 def accepts(port: int) -> bool:
     """Does anything listen at a port of 127.0.0.1?"""
     with socket.socket() as probe:

@@ -14,7 +14,7 @@ from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.prefect_server import make_prefect, make_worker
 from infra.stack.seaweedfs import Identity, make_seaweedfs, own_bucket
 from infra.stack.secrets import keep_secrets, write_private
-from infra.stack.service import Service, StackError, find_program
+from infra.stack.service import Service, StackError, find_program, own_paths
 
 logger = logging.getLogger(__name__)
 
@@ -135,9 +135,10 @@ class Stack:
         secrets, ports = self.secrets, self.ports
         catalog = f"postgresql://itrp:{secrets.catalog_password}@127.0.0.1:{ports.postgres}/itrp"
         (self.folder / "prefect-client").mkdir(exist_ok=True)
+        paths, programs = own_paths(), find_program("itrp", "pip install itrp").parent
         return {
-            "PATH": os.pathsep.join([str(find_program("itrp", "pip install itrp").parent), os.environ.get("PATH", "")]),
-            "HOME": os.environ.get("HOME", str(self.folder)),
+            "PATH": f"{programs}{os.pathsep}{paths['PATH']}",
+            "HOME": paths["HOME"],
             "ITRP_WORK_DIR": str(self.folder / "work"),
             "ITRP_OBJECT_STORE_URL": f"s3://{BUCKET}?endpoint=http://127.0.0.1:{ports.objects}",
             "ITRP_OBJECT_STORE_ACCESS_KEY": secrets.worker_access_key,

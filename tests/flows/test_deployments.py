@@ -123,7 +123,7 @@ def test_the_bridge_starts_the_flow_once_a_delivery(deployed: dict[str, UUID]) -
 
 
 def test_the_bridge_refuses_what_is_not_mlflows() -> None:
-    def start(name: str, key: str) -> None:
+    def start(name: str, key: str, parameters: dict[str, Any]) -> None:
         raise AssertionError(f"{name} was started")
 
     app = make_app(SECRET, start)
@@ -139,7 +139,7 @@ def test_the_bridge_refuses_what_is_not_mlflows() -> None:
 
 
 def test_the_bridge_asks_for_another_delivery_when_prefect_is_away() -> None:
-    def start(name: str, key: str) -> None:
+    def start(name: str, key: str, parameters: dict[str, Any]) -> None:
         raise ConnectionError("nobody there")
 
     assert deliver(make_app(SECRET, start)).status_code == 503

@@ -8,9 +8,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -35,6 +38,8 @@ class Desk:
     store: ObjectStore
     catalog: Catalog
     drawn: Path
+    notified: list[str]
+    """What the automations have sent to the address they notify, as JSON."""
 
     def command(self, *words: str) -> str:
         """What a command prints, in the project's environment, from a folder that is not the checkout."""
@@ -116,13 +121,13 @@ class Desk:
         return [log["message"][:500] for log in found]
 
 
-def ask(url: str, user: str, body: Mapping[str, Any] | None = None) -> Any:
-    """GET, or POST with a body, as a user with a password; the answer as JSON."""
+def ask(url: str, user: str, body: Mapping[str, Any] | None = None, method: str | None = None) -> Any:
+    """GET, or POST with a body, as a user with a password; the answer as JSON, None where there is none."""
     token = base64.b64encode(user.encode()).decode()
     headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(url, data, headers), timeout=60) as response:
-        return json.load(response)
+    with urlopen(Request(url, data, headers, method=method), timeout=60) as response:
+        return json.loads(response.read() or b"null")
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
@@ -138,22 +143,59 @@ def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
     pytest.fail(f"waited {seconds:.0f} s for {what}")
 
 
+def pause_schedules(environment: Mapping[str, str]) -> None:
+    """What a person does in the page; a scheduled run would get between a test and its own."""
+    url, user = environment["PREFECT_API_URL"], environment["PREFECT_API_AUTH_STRING"]
+    for deployment in ask(f"{url}/deployments/filter", user, {}):
+        for schedule in deployment["schedules"]:
+            path = f"{url}/deployments/{deployment['id']}/schedules/{schedule['id']}"
+            ask(path, user, {"active": False}, "PATCH")
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[str]]]:
+    """Somebody who is notified: an Apprise URL of a small web server, and the bodies it was sent."""
+    received: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"json://127.0.0.1:{server.server_port}/itrp", received
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture(scope="session")
 def desk() -> Iterator[Desk]:
     """The stack, up, with nothing in it."""
+    with receiver() as (address, notified):
+        yield from _open_desk(address, notified)
+
+
+def _open_desk(address: str, notified: list[str]) -> Iterator[Desk]:
     try:
         find_program("initdb", "")
     except StackError:
         pytest.skip("needs PostgreSQL's server programs (Debian: postgresql) on the PATH")
     folder = Path(tempfile.mkdtemp(prefix="itrp-stack-"))  # not pytest's own: PostgreSQL runs as another user
     folder.chmod(0o755)
-    stack = Stack(folder, choose_ports(), {"ITRP_DEVICE": "cpu", "OMP_NUM_THREADS": "1"})
+    settings = {"ITRP_NOTIFY_URL": address, "ITRP_QUARANTINE_ALERT": "5", "ITRP_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    stack = Stack(folder, choose_ports(), settings)
     stack.start()
     environment = stack.environment
+    pause_schedules(environment)
     keys = (environment["ITRP_OBJECT_STORE_ACCESS_KEY"], environment["ITRP_OBJECT_STORE_SECRET_KEY"])
     catalog = open_catalog(environment["ITRP_CATALOG_URL"], migrate=False)
     try:
-        yield Desk(stack, open_store(environment["ITRP_OBJECT_STORE_URL"], *keys), catalog, folder / "drawn")
+        yield Desk(stack, open_store(environment["ITRP_OBJECT_STORE_URL"], *keys), catalog, folder / "drawn", notified)
     finally:
         catalog.dispose()
         stack.stop()

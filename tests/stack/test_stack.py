@@ -1,5 +1,6 @@
-"""The production stack end to end, with real servers: trained, promoted in the registry, scored by the command of the README,
-and every tweet labelled exactly once whatever is killed meanwhile. In the order of the file: each test goes on where the last ended.
+"""The production stack end to end, with real servers: trained, promoted in the registry, scored by the README's command.
+
+Every tweet is labelled exactly once, whatever is killed meanwhile. Each test goes on where the one before it ended.
 """
 
 import json
@@ -108,6 +109,8 @@ def test_a_worker_killed_in_mid_scoring_is_noticed_and_nothing_is_labelled_twice
     wait_until(lambda: desk.flow_run(run)["state_type"] == "CRASHED", SILENCE_SECONDS + 60, "the zombie's end")
     print(f"marked as crashed {time.monotonic() - killed:.0f} s after the kill, {done} shards labelled by then")
 
+    wait_until(lambda: any("Crashed" in told for told in desk.notified), 60, "the notification of the crash")
+
     desk.stack.start_worker("cpu")
     again = desk.run("score-tweets")
     assert again["name"].split()[1] != "0"
@@ -147,6 +150,14 @@ def test_an_alias_moved_in_mid_scoring_changes_nothing_in_that_run(trained: Desk
     wait_until(lambda: champions_noticed(desk, 4), 200, "the roll-back's backfill")
     (*_, last) = [each for each in desk.runs_of("score-tweets") if each["parameters"].get("backfill")]
     assert last["name"].endswith("0 shards backfill")
+
+
+def test_a_quarantine_that_grows_fast_is_told_of(trained: Desk) -> None:
+    desk = trained
+    lines = [json.dumps({"id": f"bad-{number}", "text": "no picture", "image": "none.jpg"}) for number in range(6)]
+    desk.store.put("landing/bad/batch.jsonl", "\n".join(lines).encode())
+    desk.run("ingest-tweets")
+    wait_until(lambda: any("6 of 6 tweets were refused" in told for told in desk.notified), 60, "the notification")
 
 
 def test_nobody_gets_in_without_a_password(trained: Desk) -> None:
@@ -218,7 +229,9 @@ def test_the_stack_comes_back_as_it_was(trained: Desk) -> None:
     assert not any(service.running for service in desk.stack.services.values())
     desk.stack.start()
     assert desk.labels(2, 2) == before
-    assert {each["name"] for each in desk.prefect("deployments/filter", {})} == names
+    deployments = desk.prefect("deployments/filter", {})
+    assert {each["name"] for each in deployments} == names
+    assert not any(schedule["active"] for each in deployments for schedule in each["schedules"])  # as they were left
     assert {each["id"] for each in desk.prefect("automations/filter", {})} == ids
     with connect(desk.stack.ports.postgres, "itrp", desk.stack.secrets.catalog_password, "itrp") as server:
         count = server.execute("SELECT count(*) FROM label_file").fetchone()
