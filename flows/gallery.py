@@ -59,7 +59,9 @@ def draw_gallery(tweets: Sequence[LabelledTweet]) -> str:
         picture.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
         axes.imshow(picture)
         axes.set_axis_off()
-        axes.set_title(f"{tweet.relation}: {RELATIONS[tweet.relation]}\n{_shorten(tweet.text)}", fontsize=9, parse_math=False)
+        axes.set_title(
+            f"{tweet.relation}: {RELATIONS[tweet.relation]}\n{_shorten(tweet.text)}", fontsize=9, parse_math=False
+        )
     output = io.BytesIO()
     figure.savefig(output, format="jpg", pil_kwargs={"quality": 70})
     return f"data:image/jpeg;base64,{base64.b64encode(output.getvalue()).decode()}"

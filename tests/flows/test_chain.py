@@ -2,9 +2,9 @@
 
 import asyncio
 import csv
-import re
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
