@@ -18,6 +18,7 @@ from infra.tables import ModelRun
 from itrp.baselines.config import SupervisedConfig
 from itrp.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.config import ExperimentConfig, override
+from itrp.distributed import ALONE, Peers
 from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.experiments import find_trainable
 from itrp.model import build_model
@@ -27,6 +28,9 @@ from serving.files import local_shards
 from serving.registry import ModelVersion
 
 logger = logging.getLogger(__name__)
+
+PROCESSES_TAG = "itrp.processes"
+"""How many processes trained a run together; absent for one."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,22 @@ def run_training(
     *,
     resume: bool = False,
     flow_run_id: str | None = None,
+    peers: Peers = ALONE,
 ) -> TrainReport:
     """Train a named experiment on a named data set and register the result as the newest version of its task's model.
 
     An ITRp or vanilla version has no class names yet; evaluation chooses them. A supervised one is trained on the data
     set's human labels and has them. A model that answers both tasks becomes a version of both. Where other seeds of the
     experiment are registered, how far they agree is logged. With `resume`, goes on where a killed run of the same
-    configuration and data stopped (supervised training begins anew).
+    configuration and data stopped (supervised training begins anew). `peers`: the other processes that train along, each in
+    `follow_training`; this is the first of them.
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_trainable(experiment), overrides)
     if isinstance(config, SupervisedConfig):
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
     else:
-        trained = train_unsupervised(platform, config, data, resume=resume, flow_run_id=flow_run_id)
+        trained = train_unsupervised(platform, config, data, resume=resume, flow_run_id=flow_run_id, peers=peers)
     versions = register_trained(platform, trained)
     _record(platform, trained, versions[0], flow_run_id)
     trained.discard()
@@ -92,11 +98,17 @@ def _compare_seeds(platform: Platform, versions: Sequence[ModelVersion]) -> None
 
 
 def train_unsupervised(
-    platform: Platform, config: ExperimentConfig, data: str, *, resume: bool, flow_run_id: str | None
+    platform: Platform,
+    config: ExperimentConfig,
+    data: str,
+    *,
+    resume: bool,
+    flow_run_id: str | None,
+    peers: Peers = ALONE,
 ) -> TrainedRun:
     """Algorithm 1, or one vanilla clustering, tracked; a checkpoint a round in the object store."""
     known = find_data(platform, data)
-    trainer = _build_trainer(platform, config, known)
+    trainer = _build_trainer(platform, config, known, peers)
     tracked = TrackedData(data, known.hash, sum(shard.pairs for shard in trainer.shards), platform.store.url)
     with track_run(
         platform.settings, config, tracked, identity=trainer.identity, resume=resume, flow_run_id=flow_run_id
@@ -104,6 +116,10 @@ def train_unsupervised(
         # a folder of its own for each MLflow run: a version's checkpoints are never another run's
         prefix = f"checkpoints/{config.name}-{tracker.run_id}/"
         _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=resume)
+        if not peers.alone:
+            tracker.client.set_tag(tracker.run_id, PROCESSES_TAG, peers.world)
+        peers.broadcast(prefix)  # from here on the others train along
+        peers.wait()
         rounds = _follow_rounds(trainer, tracker, platform.store, prefix, resume=resume)
         tracker.log_summary(config, tracked)
     return TrainedRun(
@@ -119,7 +135,27 @@ def train_unsupervised(
     )
 
 
-def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownData) -> Trainer:
+def follow_training(
+    platform: Platform, config: ExperimentConfig, data: str, *, resume: bool, peers: Peers, fetches: bool
+) -> None:
+    """What all other processes do while the first is in `train_unsupervised`: train along; nothing is logged or registered.
+
+    fetches: whether this one brings the checkpoints of a run to be resumed to its machine; for one process on each machine
+    but the first.
+    """
+    trainer = _build_trainer(platform, config, find_data(platform, data), peers)
+    trainer.progress = lambda stage, done, total: None
+    prefix: str = peers.broadcast(None)
+    if fetches:
+        _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=False)  # what lies there may be older
+        if resume:
+            _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=True)
+    peers.wait()
+    for _ in trainer.run(resume=resume):
+        pass
+
+
+def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownData, peers: Peers) -> Trainer:
     cache = platform.settings.cache_dir
     embeddings = EmbeddingCache(cache / "embeddings", choose_device(platform.settings.device), config.embed_batch_size)
     trainer = Trainer(
@@ -128,6 +164,7 @@ def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownDat
         cache=embeddings,
         checkpoints=Path(),
         progress=ProgressReporter(),
+        peers=peers,
     )
     trainer.checkpoints = platform.settings.work_dir / "training" / trainer.identity[:16]
     return trainer

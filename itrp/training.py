@@ -18,12 +18,14 @@ from itrp.agreement import agreement
 from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
 from itrp.clustering import assign_clusters, fit_linear_clusters
 from itrp.config import OptimizerConfig
+from itrp.distributed import ALONE, BatchClassifier, Peers, Share, check_shareable, join_gradients
 from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
 from itrp.randomness import round_seed, seeded
 from itrp.sampling import balance_indices
+from itrp.shared_batch_norm import share_batch_norms
 from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
 
 Progress = Callable[[str, int, int], None]
@@ -69,6 +71,10 @@ class Trainer:
     The embeddings of a frozen encoder are computed once and cached; its batch-norm statistics never move because
     it is never run in training mode. Randomness comes from (seed, round) alone, so that a resumed run ends with the
     same weights as an undisturbed one on the same CPU.
+
+    With `peers`, several processes train one model (`itrp.distributed`): each embeds and takes its part of every subset
+    and batch, the first clusters, balances and writes, and all end with the weights that one alone would have, up to
+    rounding (dropout aside, which each draws for its own pairs). Every process must be given the same.
     """
 
     def __init__(
@@ -79,13 +85,18 @@ class Trainer:
         cache: EmbeddingCache,
         checkpoints: Path,
         progress: Progress | None = None,
+        peers: Peers = ALONE,
     ) -> None:
+        check_shareable(model.config, peers)
+        self.peers = peers
         self.model = model.to(cache.device)
         self.config = model.config
         self.shards = limit_shards(shards, self.config.pairs)
         self.cache = cache
         self.checkpoints = checkpoints
         self.progress = progress or (lambda stage, done, total: None)
+        self.classifier: nn.Module = BatchClassifier(self.model)
+        self.shared_norms = share_batch_norms(self.model, peers)
         self.optimizers = _encoder_optimizers(self.model)
         self.subsets = cut_subsets(self.config, sum(shard.pairs for shard in self.shards))
 
@@ -106,6 +117,7 @@ class Trainer:
         Raises DataError when the checkpoints are another run's, or when they exist and `resume` is not asked for.
         """
         done = completed_rounds(self.checkpoints)
+        self.peers.check_equal(f"rounds in {self.checkpoints}", [np.asarray(done)])
         if done and not resume:
             raise DataError(
                 f"{self.checkpoints} holds {done} rounds of an earlier run: resume it, or name another folder"
@@ -113,7 +125,7 @@ class Trainer:
         yield from self._restore(done)
         if done == self.rounds:
             return
-        data = prepare_training_set(self.model, self.shards, self.cache)
+        data = self._prepare()
         for number in range(done + 1, self.rounds + 1):
             yield self._run_round(data, number)
 
@@ -129,18 +141,29 @@ class Trainer:
             self.model.load_tuned_state(load_tuned(self.checkpoints, done))
             restore_optimizers(self.checkpoints, done, self.optimizers)
 
+    def _prepare(self) -> TrainingSet:
+        """The training set; peers fill the cache together first, each with its share of the shards."""
+        if not self.peers.alone:
+            prepare_training_set(self.model, self.shards[self.peers.rank :: self.peers.world], self.cache)
+            self.peers.wait()
+        self.classifier = join_gradients(BatchClassifier(self.model), self.peers)
+        return prepare_training_set(self.model, self.shards, self.cache)
+
     def _run_round(self, data: TrainingSet, number: int) -> RoundResult:
         rows = self.subsets[(number - 1) % len(self.subsets)]
         clock = _StageClock()
         with clock.stage("embed"):
-            features = self.model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
+            mine = rows[self.peers.part(len(rows))]
+            features = self.model.fuse_vectors(data.embed_text(mine), data.embed_image(mine))
+            features = self.peers.gather_rows(features, len(rows))
         if self.config.algorithm == "vanilla":
             result = self._cluster_once(features, clock)
         else:
             result = self._teach_subset(data, rows, features, number, clock)
         with clock.stage("checkpoint"):
             state = {"identity": self.identity, "result": asdict(result), "config": self.config.model_dump(mode="json")}
-            save_round(self.checkpoints, number, self.model.tuned_state(), self.optimizers, state)
+            if self.peers.leads:
+                save_round(self.checkpoints, number, self.model.tuned_state(), self.optimizers, state)
         return result
 
     def _teach_subset(
@@ -152,19 +175,19 @@ class Trainer:
         clock: "_StageClock",
     ) -> RoundResult:
         """Steps 2 to 5 of Algorithm 1: cluster, balance, new head, one pass."""
-        clustering = self.config.clustering
         with clock.stage("cluster"):
-            labels = assign_clusters(
-                features, clustering.method, self.config.k, self.config.seed, n_init=clustering.n_init
-            )
+            labels = self.peers.broadcast(self._cluster(features) if self.peers.leads else None)
         known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None
         with clock.stage("sample"):
             seed = round_seed(self.config.seed, number)
             sample = balance_indices(labels, self.config.sampling, seed)
             sample = np.random.default_rng(seed).permutation(sample)
         self.model.reset_head(seed)
+        given: list[NDArray[Any] | Tensor] = [rows, labels, sample, self.model.head.weight]
+        self.peers.check_equal(f"subset, pseudo-labels, sample and head in round {number}", given)
         with clock.stage("train"):
             loss = self._train_pass(data, rows[sample], labels[sample], seed, number)
+        self.peers.check_equal(f"weights after round {number}", [*self.model.tuned_state().values()])
         return RoundResult(
             round=number,
             rounds=self.rounds,
@@ -175,6 +198,10 @@ class Trainer:
             agreement=known,
             seconds=clock.seconds,
         )
+
+    def _cluster(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        clustering = self.config.clustering
+        return assign_clusters(features, clustering.method, self.config.k, self.config.seed, n_init=clustering.n_init)
 
     def _cluster_once(self, features: NDArray[np.float32], clock: "_StageClock") -> RoundResult:
         """Vanilla clustering: the head becomes the clustering's own scores, which are linear in the features."""
@@ -207,21 +234,32 @@ class Trainer:
         total = torch.zeros((), device=self.cache.device)
         size = self.config.batch_size
         batches = range(0, len(rows), size)
-        with seeded(seed, self.cache.device):
+        with seeded(self.peers.seed(seed), self.cache.device):
             for step, start in enumerate(batches, start=1):
                 batch = rows[start : start + size]
-                loss = self._step(data, batch, labels[start : start + size], optimizers)
+                share = self.peers.share(len(batch))
+                loss = self._step(data, batch[share.rows], labels[start : start + size][share.rows], share, optimizers)
                 total += loss.detach() * len(batch)
                 self.progress(f"round {number}/{self.rounds}", step, len(batches))
         self.model.eval()
-        return float(total) / len(rows)
+        return float(self.peers.mean(total)) / len(rows)
 
     def _step(
-        self, data: TrainingSet, batch: NDArray[np.int64], labels: NDArray[np.int64], optimizers: Sequence[Optimizer]
+        self,
+        data: TrainingSet,
+        batch: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        share: Share,
+        optimizers: Sequence[Optimizer],
     ) -> Tensor:
+        """One step on this process's part of a batch; the result is what its mean over the peers is the batch's loss of."""
+        for norm in self.shared_norms:
+            norm.share = share
         with autocast(self.cache.device):
-            logits = self.model.classify(data.text_batch(batch), data.image_batch(batch))
-        loss = nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(self.cache.device))
+            logits = self.classifier(data, batch)
+        loss = (
+            nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(self.cache.device)) * share.weight
+        )
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
