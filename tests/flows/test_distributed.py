@@ -92,7 +92,7 @@ def test_what_is_wrong_is_told_in_one_line_a_process(platform: "Platform", train
     told = [line for line in done.stderr.splitlines() if line.startswith("itrp (process ")]
     assert told
     assert all("no data set is called 'nothing'" in line for line in told)
-    assert "distributed.py\", line" not in done.stderr  # the traceback there is torchrun's own
+    assert 'distributed.py", line' not in done.stderr  # the traceback there is torchrun's own
 
 
 def test_torchruns_variables_are_read() -> None:
