@@ -1,0 +1,100 @@
+"""docs/benchmarks/README.md from the newest row of each target: `python -m tests.benchmarks.report`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.benchmarks.record import FOLDER, Row, Run, format_table, read_runs, tell_verdict
+from tests.benchmarks.targets import TARGETS, Target
+
+INTRODUCTION = """# Benchmarks
+
+Made by `python -m tests.benchmarks.report` from the newest measurement of each row; do not edit. `make bench` measures what a
+machine without a GPU can tell, `make bench-gpu` the rest; each appends what it found to a file beside this one, with machine,
+versions and commit. A floor is arithmetic or bytes at the rate that the device was measured to have in the same run.
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A row and the run it comes from."""
+
+    row: Row
+    run: Run
+
+
+def main() -> None:
+    """Write the page and say which rows are open."""
+    page = build_page(read_runs())
+    (FOLDER / "README.md").write_text(page, encoding="utf-8")
+    print(page)
+
+
+def build_page(runs: Sequence[Run], targets: Sequence[Target] = TARGETS) -> str:
+    """The page's Markdown."""
+    found = choose_newest(runs)
+    head = ("what", "target", "measured", "met", "floor", "peer")
+    rows = [cells for target in targets for cells in _tell_target(target, _of_target(found, target, targets))]
+    others = [each for each in found if _find_target(each.row.what, targets) is None]
+    parts = [INTRODUCTION, format_table([head, *rows])]
+    if others:
+        parts += ["## Besides", format_table([head, *(_tell_row(each.row) for each in others)])]
+    parts += ["## How each was measured", "\n".join(_tell_measuring(found, targets)) or "Nothing is measured yet."]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def choose_newest(runs: Sequence[Run]) -> list[Found]:
+    """The last row of every name. `runs`: oldest first."""
+    newest = {row.what: Found(row, run) for run in runs for row in run.rows}
+    return list(newest.values())
+
+
+def _find_target(what: str, targets: Sequence[Target]) -> Target | None:
+    return next((target for target in targets if what == target.what or what.startswith(f"{target.what}: ")), None)
+
+
+def _of_target(found: Sequence[Found], target: Target, targets: Sequence[Target]) -> list[Found]:
+    """Its rows, the one that bears its name alone first."""
+    chosen = [each for each in found if _find_target(each.row.what, targets) == target]
+    return sorted(chosen, key=lambda each: each.row.what != target.what)
+
+
+def _tell_target(target: Target, found: Sequence[Found]) -> Iterator[tuple[str, ...]]:
+    if not found:
+        why = "no GPU at hand" if target.needs_gpu else "not measured yet"
+        command = "`make bench-gpu`" if target.needs_gpu else f"`python -m tests.benchmarks.{target.command}`"
+        yield (target.what, target.target, f"open: {why}; {command}", "", "", "")
+    for each in found:
+        yield _tell_row(each.row)
+
+
+def _tell_row(row: Row) -> tuple[str, ...]:
+    return (row.what, row.target, row.measured, tell_verdict(row.met), row.floor, row.peer)
+
+
+def _tell_measuring(found: Sequence[Found], targets: Sequence[Target]) -> Iterator[str]:
+    places = {target: place for place, target in enumerate(targets)}
+
+    def place(each: Found) -> int:
+        target = _find_target(each.row.what, targets)
+        return len(places) if target is None else places[target]
+
+    for each in sorted(found, key=place):
+        note = f" {each.row.note.rstrip('.')}." if each.row.note else ""
+        yield f"- **{each.row.what}**: {each.row.how.rstrip('.')}.{note} *{_tell_run(each.run)}*"
+
+
+def _tell_run(run: Run) -> str:
+    machine = run.machine
+    parts = [
+        machine.get("accelerator"),
+        f"{machine.get('cores')} cores of {machine.get('processor')}",
+        f"load {machine['load'][0]}" if "load" in machine else None,
+        run.time[:16].replace("T", " "),
+        f"commit {run.commit[:12]}{'-dirty' if run.commit.endswith('-dirty') else ''}",
+        f"torch {run.versions['torch']}" if "torch" in run.versions else None,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+if __name__ == "__main__":
+    main()
