@@ -1,9 +1,10 @@
 """What a run must write down to be repeated: commit, package versions, configuration, data."""
 
+import json
 import platform as machine
 import subprocess
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def find_commit() -> str:
         commit = _git("rev-parse", "HEAD", folder=folder)
         return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no", folder=folder) else commit
     except (OSError, subprocess.CalledProcessError):
-        return f"release {version('itrp')}"
+        return _built_from() or f"release {version('itrp')}"
 
 
 def describe_environment() -> dict[str, str]:
@@ -38,6 +39,13 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
+
+
+def _built_from() -> str | None:
+    """The commit the installed package was built from, as pip and our images note it (PEP 610)."""
+    origin = json.loads(distribution("itrp").read_text("direct_url.json") or "{}")
+    commit = origin.get("vcs_info", {}).get("commit_id")
+    return str(commit) if commit else None
 
 
 def _installed_versions() -> Iterator[tuple[str, str]]:

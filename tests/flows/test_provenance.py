@@ -59,3 +59,16 @@ def test_nested_settings_are_named_as_overrides_are_written() -> None:
         "seed": 3, "text.name": "minilm", "text.optimizer.learning_rate": 5e-5, "pairs": None,
     }  # fmt: skip
     assert flatten({}) == {}
+
+
+def test_an_image_knows_the_commit_it_was_built_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `pip install git+…`, and infra/docker/record_commit.py, note it in the installed package."""
+    noted = tmp_path / "itrp-9.dist-info"
+    noted.mkdir()
+    (noted / "METADATA").write_text("Metadata-Version: 2.1\nName: itrp\nVersion: 9\n")
+    (noted / "direct_url.json").write_text(
+        '{"url": "https://x/itrp", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(flows, "__file__", str(tmp_path / "flows/__init__.py"))
+    assert find_commit() == "c0ffee"
