@@ -39,6 +39,7 @@ def deploy(args: argparse.Namespace) -> tuple[Report, str]:
     lines.append(
         f"MLflow's webhook: {webhook or 'none (needs ITRP_BRIDGE_URL and ITRP_WEBHOOK_SECRET); the registry is polled'}"
     )
+    lines.append("by its bare name in every folder: prefect config set PREFECT_PLUGINS_ENABLED=true, once a person")
     return report, "\n".join(lines)
 
 
