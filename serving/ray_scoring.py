@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import secrets
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ def score_on_ray(
     """
     if not shards:
         return
-    with _connect(address, workers):
+    with connect_ray(address, workers):
         _check_reach(settings, _count_machines())
         faults: list[str] = []
         for answer in _stream(_plan(settings, pair, shards, flow_run_id, workers)):
@@ -174,14 +175,17 @@ def _stream(plan: "Dataset") -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _connect(address: str | None, workers: int | None) -> Iterator[None]:
-    """A connection to Ray for the time of a run, unless the caller has one already."""
+def connect_ray(address: str | None = None, workers: int | None = None) -> Iterator[None]:
+    """A connection to Ray for the time of a run, unless the caller has one already. Arguments and errors as `score_on_ray`."""
     _import_ray()
     import ray
 
     if ray.is_initialized():
         yield
         return
+    if not address:
+        # Ray listens on the network and asks for a token, which it would leave in a file in the home folder
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
         _knock(address)

@@ -1,13 +1,11 @@
 """Scoring on Ray: two worker processes write what one process writes, also when one of them is killed."""
 
-import logging
 import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +21,9 @@ from itrp.inputs import read_ids
 from serving.files import local_shards
 from serving.labels import decode_labels, label_key
 from serving.ray_scoring import (
-    STORE_BYTES,
     ShardsFailedError,
     _check_reach,
+    connect_ray,
     decode_row,
     encode_row,
     open_scorer,
@@ -74,25 +72,6 @@ def figures(rows: list[LabelFile]) -> list[tuple[object, ...]]:
         (row.shard_id, row.text_version, row.image_version, row.key, row.sha256, row.pairs, str(row.counts))
         for row in rows
     )
-
-
-@contextmanager
-def two_workers() -> Iterator[None]:
-    """A Ray cluster of this machine for several runs; its processes do not outlive the test."""
-    import ray
-
-    ray.init(
-        "local",
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=STORE_BYTES,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def ray_workers() -> list[int]:
@@ -144,7 +123,7 @@ def test_labels_are_those_of_one_machine(
 @pytest.mark.slow
 def test_a_killed_worker_costs_no_label_and_doubles_none(many: "Platform") -> None:
     pair, shards = many.registry.champions(), landed(many)
-    with two_workers():
+    with connect_ray(workers=2):
         rows = score_on_ray(many.settings, pair, shards, "run-1", workers=2)
         first = next(rows)
         victims = ray_workers()
@@ -208,7 +187,7 @@ def test_no_secret_is_left_in_rays_files(many: "Platform", tmp_path: Path) -> No
         webhook_secret="WebhookSecretNobodySees",
         **secrets,
     )
-    with two_workers():
+    with connect_ray(workers=2):
         rows = score_on_ray(settings, many.registry.champions(), landed(many), workers=2)
         next(rows)
         lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
@@ -217,7 +196,9 @@ def test_no_secret_is_left_in_rays_files(many: "Platform", tmp_path: Path) -> No
     logs = [path for path in session.rglob("*") if path.is_file()]
     # the workers' own logs are among them
     assert any("labelled shard" in path.read_text(errors="replace") for path in logs)
-    for secret in (*secrets.values(), "WebhookSecretNobodySees"):
+    # nor can anybody else come in: the cluster asks for a token, which stands in this process's environment alone
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    for secret in (*secrets.values(), "WebhookSecretNobodySees", os.environ["RAY_AUTH_TOKEN"]):
         assert not any(secret.encode() in line for line in lines)
         assert [path.name for path in logs if secret.encode() in path.read_bytes()] == []
 
