@@ -14,7 +14,6 @@ from prefect.artifacts import (
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from flows.gallery import draw_gallery, pick_tweets
 from flows.platform import Platform
 from infra.settings import Settings
 from infra.tables import LabelFile, Shard
@@ -67,6 +66,11 @@ def link_version(settings: Settings, version: ModelVersion) -> None:
 
 def show_gallery(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]]) -> None:
     """A picture of a few labelled tweets of each relation; none when nothing was labelled."""
+    if not labelled:
+        return
+    # imported late: drawing takes a second to import, and most hourly runs have nothing to show
+    from flows.gallery import draw_gallery, pick_tweets
+
     tweets = pick_tweets(platform, labelled)
     if tweets:
         create_image_artifact(draw_gallery(tweets), key="labelled-tweets", description="a few tweets of each relation")

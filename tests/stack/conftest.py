@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from infra.catalog import Catalog, open_catalog
+from infra.catalog_queries import last_champion
 from infra.object_store import ObjectStore, open_store
 from infra.stack.ports import choose_ports
 from infra.stack.service import StackError, find_program
@@ -94,6 +94,22 @@ class Desk:
         """What the button in MLflow's page does."""
         body = {"name": f"itrp-{task}-task", "alias": "champion", "version": str(version)}
         self.mlflow("registered-models/alias", body)
+
+    def champion(self, task: str) -> int:
+        """The version the alias names."""
+        found = self.mlflow(f"registered-models/alias?name=itrp-{task}-task&alias=champion")
+        return int(found["model_version"]["version"])
+
+    def idle(self) -> bool:
+        """Is the champion of both tasks the one the catalog knows of, and nothing under way that follows or labels?"""
+        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        runs = [*self.runs_of("follow-champions"), *self.runs_of("score-tweets"), *self.runs_of("promote-models")]
+        with self.catalog.session() as session:
+            known = [last_champion(session, task) for task in ("text", "image")]
+        noticed = [move is not None and int(move.version) for move in known]
+        return (
+            noticed == [self.champion("text"), self.champion("image")] and {run["state_type"] for run in runs} <= ended
+        )
 
     def land(self, name: str, pairs: int, seed: int) -> list[str]:
         """Drop tweets as a collector does: pictures first, the batch file last. Returns their ids."""
@@ -199,8 +215,7 @@ def _open_desk(address: str, notified: list[str]) -> Iterator[Desk]:
     finally:
         catalog.dispose()
         stack.stop()
-        if "ITRP_KEEP_STACK" not in os.environ:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -23,22 +23,15 @@ SHARDS, PAIRS = 4, 150
 """What is scored while something is killed."""
 
 
-def champions_noticed(desk: Desk, moves: int) -> bool:
-    """Has every move become an event, and the backfill after it ended?"""
-    events = desk.prefect("events/filter", {"filter": {"event": {"name": ["itrp.champion.moved"]}}})["events"]
-    backfills = [run for run in desk.runs_of("score-tweets") if run["parameters"].get("backfill")]
-    return (
-        len(events) == moves and len(backfills) == moves and all(run["state_type"] == "COMPLETED" for run in backfills)
-    )
-
-
 def test_a_moved_alias_is_noticed_and_the_archive_labelled(trained: Desk) -> None:
     desk = trained
     wait_until(lambda: len(desk.runs_of("promote-models")) == 2, 120, "the gate, asked by event of each named version")
     for task in ("text", "image"):
         desk.move_champion(task, 2)
-    wait_until(lambda: champions_noticed(desk, 2), 300, "backfills after the moved aliases")
+    wait_until(lambda: len(backfills_of(desk)) == 2 and desk.idle(), 300, "backfills after the moved aliases")
 
+    events = desk.prefect("events/filter", {"filter": {"event": {"name": ["itrp.champion.moved"]}}})["events"]
+    assert sorted(event["payload"]["task"] for event in events) == ["image", "text"]
     labels = desk.labels(2, 2)
     assert len(labels) == 60
     assert set(labels.values()) == {1}
@@ -135,21 +128,33 @@ def test_a_server_that_is_away_for_a_while_costs_time_and_nothing_else(trained: 
 
 def test_an_alias_moved_in_mid_scoring_changes_nothing_in_that_run(trained: Desk) -> None:
     desk = trained
-    named = desk.run("evaluate-itrp", models=["itrp-text-task/1"], data="labelled", protocol="last")
-    assert named["state_type"] == "COMPLETED"
+    desk.run(
+        "evaluate-itrp", models=["itrp-text-task/1"], data="labelled", protocol="last"
+    )  # version 3, told to the gate
+    wait_until(
+        lambda: len(desk.runs_of("promote-models")) == 3 and desk.idle(), 300, "the gate's decision on version 3"
+    )
+    pinned = desk.champion("text")
+    other = {2: 3, 3: 2}[pinned]
     ids = land_shards(desk, "moved", 400)
     run = start_and_wait_for_a_label(desk)
-    desk.move_champion("text", 3)
+    desk.move_champion("text", other)
     desk.wait_for(run, "COMPLETED")
-    assert_labelled_once(desk, ids, text=2)  # the pinned pair, to the end
-    wait_until(lambda: champions_noticed(desk, 3), 400, "the backfill of the new pair")
-    assert desk.labels(3, 2).keys() == desk.labels(2, 2).keys()
-    assert_labelled_once(desk, ids, text=3)
+    assert_labelled_once(desk, ids, text=pinned)  # the pinned pair, to the end
 
-    desk.move_champion("text", 2)  # roll back
-    wait_until(lambda: champions_noticed(desk, 4), 200, "the roll-back's backfill")
-    (*_, last) = [each for each in desk.runs_of("score-tweets") if each["parameters"].get("backfill")]
-    assert last["name"].endswith("0 shards backfill")
+    wait_until(lambda: desk.labels(other, 2).keys() >= set(ids), 400, "the backfill of the new pair")
+    assert_labelled_once(desk, ids, text=other)
+    wait_until(desk.idle, 120, "the end of the backfill")
+    backfills = len(backfills_of(desk))
+
+    desk.move_champion("text", pinned)  # roll back
+    wait_until(lambda: len(backfills_of(desk)) > backfills and desk.idle(), 200, "the roll-back's backfill")
+    assert_labelled_once(desk, ids, text=pinned)
+    assert desk.labels(pinned, 2).keys() == desk.labels(other, 2).keys()
+
+
+def backfills_of(desk: Desk) -> list[dict[str, Any]]:
+    return [run for run in desk.runs_of("score-tweets") if run["parameters"].get("backfill")]
 
 
 def test_a_quarantine_that_grows_fast_is_told_of(trained: Desk) -> None:
