@@ -194,7 +194,8 @@ def connect_ray(address: str | None = None, workers: int | None = None) -> Itera
     except (OSError, ValueError, RuntimeError) as error:
         raise StoreError(
             f"expected a Ray cluster at {address or 'this machine'}, found none ({' '.join(str(error).split())[:200]}): "
-            "`ray start --head` starts one, and without an address there is one of this machine alone"
+            "`ray start --head` starts one; RAY_AUTH_MODE and RAY_AUTH_TOKEN must be here what they are there; without an "
+            "address there is a cluster of this machine alone"
         ) from None
     try:
         yield

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from sqlalchemy import select
 
 from infra.catalog_queries import list_shards
 from infra.settings import Settings
+from infra.stack.ports import free_ports
 from infra.tables import LabelFile, Shard
 from itrp.errors import StoreError, WrongUseError
 from itrp.inputs import read_ids
@@ -50,6 +52,19 @@ def many(scoring: "Platform", drop: "Callable[[Platform, Path], None]", tmp_path
     drop(scoring, folder)
     assert ingest_landing(scoring.store, scoring.catalog, shard_size=2).shards == SHARDS
     return scoring
+
+
+SCORE_EVERYTHING = """
+import sys
+from flows.platform import open_platform
+from flows.scoring_run import find_work, pin_scorer
+from serving.ray_scoring import score_on_ray
+
+platform = open_platform()
+scorer = pin_scorer(platform)
+work = find_work(platform, scorer.pair, backfill=False)
+print(*(row.shard_id for row in score_on_ray(platform.settings, scorer.pair, work, "run-1", address=sys.argv[1])))
+"""
 
 
 def landed(platform: "Platform") -> list[Shard]:
@@ -180,12 +195,12 @@ def test_no_secret_is_left_in_rays_files(many: "Platform", tmp_path: Path) -> No
     """Settings reach the workers in an actor's arguments: neither logs nor command lines tell them."""
     import ray
 
-    secrets = {"object_store_access_key": "AccessKeyNobodySees", "object_store_secret_key": "SecretKeyNobodySees"}
+    keys = {"object_store_access_key": "AccessKeyNobodySees", "object_store_secret_key": "SecretKeyNobodySees"}
     settings = Settings(
         work_dir=many.settings.work_dir,
         device="cpu",
         webhook_secret="WebhookSecretNobodySees",
-        **secrets,
+        **keys,
     )
     with connect_ray(workers=2):
         rows = score_on_ray(settings, many.registry.champions(), landed(many), workers=2)
@@ -198,9 +213,43 @@ def test_no_secret_is_left_in_rays_files(many: "Platform", tmp_path: Path) -> No
     assert any("labelled shard" in path.read_text(errors="replace") for path in logs)
     # nor can anybody else come in: the cluster asks for a token, which stands in this process's environment alone
     assert os.environ["RAY_AUTH_MODE"] == "token"
-    for secret in (*secrets.values(), "WebhookSecretNobodySees", os.environ["RAY_AUTH_TOKEN"]):
+    for secret in (*keys.values(), "WebhookSecretNobodySees", os.environ["RAY_AUTH_TOKEN"]):
         assert not any(secret.encode() in line for line in lines)
         assert [path.name for path in logs if secret.encode() in path.read_bytes()] == []
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster that `ray start` made, of one machine with two cores; its token is in the environment."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "8d1f" * 16)
+    (port,), log = free_ports(1), tmp_path / "ray.log"
+    # without --block the command would leave processes that only `ray stop` ends, and with them everybody's
+    command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --disable-usage-stats"
+    program = str(Path(sys.executable).with_name("ray"))
+    with log.open("wb") as sink:
+        process = subprocess.Popen([program, *command.split()], stdout=sink, stderr=sink, start_new_session=True)
+        deadline = time.monotonic() + 120
+        while b"Ray runtime started" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield f"127.0.0.1:{port}"
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_there(many: "Platform", cluster: str) -> None:
+    """From a process of its own: Ray reads its token once, when it is imported."""
+    environment = {**os.environ, "ITRP_WORK_DIR": str(many.settings.work_dir), "ITRP_DEVICE": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCORE_EVERYTHING, cluster], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    everything = sorted(shard.id for shard in landed(many))
+    assert sorted(map(int, done.stdout.split())) == everything
+    assert sorted(row.shard_id for row in ledger(many)) == everything
 
 
 @pytest.mark.slow
