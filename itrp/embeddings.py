@@ -99,14 +99,23 @@ class EmbeddingCache:
     def _cached(
         self, encoder: TextEncoder | ImageEncoder, shards: Sequence[ShardFile], compute: Callable[[ShardFile], Vectors]
     ) -> Iterator[Vectors]:
-        # bf16 and fp32 vectors differ, so the kind of device is part of the name
-        folder = self.folder / f"vectors-{fingerprint(encoder)}-{self.device.type}"
-        folder.mkdir(parents=True, exist_ok=True)
+        name = fingerprint(encoder)
         for shard in shards:
-            path = folder / f"{shard.hash}.npy"
+            path = vector_file(self.folder, name, self.device.type, shard)
             if not path.exists():
-                draft = folder / f"{shard.hash}.{getpid()}.draft"
-                with draft.open("wb") as file:
-                    np.save(file, compute(shard))
-                draft.replace(path)
+                keep_array(path, compute(shard))
             yield np.load(path, mmap_mode="r")
+
+
+def vector_file(folder: Path, encoder: str, runtime: str, shard: ShardFile) -> Path:
+    """Where an encoder's vectors of a shard lie: by its fingerprint, and by what computes, because bf16 and fp32 differ."""
+    return folder / f"vectors-{encoder}-{runtime}" / f"{shard.hash}.npy"
+
+
+def keep_array(path: Path, array: Vectors) -> None:
+    """Write an array so that the file is whole whenever it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{getpid()}.draft")
+    with draft.open("wb") as file:
+        np.save(file, array)
+    draft.replace(path)

@@ -49,10 +49,21 @@ class ImageEncoder(nn.Module):
         self.backbone.train(training)
         return int(width)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the backbone computes in; float32 unless it was cast for inference."""
+        return next(self.backbone.parameters()).dtype
+
     def forward(self, pixels: Tensor) -> Tensor:
         """[b, size, size, 3] uint8 RGB -> [b, d] float32."""
-        images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (B, 3, H, W)
-        features = self.backbone(images)
+        return self.pool(self.backbone(self.normalise(pixels).to(self.dtype)))
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """[b, size, size, 3] uint8 RGB -> [b, 3, size, size] float32, NHWC in memory as the pixels are."""
+        return (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    def pool(self, features: Tensor) -> Tensor:
+        """What the backbone gives, [b, d, h, w] or [b, d] -> [b, d] float32."""
         if features.ndim == 4:
             features = features.mean(dim=(2, 3))  # global average pool: (B, D, H, W) -> (B, D)
         return features.float()

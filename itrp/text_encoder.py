@@ -56,10 +56,15 @@ class TextEncoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """[b, t] token numbers and mask -> [b, d] float32."""
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, D)
+        return self.pool(states, attention_mask)
+
+    def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        """[b, t, d] hidden states and [b, t] mask -> [b, d] float32."""
+        states = states.float()  # a mean over bf16 would lose digits that the states still have
         if self.config.pooling == "cls":
-            return states[:, 0].float()
+            return states[:, 0]
         weights = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
-        return ((states * weights).sum(dim=1) / weights.sum(dim=1)).float()
+        return (states * weights).sum(dim=1) / weights.sum(dim=1)
 
     def save(self, folder: Path) -> None:
         """Write architecture and tokenizer (not the weights: the model's safetensors file holds them)."""

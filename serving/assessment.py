@@ -17,7 +17,7 @@ from infra.object_store import ObjectStore
 from itrp.annotations import Annotations
 from itrp.answers import predictions_on
 from itrp.checkpoints import STATE_FILE, TUNED_FILE
-from itrp.embeddings import EmbeddingCache, choose_device
+from itrp.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import TaskPredictions
 from itrp.inputs import ShardFile, cache_pixels
@@ -29,7 +29,6 @@ from itrp.prediction import predict_shards
 from itrp.systems import System, load_system
 from serving.files import local_file, local_shards
 from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped
-from serving.shard_answers import keep_array
 
 CHECKPOINTS_TAG = "itrp.checkpoints"
 """Key prefix of the rounds a version's training run has left."""

@@ -1,30 +1,140 @@
-"""Both task models over one shard; vectors of encoders that neither task has fine-tuned are computed once and cached."""
+"""Both task models over shard after shard. What does not change is computed once: the vectors of encoders that neither task
+has fine-tuned, and each model's answers, so that a new version of one model costs its own fine-tuned encoder alone."""
 
-from collections.abc import Mapping
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.embeddings import EmbeddingCache, choose_device
+from itrp.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
+from itrp.inference import Precision, choose_runtime
+from itrp.inference_check import settle_runtime
+from itrp.inference_model import PreparedModel, prepare_model
+from itrp.inference_stream import Embedded, EmbeddingStream, Job, count_workers
 from itrp.inputs import ShardFile, read_ids
 from itrp.labels import Task
+from itrp.model import ItrpModel
 from itrp.prediction import predict_shard
+from itrp.stages import StageTimes
 from serving.predictor import Predictor
+
+logger = logging.getLogger(__name__)
+
+Answers = dict[Task, NDArray[np.float64]]
+"""Class probabilities [n, 2] by task, in stored order."""
+
+
+@dataclass(frozen=True)
+class _TaskModel:
+    """A task's model as it was loaded, and made ready if it is an ITRp model (supervised systems answer as they are)."""
+
+    predictor: Predictor
+    prepared: PreparedModel | None
 
 
 class ShardLabeller:
-    """The two task models on one device."""
+    """The two task models on one device.
 
-    def __init__(self, folders: Mapping[Task, Path], *, cache: Path, device: str) -> None:
+    precision: what `itrp.inference.choose_runtime` takes; the runtime is torch in fp32 where the models' labels on examples
+    would not stay what they are. Raises UnmappedModelError for a model without class names, and WrongUseError for a
+    precision that cannot be had here.
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[Task, Path],
+        *,
+        cache: Path,
+        device: str,
+        precision: Precision = "auto",
+        times: StageTimes | None = None,
+    ) -> None:
         chosen = choose_device(device)
-        self.predictors = {task: Predictor.load(folder, str(chosen)) for task, folder in folders.items()}
+        predictors = {task: Predictor.load(folder, str(chosen)) for task, folder in folders.items()}
+        for predictor in predictors.values():
+            predictor.require_mapping()
+        quick = [predictor.model for predictor in predictors.values() if isinstance(predictor.model, ItrpModel)]
+        self.runtime = settle_runtime(quick, choose_runtime(chosen, precision), cache / "checks")
+        self.times = times or StageTimes()
         self.cache = EmbeddingCache(cache / "embeddings", chosen)
+        self.answers = cache / "answers"
+        self.models = {task: self._prepare(predictor) for task, predictor in predictors.items()}
+        logger.info("labelling on %s, %d batches at once", self.runtime.name, count_workers(self.runtime))
 
-    def label(self, shard: ShardFile) -> tuple[list[str], dict[Task, NDArray[np.float64]]]:
-        """Tweet ids and class probabilities [n, 2] by task, in stored order. Raises UnmappedModelError."""
-        probabilities = {
-            task: predictor.name_classes(predict_shard(predictor.model, shard, self.cache))
-            for task, predictor in self.predictors.items()
+    def label(self, shard: ShardFile) -> tuple[list[str], Answers]:
+        """Tweet ids and class probabilities [n, 2] by task, in stored order."""
+        return self.finish(next(self.embed([shard])))
+
+    def embed(self, shards: Iterable[ShardFile]) -> Iterator[Embedded]:
+        """What the two models have yet to compute about each shard, in order; `finish` makes labels of it."""
+        return EmbeddingStream(self.runtime, self.times).run(self._plan(shard) for shard in shards)
+
+    def finish(self, embedded: Embedded) -> tuple[list[str], Answers]:
+        """Tweet ids and class probabilities [n, 2] by task; keeps what other models or runs can use.
+
+        Raises what kept the shard from being embedded.
+        """
+        if embedded.error is not None:
+            raise embedded.error
+        shard = embedded.job.shard
+        vectors = self._complete(shard, embedded.vectors)
+        clusters = {task: self._classify(model, shard, vectors) for task, model in self.models.items()}
+        return read_ids(shard), {
+            task: self.models[task].predictor.name_classes(found) for task, found in clusters.items()
         }
-        return read_ids(shard), probabilities
+
+    def _prepare(self, predictor: Predictor) -> _TaskModel:
+        model = predictor.model
+        if not isinstance(model, ItrpModel):
+            return _TaskModel(predictor, None)
+        return _TaskModel(predictor, prepare_model(model, self.runtime, count_workers(self.runtime)))
+
+    def _plan(self, shard: ShardFile) -> Job:
+        """The encoders whose vectors are needed and not kept; each once, though both models may have it."""
+        texts, images = {}, {}
+        for model in self._open_models(shard):
+            texts[model.text.fingerprint] = model.text
+            images[model.image.fingerprint] = model.image
+        return Job(
+            shard,
+            [embedder for name, embedder in texts.items() if not self._vector_file(name, shard).exists()],
+            [embedder for name, embedder in images.items() if not self._vector_file(name, shard).exists()],
+        )
+
+    def _open_models(self, shard: ShardFile) -> list[PreparedModel]:
+        """Those that have not answered about the shard before."""
+        prepared = [model.prepared for model in self.models.values() if model.prepared is not None]
+        return [model for model in prepared if not self._answer_file(model, shard).exists()]
+
+    def _complete(self, shard: ShardFile, computed: dict[str, Vectors]) -> dict[str, Vectors]:
+        """Add the vectors that were kept, and keep those of untouched encoders."""
+        vectors = dict(computed)
+        for model in self._open_models(shard):
+            for name in (model.text.fingerprint, model.image.fingerprint):
+                path = self._vector_file(name, shard)
+                if name not in vectors:
+                    vectors[name] = np.load(path, mmap_mode="r")
+                elif name in model.untouched and not path.exists():
+                    keep_array(path, vectors[name])
+        return vectors
+
+    def _classify(self, model: _TaskModel, shard: ShardFile, vectors: dict[str, Vectors]) -> NDArray[np.float32]:
+        """[n, k] cluster probabilities, from the cache where they lie there."""
+        if model.prepared is None:
+            return predict_shard(model.predictor.model, shard, self.cache)
+        path = self._answer_file(model.prepared, shard)
+        if not path.exists():
+            keep_array(path, model.prepared.classify(vectors))
+        return np.load(path)
+
+    def _vector_file(self, encoder: str, shard: ShardFile) -> Path:
+        return vector_file(self.cache.folder, encoder, self.runtime.name, shard)
+
+    def _answer_file(self, model: PreparedModel, shard: ShardFile) -> Path:
+        key = json.dumps(["labels", model.identity, shard.hash, self.runtime.name])
+        return self.answers / f"{sha256(key.encode()).hexdigest()}.npy"

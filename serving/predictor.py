@@ -40,9 +40,13 @@ class Predictor:
 
         Raises UnmappedModelError when no mapping from clusters to classes was chosen yet.
         """
+        return mapped_probabilities(np.asarray(clusters, dtype=np.float64), self.require_mapping())
+
+    def require_mapping(self) -> tuple[int, ...]:
+        """The mapping cluster -> class. Raises UnmappedModelError when none was chosen yet."""
         if self.mapping is None:
             raise UnmappedModelError(explain_unmapped(f"this {self.task} model"))
-        return mapped_probabilities(np.asarray(clusters, dtype=np.float64), self.mapping)
+        return self.mapping
 
     def predict(self, texts: Sequence[str], images: Sequence[bytes]) -> NDArray[np.float64]:
         """[n, classes] probabilities for n texts and their pictures' bytes.

@@ -1,7 +1,6 @@
 """What registered models say of shards: asked once for each version and shard, and kept on disk."""
 
 import json
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.embeddings import EmbeddingCache, choose_device
+from itrp.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.inputs import ShardFile
 from itrp.prediction import predict_shard
 from itrp.systems import System, load_system
@@ -49,11 +48,3 @@ class ShardAnswers:
         # the folder's name tells a version from one of the same number in a registry that was set up anew
         key = json.dumps([self.registry.folder_of(version).name, shard.hash, self.embeddings.device.type])
         return self.cache / "answers" / f"{sha256(key.encode()).hexdigest()}.npy"
-
-
-def keep_array(path: Path, array: NDArray[np.float32]) -> None:
-    """Write an array so that the file is whole whenever it is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.draft.npy")
-    np.save(draft, array)
-    draft.replace(path)

@@ -1,6 +1,7 @@
 """Batch scoring of a shard: file first, ledger second, one label a tweet, equal bytes for equal work."""
 
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from serving.scoring import BatchScorer, summarise
 
 if TYPE_CHECKING:
     from flows.platform import Platform
+    from itrp.inference import Precision
 
 PAIR_FOLDER = "labels/text-2_image-2/"
 
@@ -26,9 +28,14 @@ PAIR_FOLDER = "labels/text-2_image-2/"
 @pytest.fixture
 def scorer(platform: "Platform", trained: "Platform") -> BatchScorer:
     """A scorer of its own store and catalog; the models are the session's, so that they are fetched once."""
+    return make_scorer(platform, trained, trained.settings.cache_dir)
+
+
+def make_scorer(platform: "Platform", trained: "Platform", cache: Path, precision: "Precision" = "auto") -> BatchScorer:
     registry = trained.registry
     pair = ModelPair(registry.resolve("itrp-text-task/2"), registry.resolve("itrp-image-task/2"))
-    return BatchScorer(platform.store, platform.catalog, registry, pair, cache=trained.settings.cache_dir, device="cpu")
+    store, catalog = platform.store, platform.catalog
+    return BatchScorer(store, catalog, registry, pair, cache=cache, device="cpu", precision=precision)
 
 
 def landed(scorer: BatchScorer) -> list[Shard]:
@@ -65,12 +72,13 @@ def test_every_tweet_of_every_shard_gets_one_label(scorer: BatchScorer) -> None:
     assert sum(report.counts.values()) == 30
 
 
-def test_labels_are_the_models_answers(scorer: BatchScorer) -> None:
+def test_labels_are_the_models_answers(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
     """The probabilities in the file are those each registered model gives for the stored text and picture."""
     import pyarrow.parquet as pq
 
     from serving.predictor import Predictor
 
+    scorer = make_scorer(platform, trained, tmp_path, "fp32")
     shard = landed(scorer)[1]
     labels = decode_labels(scorer.store.get(scorer.score(shard).key)).to_pylist()
     rows = pq.read_table(scorer.store.local_path(shard.key)).to_pylist()

@@ -1,0 +1,192 @@
+"""Encoders that only answer: which library and arithmetic compute them, and an encoder made ready for that.
+
+Training and evaluation keep to `itrp.embeddings` (fp32 on the CPU). Vectors of another runtime differ in the third digit,
+so a runtime has a name, which is part of every cache's key: they are never mixed.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from itrp.embeddings import Vectors
+from itrp.errors import WrongUseError
+from itrp.image_encoder import ImageEncoder
+from itrp.model import fingerprint
+from itrp.text_encoder import TextEncoder
+
+logger = logging.getLogger(__name__)
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "openvino"]
+"""auto: bf16 where the processor multiplies in it, else fp32. openvino: the same by OpenVINO, which is quicker on CPUs."""
+TokenRows: TypeAlias = Sequence[NDArray[np.int32]]
+EmbedTexts: TypeAlias = Callable[[TokenRows], Vectors]
+"""b token rows -> [b, d]."""
+EmbedPictures: TypeAlias = Callable[[NDArray[np.uint8]], Vectors]
+"""[b, size, size, 3] -> [b, d]."""
+
+FOLDED_TOLERANCE = 1e-3
+"""Largest difference that folding the batch norms may make, relative to the largest value; rounding makes 1e-6."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What computes embeddings."""
+
+    device: torch.device
+    precision: Literal["fp32", "bf16"]
+    library: Literal["torch", "openvino"] = "torch"
+
+    @property
+    def name(self) -> str:
+        """Names vectors and answers in caches. `cpu` is what `itrp.embeddings` computes there, fp32."""
+        if self.device.type == "cpu" and self == exact_runtime(self.device):
+            return "cpu"
+        return "-".join([self.device.type, *(["openvino"] if self.library == "openvino" else []), self.precision])
+
+    @property
+    def image_batch(self) -> int:
+        """Pictures at a time. 16 of them and a layer's maps fit a CPU core's cache: 32 take 12 % longer each."""
+        return 256 if self.device.type == "cuda" else 16
+
+    @property
+    def text_batch(self) -> int:
+        """Texts at a time."""
+        return 512 if self.device.type == "cuda" else 64
+
+
+def exact_runtime(device: torch.device) -> Runtime:
+    """torch in fp32."""
+    return Runtime(device, "fp32")
+
+
+def choose_runtime(device: torch.device, precision: Precision) -> Runtime:
+    """The runtime of a setting on this machine.
+
+    Raises WrongUseError for bf16 where the processor would only imitate it, and for OpenVINO where it is not installed or
+    the device is no CPU.
+    """
+    able = multiplies_bf16(device)
+    if precision == "bf16" and not able:
+        raise WrongUseError(
+            f"precision=bf16: expected a {device.type} that multiplies in bf16 (AVX512-BF16 or AMX), found none: use auto or fp32"
+        )
+    chosen: Literal["fp32", "bf16"] = "bf16" if able and precision != "fp32" else "fp32"
+    if precision != "openvino":
+        return Runtime(device, chosen)
+    if device.type != "cpu":
+        raise WrongUseError(f"precision=openvino: expected the device cpu, found {device}: use auto")
+    from itrp.inference_openvino import check_installed
+
+    check_installed()
+    return Runtime(device, chosen, "openvino")
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether bf16 is quick there: not merely supported."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+@dataclass(frozen=True)
+class TextEmbedder:
+    """A text encoder ready to answer; any number of threads may call `embed`."""
+
+    fingerprint: str
+    tokenize: Callable[[Sequence[str]], list[NDArray[np.int32]]]
+    embed: EmbedTexts
+
+
+@dataclass(frozen=True)
+class ImageEmbedder:
+    """An image encoder ready to answer; any number of threads may call `embed`."""
+
+    fingerprint: str
+    size: int
+    embed: EmbedPictures
+
+
+def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> TextEmbedder:
+    """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
+    name = fingerprint(encoder)
+    if runtime.library == "openvino":
+        from itrp.inference_openvino import compile_text
+
+        return TextEmbedder(name, encoder.tokenize, compile_text(encoder, runtime.precision, threads))
+    encoder.eval().to(runtime.device)
+
+    @torch.inference_mode()
+    def embed(rows: TokenRows) -> Vectors:
+        # sums and layer norms stay fp32: half the error of a transformer cast to bf16, and 7 % slower
+        with autocast_bf16(runtime):
+            return _to_vectors(encoder(*encoder.collate(rows, runtime.device)))
+
+    return TextEmbedder(name, encoder.tokenize, embed)
+
+
+def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> ImageEmbedder:
+    """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
+    name, size = fingerprint(encoder), encoder.config.size
+    if runtime.library == "openvino":
+        from itrp.inference_openvino import compile_image
+
+        return ImageEmbedder(name, size, compile_image(encoder, runtime.precision, threads))
+    quick = encoder
+    if runtime.precision == "bf16":
+        # fp32 is not folded: its vectors are those that training caches
+        quick = copy.deepcopy(encoder)
+        folded = fold_batch_norms(quick.backbone.cpu(), size)
+        quick.backbone = folded.to(torch.bfloat16).to(memory_format=torch.channels_last)
+    quick.eval().to(runtime.device)
+
+    @torch.inference_mode()
+    def embed(pixels: NDArray[np.uint8]) -> Vectors:
+        batch = torch.from_numpy(pixels)
+        if runtime.device.type == "cuda":
+            batch = batch.pin_memory().to(runtime.device, non_blocking=True)
+        return _to_vectors(quick(batch))
+
+    return ImageEmbedder(name, size, embed)
+
+
+def autocast_bf16(runtime: Runtime) -> AbstractContextManager[object]:
+    """bf16 products where the runtime says so. Nothing is cached: a forward uses each weight once."""
+    kind = runtime.device.type
+    return torch.autocast(kind, torch.bfloat16, enabled=runtime.precision == "bf16", cache_enabled=False)
+
+
+@torch.inference_mode()
+def fold_batch_norms(backbone: nn.Module, size: int) -> nn.Module:
+    """Convolutions that do the work of the batch norms behind them; the backbone as it is where that cannot be done.
+
+    Networks whose forward depends on what flows through it cannot be traced, and what was traced is tried before it is used.
+    """
+    try:
+        folded = fuse(backbone.eval())
+    except Exception as error:  # a tracer may raise anything, and all of it is about the architecture
+        logger.debug("batch norms of %s are not folded: %s", type(backbone).__name__, error)
+        return backbone
+    sample = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    expected, found = _flatten(backbone(sample)), _flatten(folded(sample))
+    if (expected - found).abs().max() > FOLDED_TOLERANCE * expected.abs().max():
+        logger.debug("batch norms of %s are not folded: the result is another", type(backbone).__name__)
+        return backbone
+    return folded
+
+
+def _flatten(features: Tensor) -> Tensor:
+    return features.flatten(1)
+
+
+def _to_vectors(batch: Tensor) -> Vectors:
+    return batch.float().cpu().numpy()

@@ -1,0 +1,111 @@
+"""Whether a quick runtime says what torch says in fp32: tried on example pairs before a model labels anything with it."""
+
+import json
+import logging
+import platform
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from itrp.datasets.synthetic import generate_tweets
+from itrp.images import load_pixels
+from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
+from itrp.model import ItrpModel, fingerprint
+from itrp.prediction import classify_vectors
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES = 100
+"""Pairs tried: half a minute of one core with BERT-base and ResNet-101."""
+SEED = 0
+AGREEMENT = 0.99
+"""Share of equal labels from which on a runtime may be used."""
+BATCH = 16
+
+
+def settle_runtime(models: Sequence[ItrpModel], wanted: Runtime, folder: Path) -> Runtime:
+    """The wanted runtime if all models keep their labels on it, else torch in fp32, with a warning.
+
+    folder: keeps each verdict, by model, runtime and what computes; a machine tries a model once.
+    """
+    exact = exact_runtime(wanted.device)
+    if wanted == exact:
+        return exact
+    shares = [_find_share(model, wanted, folder) for model in models]
+    worst = min(shares, default=1.0)
+    if worst >= AGREEMENT:
+        return wanted
+    logger.warning(
+        "%s keeps only %.0f %% of the labels that a model gives in fp32 (%d example pairs): fp32 is used, which is slower",
+        wanted.name,
+        100 * worst,
+        EXAMPLES,
+    )
+    return exact
+
+
+def measure_agreement(model: ItrpModel, runtime: Runtime) -> float:
+    """Share of the example pairs, 0 to 1, that keep the cluster that torch gives them in fp32."""
+    expected = answer_examples(model, exact_runtime(runtime.device))
+    return share_kept(expected, answer_examples(model, runtime))
+
+
+def answer_examples(model: ItrpModel, runtime: Runtime) -> NDArray[np.float32]:
+    """[EXAMPLES, k] cluster probabilities on a runtime."""
+    device = next(model.head.parameters()).device
+    texts, pictures = _examples()
+    pixels = np.stack([load_pixels(picture, model.config.image.size) for picture in pictures])
+    text, image = prepare_text(model.text, runtime), prepare_image(model.image, runtime)
+    rows = text.tokenize(texts)
+    starts = range(0, EXAMPLES, BATCH)
+    text_vectors = np.concatenate([text.embed(rows[start : start + BATCH]) for start in starts])
+    image_vectors = np.concatenate([image.embed(pixels[start : start + BATCH]) for start in starts])
+    return classify_vectors(model, text_vectors, image_vectors, device)
+
+
+def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> float:
+    """Share of equal most probable columns in two [n, k] tables; what is not a number agrees with nothing."""
+    return float(((expected.argmax(axis=1) == found.argmax(axis=1)) & np.isfinite(found).all(axis=1)).mean())
+
+
+def _find_share(model: ItrpModel, runtime: Runtime, folder: Path) -> float:
+    """Measured once, then read."""
+    key = json.dumps(
+        [
+            fingerprint(model.text),
+            fingerprint(model.image),
+            sha256(b"".join(p.detach().cpu().numpy().tobytes() for p in model.head.parameters())).hexdigest(),
+            runtime.name,
+            *_describe_machine(runtime),
+        ]
+    )
+    path = folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
+    try:
+        return float(json.loads(path.read_text())["kept"])
+    except (OSError, ValueError, KeyError):
+        share = measure_agreement(model, runtime)
+    logger.info("%s keeps %.0f %% of a model's labels on %d example pairs", runtime.name, 100 * share, EXAMPLES)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": EXAMPLES}) + "\n")
+    draft.replace(path)
+    return share
+
+
+def _describe_machine(runtime: Runtime) -> list[str]:
+    if runtime.device.type == "cuda":
+        return [torch.cuda.get_device_name(runtime.device), torch.__version__]
+    library = version("openvino") if runtime.library == "openvino" else torch.__version__
+    return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), library]
+
+
+@lru_cache(maxsize=1)
+def _examples() -> tuple[list[str], list[bytes]]:
+    tweets = list(generate_tweets(EXAMPLES, SEED))
+    return [tweet.text for tweet in tweets], [tweet.image for tweet in tweets]

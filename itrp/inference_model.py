@@ -1,0 +1,58 @@
+"""A trained ITRp model that only answers: both encoders on a runtime, and the head."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from itrp.embeddings import Vectors
+from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, prepare_image, prepare_text
+from itrp.model import ItrpModel
+from itrp.prediction import classify_vectors
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class PreparedModel:
+    """What answers, and under which name its answers are kept."""
+
+    model: ItrpModel
+    """Its head; the encoders are those below."""
+    text: TextEmbedder
+    image: ImageEmbedder
+    identity: str
+    """16 hex digits: equal for models whose answers are equal on one runtime."""
+
+    @property
+    def untouched(self) -> frozenset[str]:
+        """Fingerprints of the encoders that were not fine-tuned: other models have them too, so their vectors are kept."""
+        config = self.model.config
+        sides = ((self.text.fingerprint, config.text.finetune), (self.image.fingerprint, config.image.finetune))
+        return frozenset(fingerprint for fingerprint, tuned in sides if not tuned)
+
+    def classify(self, vectors: Mapping[str, Vectors]) -> NDArray[np.float32]:
+        """[n, k] cluster probabilities from the vectors of both encoders, by fingerprint."""
+        return classify_vectors(self.model, vectors[self.text.fingerprint], vectors[self.image.fingerprint], CPU)
+
+
+def prepare_model(model: ItrpModel, runtime: Runtime, threads: int) -> PreparedModel:
+    """The model on a runtime, for so many threads at once. It is taken over: but for its head it is empty afterwards."""
+    text, image = prepare_text(model.text, runtime, threads), prepare_image(model.image, runtime, threads)
+    identity = _identify(model, text.fingerprint, image.fingerprint)
+    # nothing asks them any more, and on a runtime that is not exact there are two of each
+    model.text, model.image = nn.Identity(), nn.Identity()  # type: ignore[assignment]
+    model.to(CPU)
+    return PreparedModel(model, text, image, identity)
+
+
+def _identify(model: ItrpModel, *encoders: str) -> str:
+    digest = hashlib.sha256("\n".join([*encoders, model.config.fusion]).encode())
+    for name, tensor in sorted(model.head.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
