@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -44,6 +43,8 @@ class Service:
 
     def start(self) -> None:
         """Start the program and wait until it answers. Raises StackError with the end of its log."""
+        if self.process is not None:
+            self._end(set())  # it was killed from outside: what it had started would still hold its port
         with self.log.open("ab") as output:
             try:
                 self.process = subprocess.Popen(
@@ -110,13 +111,6 @@ def find_program(name: str, hint: str) -> Path:
 def own_paths() -> dict[str, str]:
     """PATH and HOME, all that a service gets of the caller's environment: nobody's settings get into the stack by accident."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/")}
-
-
-def accepts(port: int) -> bool:
-    """Does anything listen at a port of 127.0.0.1?"""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _listen_to_interrupts() -> None:

@@ -76,6 +76,7 @@ class Stack:
 
     def deploy(self) -> None:
         """Run `itrp deploy`. Raises StackError with what it said."""
+        logger.info("putting the deployments on the server")
         command = [str(find_program("itrp", "pip install itrp")), "deploy"]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=DEPLOY_SECONDS)
         with self.log("deploy").open("a") as log:

@@ -1,0 +1,112 @@
+"""Processes of the stack: waited for, stopped, killed with all they have started, and started again."""
+
+import json
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.stack.ports import Ports, choose_ports, free_ports
+from infra.stack.secrets import Secrets, keep_secrets
+from infra.stack.service import Service, StackError, find_program, own_paths
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"], start_new_session={apart})
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def make_parent(tmp_path: Path, *, apart: bool) -> Service:
+    """A program whose child, in a process group of its own or not, is the server."""
+    (port,) = free_ports(1)
+    program = PARENT.format(port=port, apart=apart)
+    command = [sys.executable, "-c", program]
+    return Service("parent", command, tmp_path / "parent.log", lambda: accepts(port), own_paths(), patience=30)
+
+
+def child_of(service: Service) -> psutil.Process:
+    return psutil.Process(int(service.log.read_text().split()[0]))
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_nothing_is_left_of_it(tmp_path: Path, apart: bool, how: str) -> None:
+    service = make_parent(tmp_path, apart=apart)
+    service.start()
+    child = child_of(service)
+    assert service.running
+    getattr(service, how)()
+    assert not service.running
+    psutil.wait_procs([child], timeout=5)
+    assert is_gone(child)
+    getattr(service, how)()  # once more is nothing
+
+
+def test_killed_from_outside_it_starts_again_on_the_same_port(tmp_path: Path) -> None:
+    service = make_parent(tmp_path, apart=False)
+    service.start()
+    child, first = child_of(service), service.process
+    assert first is not None
+    first.kill()
+    first.wait()
+    assert not service.running
+    assert not is_gone(child)  # and still holds the port
+    service.start()
+    try:
+        assert service.running
+        assert is_gone(child)
+    finally:
+        service.stop()
+
+
+def test_a_program_that_ends_is_told_with_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no database there')"]
+    service = Service("broken", command, tmp_path / "broken.log", lambda: False, own_paths())
+    with pytest.raises(StackError, match=r"broken ended; the end of .*broken\.log:\nno database there"):
+        service.start()
+
+
+def test_one_that_never_answers_is_given_up_and_ended(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    service = Service("mute", command, tmp_path / "mute.log", lambda: False, own_paths(), patience=0.5)
+    with pytest.raises(StackError, match="mute does not answer"):
+        service.start()
+    assert not service.running
+
+
+def test_a_missing_program_is_told_with_the_way_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="expected the program no-such-server, found none: pip install it"):
+        find_program("no-such-server", "pip install it")
+    with pytest.raises(StackError, match="gone cannot be started: No such file"):
+        Service("gone", [tmp_path / "gone"], tmp_path / "gone.log", lambda: True).start()
+
+
+def test_secrets_are_drawn_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    drawn = keep_secrets(file)
+    assert keep_secrets(file) == drawn
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(set(drawn.values)) == len(drawn.values) == len(json.loads(file.read_text()))
+    assert not any(secret in repr(drawn) for secret in drawn.values)
+    assert drawn != Secrets()
+
+
+def test_ports_in_use_are_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert Ports(mlflow=port).taken().count(port) == 1
+    assert choose_ports().taken() == []
