@@ -5,15 +5,19 @@ from logging import getLogger
 from typing import Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
+from torch import Tensor
 
 from itrp.errors import DataError
+from itrp.kmeans import NearestCentres, fit_kmeans
 from itrp.tied_mixture import REGULARISATION, SingularScatterError, fit_tied_mixture
 
 Method = Literal["kmeans", "gmm", "random"]
 """k-means; Gaussian mixture with tied covariance; uniform random clusters (the paper's control)."""
+
+CPU = torch.device("cpu")
 
 logger = getLogger(__name__)
 
@@ -34,31 +38,24 @@ class LinearClusters(Clusters, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ScikitClusters:
-    """Clusters of a fitted scikit-learn estimator."""
+    """Clusters of scikit-learn's fitted mixture."""
 
-    estimator: KMeans | GaussianMixture
-    dtype: np.dtype[np.floating]
-    """What it was fitted on; scikit-learn's k-means does not mix precisions."""
+    estimator: GaussianMixture
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """Clusters [n] of features [n, d]."""
-        return np.asarray(self.estimator.predict(np.asarray(features, dtype=self.dtype)), dtype=np.int64)
+        return np.asarray(self.estimator.predict(np.asarray(features, dtype=np.float64)), dtype=np.int64)
 
     def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """k-means: the nearest centre, argmin |x - c|^2 = argmax x.2c - |c|^2. Tied mixture: log posterior, whose square
-        in x is the same for all components: x.P m + log pi - m.P m / 2 with P the precision matrix.
+        """The log posterior, whose square in x is the same for all components: x.P m + log pi - m.P m / 2 with P the
+        precision matrix.
 
         With m = mean + s, mean over the components, what all scores share is left out: a feature that hardly varies has a
         precision of up to 1 / REGULARISATION, and x.P mean alone would take all digits of a float32.
         """
-        if isinstance(self.estimator, KMeans):
-            means = np.asarray(self.estimator.cluster_centers_, dtype=np.float64)
-            shifts = means - means.mean(axis=0)
-            coefficients, priors = 2 * shifts, np.zeros(len(means))
-        else:
-            means = self.estimator.means_
-            shifts = means - means.mean(axis=0)
-            coefficients, priors = shifts @ self.estimator.precisions_, np.log(self.estimator.weights_)
+        means = self.estimator.means_
+        shifts = means - means.mean(axis=0)
+        coefficients, priors = shifts @ self.estimator.precisions_, np.log(self.estimator.weights_)
         return coefficients, priors - np.einsum("kd,kd->k", coefficients, means.mean(axis=0) + shifts / 2)
 
 
@@ -75,13 +72,19 @@ class RandomClusters:
 
 
 def assign_clusters(
-    features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1
+    features: NDArray[np.floating],
+    method: Method,
+    k: int,
+    seed: int,
+    n_init: int = 1,
+    device: torch.device = CPU,
 ) -> NDArray[np.int64]:
     """Cluster features [n, d] into k groups: [n] int64 in 0..k-1, every group with at least one row.
 
     Arguments and errors as for `fit_clusters`; a DataError too when a group stays empty.
     """
-    clusters = fit_clusters(features, method, k, seed, n_init).predict(features)
+    fitted = fit_clusters(features, method, k, seed, n_init, device)
+    clusters = fitted.labels if isinstance(fitted, NearestCentres) else fitted.predict(features)
     sizes = np.bincount(clusters, minlength=k)
     if not sizes.all():
         raise DataError(
@@ -92,12 +95,17 @@ def assign_clusters(
 
 
 def fit_clusters(
-    features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1
+    features: NDArray[np.floating],
+    method: Method,
+    k: int,
+    seed: int,
+    n_init: int = 1,
+    device: torch.device = CPU,
 ) -> LinearClusters | RandomClusters:
-    """Fit k clusters to features [n, d], to be predicted for these or other features.
+    """Fit k clusters to features [n, d], to be predicted for these or other features; `device` does the work.
 
-    `kmeans` is scikit-learn's KMeans in the features' own precision (n_init 1 is its default now, 10 was when
-    the paper was written); `gmm` is its GaussianMixture with tied covariance, in float64, see
+    `kmeans` is scikit-learn's KMeans in the features' own precision, see `itrp.kmeans` (n_init 1 is its default now, 10
+    was when the paper was written); `gmm` is its GaussianMixture with tied covariance, in float64, see
     `itrp.tied_mixture`. n_init: starts, of which the best is kept. Raises DataError for another method,
     features that are not a finite [n, d] array, and fewer different rows than clusters (for `random`, fewer
     rows).
@@ -109,24 +117,37 @@ def fit_clusters(
     if method == "random":
         return RandomClusters(k, seed)
     if method == "gmm":
-        return _fit_mixture(features, k, seed, n_init)
-    return ScikitClusters(KMeans(k, random_state=seed, n_init=n_init).fit(features), features.dtype)
+        return _fit_mixture(features, k, seed, n_init, device)
+    return fit_kmeans(_to_tensor(features).to(device), k, np.random.RandomState(seed), n_init)
 
 
 def fit_linear_clusters(
-    features: NDArray[np.floating], method: Method, k: int, seed: int, n_init: int = 1
+    features: NDArray[np.floating],
+    method: Method,
+    k: int,
+    seed: int,
+    n_init: int = 1,
+    device: torch.device = CPU,
 ) -> LinearClusters:
     """`fit_clusters` for k-means and the mixture, whose clusters a linear layer can tell. Raises DataError for `random`."""
-    clusters = fit_clusters(features, method, k, seed, n_init)
+    clusters = fit_clusters(features, method, k, seed, n_init, device)
     if isinstance(clusters, RandomClusters):
         raise DataError("expected kmeans or gmm, found random: random clusters do not depend on the features")
     return clusters
 
 
-def _fit_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int) -> LinearClusters:
+def _to_tensor(features: NDArray[np.floating]) -> Tensor:
+    """float32 and float64 as they are, everything else as float64; a copy only where torch may not share the memory."""
+    kept = features if features.dtype in (np.float32, np.float64) else features.astype(np.float64)
+    return torch.from_numpy(kept if kept.flags.writeable else kept.copy())
+
+
+def _fit_mixture(
+    features: NDArray[np.floating], k: int, seed: int, n_init: int, device: torch.device
+) -> LinearClusters:
     """The fast mixture, or scikit-learn's where the total scatter has no inverse worth having."""
     try:
-        fitted = fit_tied_mixture(features, k, seed, n_init)
+        fitted = fit_tied_mixture(_to_tensor(features).to(device), k, seed, n_init)
     except SingularScatterError as error:
         logger.debug("scikit-learn fits the mixture: %s", error)
         return _fit_scikit_mixture(features, k, seed, n_init)
@@ -145,7 +166,7 @@ def _fit_scikit_mixture(features: NDArray[np.floating], k: int, seed: int, n_ini
             f"no Gaussian mixture fits the {len(features)} rows of {features.shape[1]} features ({error}): "
             "use a larger subset, or kmeans"
         ) from error
-    return ScikitClusters(fitted, np.dtype(np.float64))
+    return ScikitClusters(fitted)
 
 
 def _check_features(features: NDArray[np.floating], k: int, *, look_at_values: bool) -> None:
@@ -154,7 +175,7 @@ def _check_features(features: NDArray[np.floating], k: int, *, look_at_values: b
         raise DataError(f"expected features of the shape [n, d], found the shape {features.shape}")
     if not look_at_values:
         found = len(features)
-    elif not np.isfinite(features).all():
+    elif not _is_finite(features):
         raise DataError("expected finite features, found NaN or infinity: check the encoders' outputs")
     else:
         found = _count_distinct_rows(features, k)
@@ -163,6 +184,12 @@ def _check_features(features: NDArray[np.floating], k: int, *, look_at_values: b
             f"expected at least {k} different rows for {k} clusters, found {found}: "
             "use a larger subset, or check that the pairs are not all the same"
         )
+
+
+def _is_finite(features: NDArray[np.floating]) -> bool:
+    """The sum, which costs nothing to keep, tells; unless it is beyond the largest number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(features.sum()) or np.isfinite(features).all())
 
 
 def _count_distinct_rows(features: NDArray[np.floating], enough: int) -> int:

@@ -1,20 +1,21 @@
-"""Gaussian mixture with one covariance for all components (scikit-learn's covariance_type="tied"), made fast.
+"""Gaussian mixture with one covariance for all components (scikit-learn's covariance_type="tied"), made fast, on any device.
 
 With a tied covariance the within-component scatter is the total scatter less the scatter of the means: S_w =
-T - sum_k pi_k (m_k - m)(m_k - m)^T. T never changes while EM runs, so one Cholesky T = L L^T and one
-whitening Z = (X - m) L^-T serve every iteration; in that space S_w = I - C C^T differs from the identity by
-rank k-1, and its inverse (Woodbury) and determinant are those of a k x k matrix. An iteration costs n*d*k
-instead of d^3 + n*d^2*k. Steps, start, stopping rule and regularisation are those of
-`sklearn.mixture.GaussianMixture`.
+T - sum_k pi_k (m_k - m)(m_k - m)^T. T never changes while EM runs, so it is inverted once for all starts and iterations, and
+the inverse of S_w follows from the k x k matrix of Woodbury's identity. The terms of the log-likelihood that T alone decides
+are the same for all components and iterations and are left out, so that an iteration is two products of the features with k
+vectors: n*d*k instead of d^3 + n*d^2*k. Steps, start, stopping rule and regularisation are those of
+`sklearn.mixture.GaussianMixture`. An iteration waits for the device once, for what is k x k and for whether it was the last.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
-from scipy.special import logsumexp
-from sklearn.cluster import KMeans
+from torch import Tensor, nn
+
+from itrp.kmeans import fit_kmeans_starts
 
 REGULARISATION = 1e-6
 MAX_ITERATIONS = 100
@@ -24,6 +25,8 @@ log-likelihood below which EM stops."""
 SMALLEST_REMAINDER = 1e-10
 """Share of the scatter in its narrowest direction below which T less the scatter of the means has lost
 the digits that count."""
+SCATTER_COLUMNS = 352
+"""Columns of the scatter computed at a time: what lies above the diagonal of the others is not computed."""
 
 
 class SingularScatterError(ArithmeticError):
@@ -59,124 +62,136 @@ class TiedMixture:
 
 
 @dataclass(frozen=True, eq=False)
-class _Whitened:
-    """The data of the EM steps: Z = (X - mean) L^-T."""
+class _Scattered:
+    """The data of the EM steps."""
 
-    rows: NDArray[np.float64]
-    """[n, d]"""
-    squares: NDArray[np.float64]
-    """[n] squared lengths of the rows."""
-    mean: NDArray[np.float64]
-    factor: NDArray[np.float64]
-    """[d, d] L, lower triangular."""
-    log_determinant: float
-    """Of the total scatter."""
+    mean: Tensor
+    """[d]"""
+    rows: Tensor
+    """[n, d] less the mean."""
+    inverse: Tensor
+    """[d, d] of the regularised total scatter."""
+    log_likelihood: float
+    """Mean over the rows, of one Gaussian with this scatter."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Components:
-    """Parameters of the mixture in the whitened space, with what follows from them."""
+    """Parameters of the mixture, with what follows from them."""
 
     weights: NDArray[np.float64]
     """[k]"""
-    means: NDArray[np.float64]
-    """[k, d]"""
-    loadings: NDArray[np.float64]
-    """[k, k]: row j is C^T a_j, the component mean a_j seen through C."""
-    inner: NDArray[np.float64]
-    """[k, k] (I - C^T C)^-1: Woodbury."""
-    log_determinant: float
-    """Of I - C C^T."""
+    coefficients: Tensor
+    """[k, d] inverse covariance times centred mean."""
+    intercepts: NDArray[np.float64]
+    """[k]"""
+    shared: float
+    """Mean log-likelihood that all components share, above one Gaussian's."""
 
 
-def fit_tied_mixture(features: NDArray[np.floating], k: int, seed: int, n_init: int = 1) -> TiedMixture:
+def fit_tied_mixture(features: NDArray[np.floating] | Tensor, k: int, seed: int, n_init: int = 1) -> TiedMixture:
     """Fit k components with a tied covariance by EM from a k-means start; the best of `n_init` starts.
 
-    features: [n, d], taken to float64. Gives the labels that GaussianMixture(k, covariance_type="tied",
-    random_state=seed, n_init=n_init) gives for float64. Raises SingularScatterError when n <= d or the
-    scatter cannot be factored.
+    features: [n, d], taken to float64; the device they lie on does the work. Gives the labels that
+    GaussianMixture(k, covariance_type="tied", random_state=seed, n_init=n_init) gives for float64. Raises
+    SingularScatterError when n <= d or the scatter cannot be factored.
     """
-    values = np.asarray(features, dtype=np.float64)
-    if len(values) <= values.shape[1]:
-        raise SingularScatterError(f"{len(values)} rows in {values.shape[1]} dimensions")
-    whitened = _whiten(values)
-    # One generator for all starts, a local one, because scikit-learn draws its starts in this way.
-    random_state = np.random.RandomState(seed)
-    best: TiedMixture | None = None
-    for _ in range(n_init):
-        start = KMeans(k, n_init=1, random_state=random_state).fit(values).labels_
-        fitted = _run_em(whitened, np.eye(k)[start])
-        if best is None or fitted.log_likelihood > best.log_likelihood:
-            best = fitted
-    assert best is not None
-    return best
+    with torch.inference_mode():
+        values = torch.as_tensor(features).double()
+        if len(values) <= values.shape[1]:
+            raise SingularScatterError(f"{len(values)} rows in {values.shape[1]} dimensions")
+        data = _scatter(values)
+        # One generator for all starts, a local one, because scikit-learn draws its starts in this way.
+        starts = fit_kmeans_starts(values, k, np.random.RandomState(seed), n_init)
+        labels = (torch.from_numpy(start.labels).to(values.device) for start in starts)
+        fits = [_run_em(data, nn.functional.one_hot(each, k).double()) for each in labels]
+        return max(fits, key=lambda fit: fit.log_likelihood)
 
 
-def _whiten(values: NDArray[np.float64]) -> _Whitened:
-    """Centre [n, d] values and turn them so that their regularised total scatter is the identity."""
-    mean = values.mean(axis=0)
-    centred = values - mean
-    scatter = centred.T @ centred / len(values)
-    scatter.flat[:: scatter.shape[0] + 1] += REGULARISATION
-    try:
-        factor = cholesky(scatter, lower=True, overwrite_a=True, check_finite=False)
-    except np.linalg.LinAlgError as error:
-        raise SingularScatterError(str(error)) from None
-    rows = solve_triangular(factor, centred.T, lower=True, overwrite_b=True, check_finite=False).T
-    rows = np.ascontiguousarray(rows)
-    log_determinant = 2 * float(np.log(np.diagonal(factor)).sum())
-    return _Whitened(rows, np.einsum("nd,nd->n", rows, rows), mean, factor, log_determinant)
+def _scatter(values: Tensor) -> _Scattered:
+    """Centre [n, d] values, and invert their regularised total scatter."""
+    mean = values.mean(dim=0)
+    rows = values - mean
+    n, d = rows.shape
+    scatter = rows.new_zeros((d, d))
+    for start in range(0, d, SCATTER_COLUMNS):
+        columns = slice(start, start + SCATTER_COLUMNS)
+        torch.mm(rows[:, start:].T, rows[:, columns], out=scatter[start:, columns])
+    scatter /= n
+    scatter.diagonal().add_(REGULARISATION)
+    factor, failed = torch.linalg.cholesky_ex(scatter)
+    if failed:
+        raise SingularScatterError(f"the leading minor of order {int(failed)} is not positive definite")
+    inverse = torch.cholesky_inverse(factor)
+    log_determinant = 2 * factor.diagonal().log().sum()
+    # the mean of x^T T^-1 x is the trace of T^-1 (T - regularisation)
+    squares = d - REGULARISATION * inverse.trace()
+    return _Scattered(mean, rows, inverse, float(-0.5 * (d * np.log(2 * np.pi) + log_determinant + squares)))
 
 
-def _run_em(data: _Whitened, responsibilities: NDArray[np.float64]) -> TiedMixture:
+def _run_em(data: _Scattered, responsibilities: Tensor) -> TiedMixture:
     """EM from the given [n, k] responsibilities to the tolerance or the last iteration."""
-    components = _estimate_components(data, responsibilities)
+    components, _ = _estimate_components(data, responsibilities, data.mean.new_zeros(()))
     bound, converged, iteration = -np.inf, False, 0
     while iteration < MAX_ITERATIONS and not converged:
         iteration += 1
-        log_probabilities = _estimate_log_probabilities(data, components)  # (n, k)
-        totals = logsumexp(log_probabilities, axis=1)
-        components = _estimate_components(data, np.exp(log_probabilities - totals[:, None]))
-        previous, bound = bound, float(totals.mean())
+        shared = components.shared + float(components.intercepts[-1])
+        scores = _score_against_last(data.rows, components)  # (n, k)
+        totals = scores.logsumexp(dim=1)
+        components, mean_total = _estimate_components(data, (scores - totals.unsqueeze(1)).exp(), totals.mean())
+        previous, bound = bound, data.log_likelihood + shared + mean_total
         converged = abs(bound - previous) < TOLERANCE
-    return _unwhiten(data, components, bound, iteration, converged)
+    return TiedMixture(
+        data.mean.cpu().numpy(),
+        components.coefficients.cpu().numpy(),
+        components.intercepts,
+        components.weights,
+        bound,
+        iteration,
+        converged,
+    )
 
 
-def _estimate_components(data: _Whitened, responsibilities: NDArray[np.float64]) -> _Components:
-    """M step: weights, means and the change of the covariance from [n, k] responsibilities."""
+def _score_against_last(rows: Tensor, components: _Components) -> Tensor:
+    """E step: log of weight times density, [n, k], less the last component's (whose mean is its intercept: rows are centred)."""
+    directions = components.coefficients[:-1] - components.coefficients[-1]
+    intercepts = torch.from_numpy(components.intercepts[:-1] - components.intercepts[-1]).to(rows.device)
+    return nn.functional.pad(torch.addmm(intercepts, rows, directions.T), (0, 1))
+
+
+def _estimate_components(data: _Scattered, responsibilities: Tensor, mean_total: Tensor) -> tuple[_Components, float]:
+    """M step: weights, means and the change of the covariance from [n, k] responsibilities.
+
+    The other result is `mean_total`, brought to the host together with what is k x k.
+    """
+    k = responsibilities.shape[1]
     # The tiny addend is scikit-learn's guard against an empty component.
-    sizes = responsibilities.sum(axis=0) + 10 * np.finfo(np.float64).eps
-    means = (responsibilities.T @ data.rows) / sizes[:, None]
-    weights = sizes / sizes.sum()
+    sizes = responsibilities.sum(dim=0) + 10 * torch.finfo(torch.float64).eps
+    sums = responsibilities[:, :-1].T.contiguous() @ data.rows
+    means = _with_last(sums) / sizes.unsqueeze(1)  # (k, d), M
+    solved = _with_last(sums @ data.inverse) / sizes.unsqueeze(1)  # (k, d), M T^-1
+    products = (means @ solved.T, solved @ solved.T)
+    brought = torch.cat([sizes, *(each.flatten() for each in products), mean_total.reshape(1)]).cpu().numpy()
+    gram, gram_of_solved = brought[k:-1].reshape(2, k, k)
+    weights = brought[:k] / brought[:k].sum()
     roots = np.sqrt(weights)
-    gram = means @ means.T
-    # C = A^T diag(sqrt pi): C^T C and C^T a_j are the Gram matrix of the means with its sides weighted.
-    remainder = np.eye(len(weights)) - roots[:, None] * gram * roots
+    # With T = L L^T the whitened means are the rows of A = M L^-T, and S_w = L (I - C C^T) L^T with C = A^T diag(roots).
+    overlap = roots[:, None] * gram * roots  # C^T C
+    remainder = np.eye(k) - overlap
     shares = np.linalg.eigvalsh(remainder)
     if not shares.min() > SMALLEST_REMAINDER:
         raise SingularScatterError("the components explain the whole scatter")
-    log_determinant = float(np.log(shares).sum())
-    return _Components(weights, means, gram * roots, np.linalg.inv(remainder), log_determinant)
+    inner = np.linalg.inv(remainder)  # (I - C^T C)^-1: Woodbury
+    # (I - C C^T)^-1 a_j = a_j + C (I - C^T C)^-1 C^T a_j
+    mixing = np.eye(k) + gram * roots @ inner * roots
+    # the mean of |C^T z|^2 under `inner`, which all components share: the z have the covariance I - regularisation T^-1
+    seen = overlap - REGULARISATION * roots[:, None] * gram_of_solved * roots
+    shared = -0.5 * (np.log(shares).sum() + np.einsum("ab,ba->", inner, seen))
+    intercepts = np.log(weights) - 0.5 * np.einsum("ij,ij->i", mixing, gram)
+    coefficients = torch.from_numpy(mixing).to(solved.device) @ solved
+    return _Components(weights, coefficients, intercepts, float(shared)), float(brought[-1])
 
 
-def _estimate_log_probabilities(data: _Whitened, components: _Components) -> NDArray[np.float64]:
-    """E step: log of weight times density, [n, k]."""
-    products = data.rows @ components.means.T  # (n, k)
-    seen = products * np.sqrt(components.weights)  # (n, k), C^T z
-    distances = np.empty_like(products)
-    for j, loading in enumerate(components.loadings):
-        difference = seen - loading
-        straight = data.squares - 2 * products[:, j] + components.means[j] @ components.means[j]
-        distances[:, j] = straight + np.einsum("na,ab,nb->n", difference, components.inner, difference)
-    constant = data.rows.shape[1] * np.log(2 * np.pi) + data.log_determinant + components.log_determinant
-    return -0.5 * (constant + distances) + np.log(components.weights)
-
-
-def _unwhiten(data: _Whitened, components: _Components, bound: float, iterations: int, converged: bool) -> TiedMixture:
-    """Linear scores for the features themselves: inverse covariance times mean is L^-T (I - C C^T)^-1 a."""
-    roots = np.sqrt(components.weights)
-    # (I - C C^T)^-1 a_j = a_j + C (I - C^T C)^-1 C^T a_j, and C = A^T diag(roots).
-    inverted = components.means + (components.loadings @ components.inner * roots) @ components.means
-    coefficients = solve_triangular(data.factor, inverted.T, lower=True, trans="T", check_finite=False).T
-    intercepts = np.log(components.weights) - 0.5 * np.einsum("kd,kd->k", inverted, components.means)
-    return TiedMixture(data.mean, coefficients, intercepts, components.weights, bound, iterations, converged)
+def _with_last(sums: Tensor) -> Tensor:
+    """[k, d] from the first k-1 components' sums: the rows are centred, so all of them add up to nothing."""
+    return torch.cat((sums, -sums.sum(dim=0, keepdim=True)))
