@@ -177,7 +177,7 @@ def test_scoring_with_nothing_to_do_needs_no_torch(
 import sys
 from flows.cli import main
 assert main(["score", "--json"]) == 0
-print([name for name in ("torch", "torchvision", "transformers", "sklearn") if name in sys.modules])
+print([name for name in ("torch", "torchvision", "transformers", "sklearn", "matplotlib") if name in sys.modules])
 """
     environment = {"ITRP_WORK_DIR": str(scoring.settings.work_dir), "PREFECT_API_URL": prefect_server}
     done = subprocess.run(

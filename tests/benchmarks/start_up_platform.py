@@ -1,0 +1,23 @@
+"""A platform where everything is done, in a process of its own: `python -m tests.benchmarks.start_up_platform WORK PAIRS`."""
+
+import sys
+from pathlib import Path
+
+from flows.ingestion import ingest_landing
+from flows.scoring_run import find_work, pin_scorer
+from tests.benchmarks.platforms import fill_landing, make_platform
+
+
+def main() -> None:
+    """Champions registered, tweets ingested and labelled."""
+    work, pairs = Path(sys.argv[1]), int(sys.argv[2])
+    platform = make_platform(work)
+    fill_landing(platform, pairs)
+    ingest_landing(platform.store, platform.catalog)
+    scorer = pin_scorer(platform)
+    for shard in find_work(platform, scorer.pair, backfill=False):
+        scorer.score(shard)
+
+
+if __name__ == "__main__":
+    main()
