@@ -14,14 +14,18 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 
+from flows.ingestion.pending import SHARD_PAIRS
 from flows.platform import Platform, open_platform
 from infra.settings import Settings
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import small_image, small_text
+from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.model import build_model
+from itrp.pairs import Pair
 from serving.registration import register_model
 from serving.registry import CHAMPION, connect_mlflow
+from tests.benchmarks.sides import write_shard
 from tests.itrp.conftest import IMAGE_NAME, SPECIAL_TOKENS, save_bert, save_wordpiece
 
 BATCH = 1_000
@@ -71,22 +75,33 @@ def make_platform(work: Path) -> Platform:
 
 def fill_landing(platform: Platform, pairs: int, *, first: int = 0) -> None:
     """Put pairs number `first` on into the landing zone of a store in a folder, as a collector would: pictures first."""
+    made = make_pairs(pairs, first)
+    for start in range(first, first + pairs, BATCH):
+        # not by `put`, which syncs every file: this is not what is measured
+        root = platform.settings.work_dir / "objects" / f"landing/{start // BATCH:08d}"
+        root.mkdir(parents=True)
+        lines = []
+        for pair in itertools.islice(made, BATCH):
+            (root / pair.image_path).write_bytes(pair.image)
+            lines.append(json.dumps({"id": pair.id, "text": pair.text, "image": pair.image_path}))
+        (root / "batch.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def write_shards(folder: Path, pairs: int) -> list[ShardFile]:
+    """So many pairs as shard files."""
+    folder.mkdir(parents=True)
+    made = make_pairs(pairs)
+    return [write_shard(folder, list(itertools.islice(made, SHARD_PAIRS))) for _ in range(0, pairs, SHARD_PAIRS)]
+
+
+def make_pairs(count: int, first: int = 0) -> Iterator[Pair]:
+    """Pairs number `first` on: a dozen words, a small picture, no two files alike."""
     drawings = list(draw_pictures(PICTURES))
     rng = np.random.default_rng(first)
-    for start in range(first, first + pairs, BATCH):
-        numbers = range(start, min(start + BATCH, first + pairs))
-        key = f"landing/{start // BATCH:06d}"
-        # not by `put`, which syncs every file: this is not what is measured
-        root = platform.settings.work_dir / "objects" / key
-        root.mkdir(parents=True)
-        for number in numbers:
-            (root / f"{number}.jpg").write_bytes(add_comment(drawings[number % PICTURES], str(number)))
-        texts = (" ".join(rng.choice(WORDS, rng.integers(5, 20))) + f" #{number}" for number in numbers)
-        lines = (
-            json.dumps({"id": str(number), "text": text, "image": f"{number}.jpg"})
-            for number, text in zip(numbers, texts, strict=True)
-        )
-        (root / "batch.jsonl").write_text("\n".join(lines) + "\n")
+    for number in range(first, first + count):
+        text = " ".join(rng.choice(WORDS, rng.integers(5, 20))) + f" #{number}"
+        picture = add_comment(drawings[number % PICTURES], str(number))
+        yield Pair(str(number), text, picture, f"{number}.jpg")
 
 
 def draw_pictures(count: int) -> Iterator[bytes]:
