@@ -24,6 +24,7 @@ from itrp.errors import DataError
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
 from itrp.randomness import round_seed, seeded
+from itrp.resident import to_device
 from itrp.sampling import balance_indices
 from itrp.shared_batch_norm import share_batch_norms
 from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
@@ -75,6 +76,8 @@ class Trainer:
     With `peers`, several processes train one model (`itrp.distributed`): each embeds and takes its part of every subset
     and batch, the first clusters, balances and writes, and all end with the weights that one alone would have, up to
     rounding (dropout aside, which each draws for its own pairs). Every process must be given the same.
+
+    `compiled` is for GPUs: a step of the fine-tuned encoder as one replayed graph. It changes results by rounding.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Trainer:
         checkpoints: Path,
         progress: Progress | None = None,
         peers: Peers = ALONE,
+        compiled: bool = False,
     ) -> None:
         check_shareable(model.config, peers)
         self.peers = peers
@@ -95,6 +99,7 @@ class Trainer:
         self.cache = cache
         self.checkpoints = checkpoints
         self.progress = progress or (lambda stage, done, total: None)
+        self.compiled = compiled
         self.classifier: nn.Module = BatchClassifier(self.model)
         self.shared_norms = share_batch_norms(self.model, peers)
         self.optimizers = _encoder_optimizers(self.model)
@@ -144,10 +149,12 @@ class Trainer:
     def _prepare(self) -> TrainingSet:
         """The training set; peers fill the cache together first, each with its share of the shards."""
         if not self.peers.alone:
-            prepare_training_set(self.model, self.shards[self.peers.rank :: self.peers.world], self.cache)
+            prepare_training_set(
+                self.model, self.shards[self.peers.rank :: self.peers.world], self.cache, resident=False
+            )
             self.peers.wait()
         self.classifier = join_gradients(BatchClassifier(self.model), self.peers)
-        return prepare_training_set(self.model, self.shards, self.cache)
+        return prepare_training_set(self.model, self.shards, self.cache, compiled=self.compiled)
 
     def _run_round(self, data: TrainingSet, number: int) -> RoundResult:
         rows = self.subsets[(number - 1) % len(self.subsets)]
@@ -200,15 +207,15 @@ class Trainer:
         )
 
     def _cluster(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
-        clustering = self.config.clustering
-        return assign_clusters(features, clustering.method, self.config.k, self.config.seed, n_init=clustering.n_init)
+        clustering, k, seed = self.config.clustering, self.config.k, self.config.seed
+        return assign_clusters(features, clustering.method, k, seed, clustering.n_init, self.cache.device)
 
     def _cluster_once(self, features: NDArray[np.float32], clock: "_StageClock") -> RoundResult:
         """Vanilla clustering: the head becomes the clustering's own scores, which are linear in the features."""
         clustering = self.config.clustering
         with clock.stage("cluster"):
             fitted = fit_linear_clusters(
-                features, clustering.method, self.config.k, self.config.seed, n_init=clustering.n_init
+                features, clustering.method, self.config.k, self.config.seed, clustering.n_init, self.cache.device
             )
             self.model.set_head(*fitted.linear_scores())
         labels = self._classify(features)
@@ -232,13 +239,14 @@ class Trainer:
         optimizers = [*self.optimizers.values(), head_optimizer]
         self._enter_training_mode()
         total = torch.zeros((), device=self.cache.device)
+        targets = to_device(labels, self.cache.device)
         size = self.config.batch_size
         batches = range(0, len(rows), size)
         with seeded(self.peers.seed(seed), self.cache.device):
             for step, start in enumerate(batches, start=1):
                 batch = rows[start : start + size]
                 share = self.peers.share(len(batch))
-                loss = self._step(data, batch[share.rows], labels[start : start + size][share.rows], share, optimizers)
+                loss = self._step(data, batch[share.rows], targets[start : start + size][share.rows], share, optimizers)
                 total += loss.detach() * len(batch)
                 self.progress(f"round {number}/{self.rounds}", step, len(batches))
         self.model.eval()
@@ -248,7 +256,7 @@ class Trainer:
         self,
         data: TrainingSet,
         batch: NDArray[np.int64],
-        labels: NDArray[np.int64],
+        targets: Tensor,
         share: Share,
         optimizers: Sequence[Optimizer],
     ) -> Tensor:
@@ -257,9 +265,7 @@ class Trainer:
             norm.share = share
         with autocast(self.cache.device):
             logits = self.classifier(data, batch)
-        loss = (
-            nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(self.cache.device)) * share.weight
-        )
+        loss = nn.functional.cross_entropy(logits.float(), targets) * share.weight
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -284,9 +290,12 @@ def _encoder_optimizers(model: ItrpModel) -> dict[str, Optimizer]:
 
 
 def build_optimizer(config: OptimizerConfig, module: nn.Module) -> Optimizer:
-    """Adam or SGD over all parameters of a module."""
+    """Adam or SGD over all parameters of a module, where it lies. On a GPU all of them are updated by one kernel."""
     kind = Adam if config.name == "adam" else SGD
-    return kind(module.parameters(), lr=config.learning_rate)
+    parameters = list(module.parameters())
+    # None on the CPU, where torch's own choice has been since the first checkpoints
+    fused = True if parameters[0].is_cuda else None
+    return kind(parameters, lr=config.learning_rate, fused=fused)
 
 
 def _count(labels: NDArray[np.int64], k: int) -> tuple[int, ...]:

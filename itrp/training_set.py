@@ -1,76 +1,147 @@
 """The pairs a model is trained on: cached vectors of a frozen encoder, tokens and pixels for one that is fine-tuned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from itrp.config import ExperimentConfig
-from itrp.embeddings import EmbeddingCache, Vectors, embed_pixel_rows, embed_tokens
+from itrp.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens
 from itrp.errors import DataError
+from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.model import ItrpModel
+from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
+from itrp.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """n pairs in stored order; each side is either frozen vectors or what the fine-tuned encoder reads."""
+    """n pairs in stored order; each side is either frozen vectors or what the fine-tuned encoder reads.
+
+    On a GPU they lie in its memory, where they fit.
+    """
 
     model: ItrpModel
     cache: EmbeddingCache
-    tokens: list[NDArray[np.int32]] | None
-    text_vectors: Rows | None
-    pixels: Rows | None
-    image_vectors: Rows | None
+    tokens: list[NDArray[np.int32]] | ResidentTokens | None
+    text_vectors: Rows | ResidentRows | None
+    pixels: Rows | ResidentRows | None
+    image_vectors: Rows | ResidentRows | None
+    forward_text: Callable[[Tensor, Tensor], Tensor]
+    """The text encoder in a training step: itself, or compiled."""
+    forward_image: Callable[[Tensor], Tensor]
 
     def embed_text(self, rows: NDArray[np.integer]) -> Vectors:
         """[m, d] text vectors of the rows, in evaluation mode."""
         if self.text_vectors is not None:
-            return self.text_vectors.take(rows)
+            return _take(self.text_vectors, rows)
         assert self.tokens is not None
+        if isinstance(self.tokens, ResidentTokens):
+            lengths = self.tokens.host_lengths[rows]
+            return self._embed_resident(self.model.text, self.tokens, rows, np.argsort(lengths, kind="stable"))
         chosen = [self.tokens[row] for row in rows]
         return embed_tokens(self.model.text, chosen, self.cache.device, self.cache.batch_size)
 
     def embed_image(self, rows: NDArray[np.integer]) -> Vectors:
         """[m, d] picture vectors of the rows, in evaluation mode."""
         if self.image_vectors is not None:
-            return self.image_vectors.take(rows)
+            return _take(self.image_vectors, rows)
         assert self.pixels is not None
+        if isinstance(self.pixels, ResidentRows):
+            return self._embed_resident(self.model.image, self.pixels, rows, np.arange(len(rows)))
         return embed_pixel_rows(self.model.image, self.pixels, rows, self.cache.device, self.cache.batch_size)
 
     def text_batch(self, rows: NDArray[np.integer]) -> Tensor:
         """[b, d] text vectors for a training step; gradients flow where the encoder is fine-tuned."""
         if self.text_vectors is not None:
-            return torch.from_numpy(self.text_vectors.take(rows)).to(self.cache.device)
+            return _fetch(self.text_vectors, rows, self.cache.device)
         assert self.tokens is not None
-        return self.model.text(*self.model.text.collate([self.tokens[row] for row in rows], self.cache.device))
+        if isinstance(self.tokens, ResidentTokens):
+            return self.forward_text(*self.tokens.take(rows))
+        return self.forward_text(*self.model.text.collate([self.tokens[row] for row in rows], self.cache.device))
 
     def image_batch(self, rows: NDArray[np.integer]) -> Tensor:
         """[b, d] picture vectors for a training step; gradients flow where the encoder is fine-tuned."""
         if self.image_vectors is not None:
-            return torch.from_numpy(self.image_vectors.take(rows)).to(self.cache.device)
+            return _fetch(self.image_vectors, rows, self.cache.device)
         assert self.pixels is not None
-        return self.model.image(torch.from_numpy(self.pixels.take(rows)).to(self.cache.device))
+        return self.forward_image(_fetch(self.pixels, rows, self.cache.device))
+
+    @torch.inference_mode()
+    def _embed_resident(
+        self,
+        encoder: TextEncoder | ImageEncoder,
+        source: ResidentTokens | ResidentRows,
+        rows: NDArray[np.integer],
+        order: NDArray[np.integer],
+    ) -> Vectors:
+        """[m, d] in batches of this order; the host waits once, for all of them."""
+        encoder.eval()
+        parts = []
+        for start in range(0, len(rows), self.cache.batch_size):
+            inputs = source.take(rows[order[start : start + self.cache.batch_size]])
+            with autocast(self.cache.device):
+                parts.append(encoder(*inputs) if isinstance(inputs, tuple) else encoder(inputs))
+        vectors = np.empty((len(rows), encoder.width), dtype=np.float32)
+        vectors[order] = torch.cat(parts).float().cpu().numpy()
+        return vectors
 
 
-def prepare_training_set(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache) -> TrainingSet:
-    """Embed the frozen sides once (or read them from the cache), tokenise or decode the fine-tuned ones."""
+def _take(source: Rows | ResidentRows, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    taken = source.take(rows)
+    return taken.cpu().numpy() if isinstance(taken, Tensor) else taken
+
+
+def _fetch(source: Rows | ResidentRows, rows: NDArray[np.integer], device: torch.device) -> Tensor:
+    taken = source.take(rows)
+    return taken if isinstance(taken, Tensor) else to_device(taken, device)
+
+
+def prepare_training_set(
+    model: ItrpModel,
+    shards: Sequence[ShardFile],
+    cache: EmbeddingCache,
+    *,
+    resident: bool | None = None,
+    compiled: bool = False,
+) -> TrainingSet:
+    """Embed the frozen sides once (or read them from the cache), tokenise or decode the fine-tuned ones.
+
+    resident: hold them on the device; None decides by its kind and free memory. compiled: fine-tuned encoders go through
+    torch.compile in a training step (with CUDA graphs on a GPU), which takes minutes once and costs nothing a step.
+    """
     config = model.config
+
+    def hold(rows: Rows) -> Rows | ResidentRows:
+        wanted = fits(rows, cache.device) if resident is None else resident
+        return bring_rows(rows, cache.device) if wanted else rows
+
+    tokens: list[NDArray[np.int32]] | ResidentTokens | None = None
+    if config.text.finetune:
+        tokens = [row for shard in shards for row in model.text.tokenize(read_texts(shard))]
+        if tokens and (cache.device.type == "cuda" if resident is None else resident):
+            tokens = bring_tokens(tokens, model.text.tokenizer.pad_token_id or 0, cache.device)
     return TrainingSet(
         model=model,
         cache=cache,
-        tokens=[row for shard in shards for row in model.text.tokenize(read_texts(shard))]
-        if config.text.finetune
-        else None,
-        text_vectors=None if config.text.finetune else Rows(list(cache.text_vectors(model.text, shards))),
-        pixels=Rows([cache_pixels(shard, config.image.size, cache.folder) for shard in shards])
+        tokens=tokens,
+        text_vectors=None if config.text.finetune else hold(Rows(list(cache.text_vectors(model.text, shards)))),
+        pixels=hold(Rows([cache_pixels(shard, config.image.size, cache.folder) for shard in shards]))
         if config.image.finetune
         else None,
-        image_vectors=None if config.image.finetune else Rows(list(cache.image_vectors(model.image, shards))),
+        image_vectors=None if config.image.finetune else hold(Rows(list(cache.image_vectors(model.image, shards)))),
+        forward_text=_compile(model.text, cache.device) if compiled and config.text.finetune else model.text,
+        forward_image=_compile(model.image, cache.device) if compiled and config.image.finetune else model.image,
     )
+
+
+def _compile(encoder: nn.Module, device: torch.device) -> Callable[..., Tensor]:
+    """A second way to call the encoder, with its parameters; evaluation keeps to the first."""
+    return torch.compile(encoder, mode="reduce-overhead" if device.type == "cuda" else "default")
 
 
 def limit_shards(shards: Sequence[ShardFile], pairs: int | None) -> list[ShardFile]:

@@ -10,9 +10,10 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache, embed_pixels, embed_tokens
 from itrp.errors import DataError
 from itrp.images import load_pixels
-from itrp.inputs import ShardFile
+from itrp.inputs import Rows, ShardFile
 from itrp.labels import Task
 from itrp.model import build_model
+from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits
 from itrp.training_set import cut_subsets, limit_shards, prepare_training_set
 
 PLAIN = ExperimentConfig(name="plain", task=Task.TEXT)
@@ -66,6 +67,7 @@ def test_shards_are_taken_until_the_pairs_are_there(pairs: int | None, count: in
     assert limit_shards(shards, pairs) == shards[:count]
 
 
+@pytest.mark.parametrize("resident", [None, True], ids=["where it belongs", "on the device"])
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_rows_run_across_the_shards(
     make_config: Callable[..., ExperimentConfig],
@@ -73,9 +75,12 @@ def test_rows_run_across_the_shards(
     tweets: list[SyntheticTweet],
     tmp_path: Path,
     experiment: str,
+    resident: bool | None,
 ) -> None:
     model = build_model(make_config(experiment)).eval()
-    data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 7))
+    data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 4), resident=resident)
+    held = (data.tokens, data.text_vectors, data.pixels, data.image_vectors)
+    assert sum(isinstance(each, ResidentTokens | ResidentRows) for each in held) == (2 if resident else 0)
     rows = np.array([59, 0, 33, 34, 35, 0])
     text = embed_tokens(model.text, model.text.tokenize([tweets[row].text for row in rows]), CPU, 1)
     image = embed_pixels(model.image, np.stack([load_pixels(tweets[row].image, 64) for row in rows]), CPU, 6)
@@ -85,3 +90,50 @@ def test_rows_run_across_the_shards(
     np.testing.assert_allclose(data.image_batch(rows).detach(), image, atol=1e-5)
     assert data.text_batch(rows).requires_grad == (experiment == "small-text")
     assert data.image_batch(rows).requires_grad == (experiment == "small-image")
+
+
+def test_resident_batches_are_as_wide_as_they_must_be() -> None:
+    rows = [np.arange(1, length + 1, dtype=np.int32) for length in (3, 9, 8, 20)]
+    tokens = bring_tokens(rows, 0, CPU)
+    for chosen, width in (([0], 8), ([2, 0], 8), ([1], 16), ([3, 0], 20)):  # 24 would be wider than the longest text
+        numbers, mask = tokens.take(np.array(chosen))
+        assert numbers.shape == mask.shape == (len(chosen), width)
+        for place, row in enumerate(chosen):
+            assert numbers[place][mask[place].bool()].tolist() == rows[row].tolist()
+            assert mask[place].tolist() == [1] * len(rows[row]) + [0] * (width - len(rows[row]))
+
+
+def test_maps_come_to_the_device_whole_and_part_by_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("itrp.resident.COPIED_ROWS", 4)
+    values = np.random.default_rng(0).integers(256, size=(15, 2, 3), dtype=np.uint8)
+    parts = []
+    for name, part in (("a", values[:9]), ("b", values[9:9]), ("c", values[9:])):
+        np.save(tmp_path / f"{name}.npy", part)
+        parts.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    brought = bring_rows(Rows(parts), CPU)
+    assert brought.values.dtype == torch.uint8
+    np.testing.assert_array_equal(brought.values, values)
+    np.testing.assert_array_equal(brought.take(np.array([14, 0, 9, 9])), values[[14, 0, 9, 9]])
+
+
+def test_a_cpu_keeps_its_memory_maps() -> None:
+    assert not fits(Rows([np.zeros((1, 1))]), CPU)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["small-text", "small-image"])
+def test_a_compiled_step_has_the_encoders_gradients(
+    make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], tmp_path: Path, experiment: str
+) -> None:
+    config = make_config(experiment)
+    gradients = []
+    for compiled in (False, True):
+        model = build_model(config).eval()  # without dropout
+        data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 8), compiled=compiled)
+        model.classify(data.text_batch(np.arange(8)), data.image_batch(np.arange(8))).square().sum().backward()
+        gradients.append({name: each.grad for name, each in model.named_parameters() if each.grad is not None})
+    plain, graphed = gradients
+    assert plain.keys() == graphed.keys()
+    assert len(plain) > 20
+    for name, gradient in plain.items():
+        np.testing.assert_allclose(graphed[name], gradient, atol=1e-4 * float(gradient.abs().max()) + 1e-6)
