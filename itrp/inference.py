@@ -165,7 +165,7 @@ def autocast_bf16(runtime: Runtime) -> AbstractContextManager[object]:
     return torch.autocast(kind, torch.bfloat16, enabled=runtime.precision == "bf16", cache_enabled=False)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def fold_batch_norms(backbone: nn.Module, size: int) -> nn.Module:
     """Convolutions that do the work of the batch norms behind them; the backbone as it is where that cannot be done.
 

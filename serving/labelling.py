@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
-from itrp.inference import Precision, choose_runtime
+from itrp.inference import Precision, Runtime, choose_runtime
 from itrp.inference_check import settle_runtime
 from itrp.inference_model import PreparedModel, prepare_model
 from itrp.inference_stream import Embedded, EmbeddingStream, Job, count_workers
@@ -41,8 +41,8 @@ class ShardLabeller:
     """The two task models on one device.
 
     precision: what `itrp.inference.choose_runtime` takes; the runtime is torch in fp32 where the models' labels on examples
-    would not stay what they are. Raises UnmappedModelError for a model without class names, and WrongUseError for a
-    precision that cannot be had here.
+    would not stay what they are. runtime: one to take as it is, untried.
+    Raises UnmappedModelError for a model without class names, and WrongUseError for a precision that cannot be had here.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class ShardLabeller:
         cache: Path,
         device: str,
         precision: Precision = "auto",
+        runtime: Runtime | None = None,
         times: StageTimes | None = None,
     ) -> None:
         chosen = choose_device(device)
@@ -59,7 +60,7 @@ class ShardLabeller:
         for predictor in predictors.values():
             predictor.require_mapping()
         quick = [predictor.model for predictor in predictors.values() if isinstance(predictor.model, ItrpModel)]
-        self.runtime = settle_runtime(quick, choose_runtime(chosen, precision), cache / "checks")
+        self.runtime = runtime or settle_runtime(quick, choose_runtime(chosen, precision), cache / "checks")
         self.times = times or StageTimes()
         self.cache = EmbeddingCache(cache / "embeddings", chosen)
         self.answers = cache / "answers"

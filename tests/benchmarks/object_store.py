@@ -90,13 +90,14 @@ def _open_stores(url: str | None) -> Iterator[tuple[str, ObjectStore]]:
         keys = [os.environ.get(f"ITRP_OBJECT_STORE_{which}_KEY") for which in ("ACCESS", "SECRET")]
         yield "given", open_store(url, *keys)
         return
-    for start in (_start_seaweedfs, _start_juicefs):
+    for start in (start_seaweedfs, _start_juicefs):
         with tempfile.TemporaryDirectory() as folder, start(Path(folder)) as (name, store):
             yield name, store
 
 
 @contextmanager
-def _start_seaweedfs(folder: Path) -> Iterator[tuple[str, ObjectStore]]:
+def start_seaweedfs(folder: Path) -> Iterator[tuple[str, ObjectStore]]:
+    """SeaweedFS on this machine while the block lasts: (its name, a store)."""
     ports = choose_ports()
     identity = Identity(
         "benchmark", "benchmark-access", "benchmark-secret", ["Admin", "Read", "Write", "List", "Tagging"]

@@ -1,5 +1,6 @@
 """Batch scoring of a shard: file first, ledger second, one label a tweet, equal bytes for equal work."""
 
+import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from infra.tables import LabelFile, Shard
 from itrp.errors import DataError
 from itrp.inputs import read_ids
 from itrp.labels import Task
+from itrp.pairs import Pair
+from itrp.refusals import RefusedError
+from itrp.shards import encode_shard, shard_hash, shard_key
 from serving.files import local_shards
 from serving.labels import count_relations, decode_labels, encode_labels, label_key
 from serving.registry import ModelPair
@@ -162,6 +166,73 @@ def test_a_shard_does_not_depend_on_those_before_it(scorer: BatchScorer) -> None
     with scorer.catalog.session() as session:
         session.execute(delete(LabelFile))
     assert [scorer.score(shard).sha256 for shard in landed(scorer)][-1] == alone
+
+
+def test_shards_in_a_row_are_scored_as_one_by_one(scorer: BatchScorer) -> None:
+    """In their order, with the bytes they have alone; what is labelled already is entered and not computed again."""
+    shards = landed(scorer)
+    expected = [scorer.score(shard).sha256 for shard in shards]
+    theirs = scorer.store.get(scorer._key(shards[1]))
+    scorer.store.delete(keys(scorer.store))
+    with scorer.catalog.session() as session:
+        session.execute(delete(LabelFile))
+    scorer.store.put(scorer._key(shards[1]), theirs)
+    rows = list(scorer.score_all(iter(shards), "run-9"))
+    assert [row.shard_id for row in rows] == [shard.id for shard in shards]
+    assert [row.sha256 for row in rows] == expected
+    assert {row.flow_run_id for row in ledger(scorer)} == {"run-9"}
+    assert list(scorer.score_all([])) == []
+
+
+def test_shards_before_a_picture_that_cannot_be_decoded_are_labelled(scorer: BatchScorer) -> None:
+    first, second, third = landed(scorer)
+    data = encode_shard([Pair(str(row), "words", b"\xff\xd8\xff no picture", "a.jpg") for row in range(3)])
+    bad = Shard(id=99, hash=shard_hash(data), key=shard_key(shard_hash(data)), pairs=3, position=9, size=len(data))
+    scorer.store.put(bad.key, data)
+    threads = set(threading.enumerate())
+    rows = scorer.score_all([first, second, bad, third])
+    assert [next(rows).shard_id, next(rows).shard_id] == [first.id, second.id]
+    with pytest.raises(RefusedError, match=f"the picture in row 0 of shard {bad.hash[:12]}: expected a "):
+        next(rows)
+    assert {row.shard_id for row in ledger(scorer)} >= {first.id, second.id}
+    assert scorer._key(bad) not in keys(scorer.store)
+    del rows
+    assert set(threading.enumerate()) <= threads
+    assert scorer.score(third).pairs == 10  # the scorer is of use afterwards
+
+
+def test_a_report_tells_where_the_time_went(scorer: BatchScorer, platform: "Platform", tmp_path: Path) -> None:
+    new = make_scorer(platform, platform, tmp_path, "fp32")
+    rows = list(new.score_all(landed(new)))
+    stages = summarise(rows, new.pair, new.times).stages
+    assert set(stages) >= {"fetch", "decode", "compute", "write", "compute_waits_for_decode", "read_waits_for_fetch"}
+    assert all(seconds >= 0 for seconds in stages.values())
+    assert summarise(rows, new.pair).stages == {}
+
+
+def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
+    """Whoever writes first is right: the key is the same, and a second kind of machine changes nothing."""
+    first = make_scorer(platform, trained, tmp_path, "fp32")
+    shard = landed(first)[0]
+    row = first.score(shard)
+    data = first.store.get(row.key)
+    with first.catalog.session() as session:
+        session.execute(delete(LabelFile))
+    second = make_scorer(platform, trained, tmp_path, "auto")
+    assert second.score(shard).sha256 == row.sha256 == sha256(data).hexdigest()
+    assert decode_labels(data).schema.metadata is None
+
+
+def test_the_same_bytes_without_any_cache(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
+    sums = []
+    for name in ("one", "other"):
+        scorer = make_scorer(platform, trained, tmp_path / name)
+        row = scorer.score(landed(scorer)[0])
+        sums.append(row.sha256)
+        scorer.store.delete([row.key])
+        with scorer.catalog.session() as session:
+            session.execute(delete(LabelFile))
+    assert sums[0] == sums[1]
 
 
 def test_a_summary_adds_up(scorer: BatchScorer) -> None:

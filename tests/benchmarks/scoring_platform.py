@@ -1,0 +1,77 @@
+"""Our side of the scoring benchmark: shards in an S3 server, a catalog in SQLite, saved models as pinned versions."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.catalog import Catalog, open_catalog
+from infra.catalog_queries import get_or_create_dataset
+from infra.object_store import ObjectStore
+from infra.tables import Shard
+from itrp.inference import Precision
+from itrp.inputs import ShardFile
+from itrp.labels import Task
+from itrp.shards import shard_key
+from serving.registry import MODEL_NAMES, ModelPair, ModelVersion, Registry
+from serving.scoring import BatchScorer
+from tests.benchmarks.object_store import start_seaweedfs
+
+
+class SavedModels(Registry):
+    """Versions that lie in folders: what a registry has fetched before."""
+
+    def __init__(self, folders: dict[str, Path], cache: Path) -> None:
+        super().__init__("sqlite://", cache)
+        self.folders = folders
+
+    def fetch(self, version: ModelVersion) -> Path:
+        """The folder of `text-1`, `image-2`, ..."""
+        return self.folders[f"{version.task}-{version.version}"]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything a scorer needs; its cache is new."""
+
+    store: ObjectStore
+    catalog: Catalog
+    registry: SavedModels
+    shards: list[Shard]
+    folder: Path
+
+    def make_scorer(self, text: str, image: str, *, precision: Precision, checks: Path) -> BatchScorer:
+        """A scorer of two versions whose models are loaded. `checks`: verdicts on runtimes, from earlier turns."""
+        cache = self.folder / "cache"
+        if not cache.exists():
+            cache.mkdir()
+            checks.mkdir(exist_ok=True)
+            (cache / "checks").symlink_to(checks)
+        pair = ModelPair(_version(Task.TEXT, text), _version(Task.IMAGE, image))
+        scorer = BatchScorer(
+            self.store, self.catalog, self.registry, pair, cache=cache, device="cpu", precision=precision
+        )
+        scorer._labeller  # noqa: B018  # loading is no part of a rate
+        return scorer
+
+
+@contextmanager
+def open_bench(folder: Path, models: dict[str, Path], files: Sequence[ShardFile]) -> Iterator[Bench]:
+    """The shards put into a store and entered in a catalog."""
+    with start_seaweedfs(folder) as (_, store):
+        catalog = open_catalog(f"sqlite:///{folder}/catalog.db")
+        with catalog.session() as session:
+            dataset = get_or_create_dataset(session, "landing", "landing")
+            for position, file in enumerate(files):
+                key, size = shard_key(file.hash), file.path.stat().st_size
+                store.put(key, file.path)
+                dataset.shards.append(Shard(position=position, hash=file.hash, key=key, pairs=file.pairs, size=size))
+            session.flush()
+            shards = list(dataset.shards)
+        yield Bench(store, catalog, SavedModels(models, folder / "models"), shards, folder)
+
+
+def _version(task: Task, number: str) -> ModelVersion:
+    return ModelVersion(
+        name=MODEL_NAMES[task], version=number, task=task, run_id="", source="", mapping=(0, 1), tags={}
+    )

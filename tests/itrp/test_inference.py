@@ -1,0 +1,144 @@
+"""Encoders made ready to answer: which runtime, equal vectors in fp32, close ones in bf16, the encoder itself untouched."""
+
+import importlib.util
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from itrp.config import ExperimentConfig
+from itrp.datasets.synthetic import SyntheticTweet
+from itrp.embeddings import embed_pixels, embed_tokens
+from itrp.errors import WrongUseError
+from itrp.images import load_pixels
+from itrp.inference import Runtime, choose_runtime, exact_runtime, fold_batch_norms, prepare_image, prepare_text
+from itrp.model import ItrpModel, build_model, fingerprint
+
+CPU = torch.device("cpu")
+EXACT, QUICK, OPENVINO = exact_runtime(CPU), Runtime(CPU, "bf16"), Runtime(CPU, "bf16", "openvino")
+installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is an extra")
+
+
+@pytest.fixture
+def model(make_config: Callable[..., ExperimentConfig]) -> ItrpModel:
+    return build_model(make_config("small-text"))
+
+
+@pytest.fixture(scope="module")
+def texts(tweets: list[SyntheticTweet]) -> list[str]:
+    return [tweet.text for tweet in tweets]
+
+
+@pytest.fixture(scope="module")
+def pixels(tweets: list[SyntheticTweet]) -> np.ndarray:
+    return np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
+
+
+def have_capabilities(monkeypatch: pytest.MonkeyPatch, **found: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+
+
+def test_every_runtime_has_its_own_name() -> None:
+    cuda = torch.device("cuda")
+    runtimes = [EXACT, QUICK, OPENVINO, Runtime(CPU, "fp32", "openvino"), exact_runtime(cuda), Runtime(cuda, "bf16")]
+    names = ["cpu", "cpu-bf16", "cpu-openvino-bf16", "cpu-openvino-fp32", "cuda-fp32", "cuda-bf16"]
+    assert [runtime.name for runtime in runtimes] == names
+    assert EXACT.name == CPU.type  # the vectors that training caches
+    assert "cuda" not in names  # evaluation's autocast there is another arithmetic
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32"), ({}, "fp32")],
+)
+def test_auto_is_bf16_where_the_processor_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], expected: str
+) -> None:
+    have_capabilities(monkeypatch, **found)
+    assert choose_runtime(CPU, "auto").precision == expected
+    assert choose_runtime(CPU, "fp32") == EXACT
+
+
+def test_imitated_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_capabilities(monkeypatch, avx512_f=True)
+    with pytest.raises(
+        WrongUseError, match=r"precision=bf16: expected a cpu that multiplies in bf16 .*: use auto or fp32"
+    ):
+        choose_runtime(CPU, "bf16")
+
+
+def test_openvino_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(WrongUseError, match=r"precision=openvino: expected OpenVINO, found none .*'itrp\[openvino\]'"):
+        choose_runtime(CPU, "openvino")
+
+
+def test_openvino_is_for_cpus() -> None:
+    with pytest.raises(WrongUseError, match="precision=openvino: expected the device cpu, found cuda"):
+        choose_runtime(torch.device("cuda"), "openvino")
+
+
+def test_exact_vectors_are_those_of_training(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> None:
+    rows = model.text.tokenize(texts)
+    text = prepare_text(model.text, EXACT)
+    np.testing.assert_array_equal(text.embed(rows[:16]), embed_tokens(model.text, rows[:16], CPU, 16))
+    assert [row.tolist() for row in text.tokenize(texts)] == [row.tolist() for row in rows]
+    image = prepare_image(model.image, EXACT)
+    np.testing.assert_array_equal(image.embed(pixels[:16]), embed_pixels(model.image, pixels[:16], CPU, 16))
+    assert image.size == 64
+
+
+@pytest.mark.parametrize("runtime", [QUICK, pytest.param(OPENVINO, marks=[installed, pytest.mark.slow])])
+def test_quick_vectors_are_close(model: ItrpModel, texts: list[str], pixels: np.ndarray, runtime: Runtime) -> None:
+    names = fingerprint(model.text), fingerprint(model.image)
+    rows = model.text.tokenize(texts)[:16]
+    text, image = prepare_text(model.text, runtime), prepare_image(model.image, runtime)
+    assert (text.fingerprint, image.fingerprint) == names
+    for found, expected in (
+        (text.embed(rows), embed_tokens(model.text, rows, CPU, 16)),
+        (image.embed(pixels[:16]), embed_pixels(model.image, pixels[:16], CPU, 16)),
+    ):
+        assert found.dtype == np.float32
+        difference = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+        assert 0 < difference < 0.02
+    # what was given is what it was: fp32, with the same weights
+    assert (fingerprint(model.text), fingerprint(model.image)) == names
+    assert model.image.dtype == torch.float32
+
+
+@installed
+@pytest.mark.slow
+def test_openvino_in_fp32_differs_by_rounding(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> None:
+    runtime, rows = Runtime(CPU, "fp32", "openvino"), model.text.tokenize(texts)
+    text = prepare_text(model.text, runtime)
+    for part in (rows[:16], rows[16:21]):  # batches and lengths are free
+        np.testing.assert_allclose(text.embed(part), embed_tokens(model.text, part, CPU, 16), atol=1e-5)
+    found = prepare_image(model.image, runtime).embed(pixels[:5])
+    np.testing.assert_allclose(found, embed_pixels(model.image, pixels[:5], CPU, 16), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "resnet18"])
+def test_folded_batch_norms_give_the_same(name: str) -> None:
+    network = torchvision.models.get_model(name, weights=None)
+    with torch.no_grad():  # statistics of batches, so that folding has something to do
+        for seed in range(3):
+            network.train()(torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(seed)))
+    folded = fold_batch_norms(network, 64)
+    assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
+    sample = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(9))
+    torch.testing.assert_close(folded(sample), network.eval()(sample), atol=1e-4, rtol=1e-4)
+
+
+class Branching(nn.Module):
+    """A forward that no tracer can follow."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images if images.sum() > 0 else -images
+
+
+def test_what_cannot_be_traced_stays_as_it_is() -> None:
+    network = Branching()
+    assert fold_batch_norms(network, 64) is network

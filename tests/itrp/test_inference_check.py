@@ -1,0 +1,88 @@
+"""The check before a quick runtime labels anything."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from itrp.config import ExperimentConfig
+from itrp.images import load_pixels
+from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
+from itrp.inference_check import EXAMPLES, _examples, measure_agreement, settle_runtime, share_kept
+from itrp.model import ItrpModel, build_model
+
+CPU = torch.device("cpu")
+EXACT, QUICK = exact_runtime(CPU), Runtime(CPU, "bf16")
+
+
+@pytest.fixture
+def model(make_config: Callable[..., ExperimentConfig]) -> ItrpModel:
+    """Its head speaks for cluster 1 where the picture's first principal component is positive: decided, and not one-sided."""
+    model = build_model(make_config("small-text"))
+    image = embed_examples(model)[:, model.text.width :]
+    main = np.linalg.svd(image - image.mean(0), full_matrices=False)[2][0]
+    set_direction(model, np.concatenate([np.zeros(model.text.width), main]))
+    return model
+
+
+def embed_examples(model: ItrpModel) -> np.ndarray:
+    texts, pictures = _examples()
+    pixels = np.stack([load_pixels(picture, 64) for picture in pictures])
+    text, image = prepare_text(model.text, EXACT), prepare_image(model.image, EXACT)
+    return np.concatenate([text.embed(text.tokenize(texts)), image.embed(pixels)], axis=1).astype(np.float64)
+
+
+def set_direction(model: ItrpModel, direction: np.ndarray) -> None:
+    """Cluster 1 on one side of the examples' median along it."""
+    along = embed_examples(model) @ direction
+    scale = 10 / max(along.std(), 1e-9)
+    model.set_head(np.stack([0 * direction, scale * direction]), np.array([0, -scale * np.median(along)]))
+
+
+def test_shares_by_hand() -> None:
+    expected = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.4, 0.6]])
+    assert share_kept(expected, expected) == 1
+    assert share_kept(expected, expected[:, ::-1]) == 0
+    assert share_kept(expected, np.array([[0.8, 0.2], [0.2, 0.8], [0.4, 0.6], [0.4, 0.6]])) == 0.75
+    assert share_kept(expected, np.full((4, 2), np.nan)) == 0  # though argmax would say 0 four times
+
+
+def test_a_decided_model_keeps_its_labels(model: ItrpModel, tmp_path: Path) -> None:
+    assert measure_agreement(model, EXACT) == 1
+    assert measure_agreement(model, QUICK) >= 0.97
+    (tmp_path / "checks").mkdir()
+    assert settle_runtime([model], EXACT, tmp_path / "checks") == EXACT
+    assert list((tmp_path / "checks").iterdir()) == []  # nothing had to be tried
+
+
+def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
+    model: ItrpModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    features = embed_examples(model)
+    centred = features - features.mean(0)
+    assert features.shape[1] > EXAMPLES  # so there are directions in which the examples do not differ at all
+    direction = np.linalg.svd(centred, full_matrices=True)[2][-1]
+    set_direction(model, direction)
+    with caplog.at_level(logging.WARNING):
+        assert settle_runtime([model], QUICK, tmp_path) == EXACT
+    assert "of the labels that a model gives in fp32" in caplog.text
+
+
+def test_a_verdict_is_measured_once_for_model_and_runtime(
+    model: ItrpModel, tmp_path: Path, make_config: Callable[..., ExperimentConfig]
+) -> None:
+    settle_runtime([model], QUICK, tmp_path)
+    (verdict,) = tmp_path.iterdir()
+    told = json.loads(verdict.read_text())
+    assert told["runtime"] == "cpu-bf16"
+    for kept, expected in ((1.0, QUICK), (0.98, EXACT)):
+        verdict.write_text(json.dumps({**told, "kept": kept}))
+        assert settle_runtime([model], QUICK, tmp_path) == expected
+    assert len(list(tmp_path.iterdir())) == 1
+    model.reset_head(5)  # another model
+    settle_runtime([model], QUICK, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2

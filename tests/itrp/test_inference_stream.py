@@ -1,0 +1,134 @@
+"""Shards through the encoders: the same vectors whatever else goes on, and a shard that fails harms no other."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from itrp.config import ExperimentConfig
+from itrp.datasets.synthetic import SyntheticTweet
+from itrp.embeddings import EmbeddingCache
+from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
+from itrp.inference_stream import EmbeddingStream, Job, count_workers
+from itrp.inputs import ShardFile
+from itrp.model import build_model
+from itrp.pairs import Pair
+from itrp.refusals import RefusedError
+from itrp.stages import StageTimes
+
+CPU = torch.device("cpu")
+EXACT = exact_runtime(CPU)
+Embedders = tuple[TextEmbedder, ImageEmbedder]
+
+
+@pytest.fixture(scope="module")
+def embedders(make_config: Callable[..., ExperimentConfig]) -> Embedders:
+    model = build_model(make_config("small-text"))
+    return prepare_text(model.text, EXACT), prepare_image(model.image, EXACT)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert not [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+
+
+def make_stream(workers: int = 2, runtime: Runtime = EXACT) -> EmbeddingStream:
+    stream = EmbeddingStream(runtime, StageTimes())
+    stream.workers = workers
+    return stream
+
+
+def make_jobs(shards: list[ShardFile], embedders: Embedders) -> list[Job]:
+    return [Job(shard, [embedders[0]], [embedders[1]]) for shard in shards]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_vectors_are_those_of_the_cache_however_many_work(
+    embedders: Embedders,
+    shards: list[ShardFile],
+    tmp_path: Path,
+    make_config: Callable[..., ExperimentConfig],
+    workers: int,
+) -> None:
+    stream = make_stream(workers)
+    found = list(stream.run(make_jobs(shards, embedders)))
+    alone = next(make_stream(1).run(make_jobs(shards[1:], embedders)))
+    assert [done.job.shard for done in found] == shards
+    model, cache = build_model(make_config("small-text")), EmbeddingCache(tmp_path, CPU)
+    for done, shard in zip(found, shards, strict=True):
+        assert done.error is None
+        text, image = (done.vectors[embedder.fingerprint] for embedder in embedders)
+        np.testing.assert_allclose(text, cache.embed_texts(model.text, shard), atol=1e-5)
+        np.testing.assert_allclose(image, cache.embed_images(model.image, shard), atol=1e-5)
+    for embedder in embedders:  # to the last bit, whatever came before it and however many threads there were
+        np.testing.assert_array_equal(found[1].vectors[embedder.fingerprint], alone.vectors[embedder.fingerprint])
+    assert set(stream.times.figures()) >= {"decode", "compute", "compute_waits_for_decode", "read_waits_for_compute"}
+
+
+def test_only_what_is_asked_for_is_computed(embedders: Embedders, shards: list[ShardFile]) -> None:
+    text, image = embedders
+    gone = ShardFile("f" * 64, Path("/no/such/file"), 7)
+    jobs = [Job(gone), Job(shards[0], [text]), Job(gone), Job(shards[1], (), [image]), Job(gone)]
+    found = list(make_stream().run(jobs))
+    assert [set(done.vectors) for done in found] == [set(), {text.fingerprint}, set(), {image.fingerprint}, set()]
+    assert [done.error for done in found] == [None] * 5
+
+
+def test_a_picture_that_cannot_be_decoded_fails_its_shard_alone(
+    embedders: Embedders,
+    shards: list[ShardFile],
+    tweets: list[SyntheticTweet],
+    write_shard: Callable[..., ShardFile],
+    tmp_path: Path,
+) -> None:
+    pictures = [tweet.image for tweet in tweets[:40]]
+    pictures[21] = pictures[21][: len(pictures[21]) // 2]
+    pairs = [Pair(str(row), "some words", picture, "a.jpg") for row, picture in enumerate(pictures)]
+    bad = write_shard(tmp_path, pairs)
+    found = list(make_stream().run(make_jobs([shards[0], bad, shards[1]], embedders)))
+    assert [done.error is None for done in found] == [True, False, True]
+    assert isinstance(found[1].error, RefusedError)
+    assert found[1].error.code == "image_truncated"
+    assert f"the picture in row 21 of shard {bad.hash[:12]}: expected a whole picture" in str(found[1].error)
+    assert found[1].vectors == {}
+    assert [len(found[place].vectors[embedders[1].fingerprint]) for place in (0, 2)] == [34, 26]
+
+
+def test_a_file_that_is_gone_fails_its_shard_alone(
+    embedders: Embedders, shards: list[ShardFile], tmp_path: Path
+) -> None:
+    gone = ShardFile("f" * 64, tmp_path / "gone.parquet", 7)
+    found = list(make_stream().run(make_jobs([gone, shards[1]], embedders)))
+    assert isinstance(found[0].error, FileNotFoundError)
+    assert found[1].error is None
+
+
+def test_shards_are_taken_as_they_are_needed(embedders: Embedders, shards: list[ShardFile]) -> None:
+    taken = []
+
+    def jobs() -> Iterator[Job]:
+        for number in range(40):
+            taken.append(number)
+            yield make_jobs(shards[1:], embedders)[0]
+
+    stream = make_stream(2).run(jobs())
+    next(stream)
+    assert len(taken) <= 8  # five batches may wait, two are computed, and a shard here is three
+    stream.close()
+
+
+def test_the_callers_threads_stay_as_many(embedders: Embedders, shards: list[ShardFile]) -> None:
+    before = torch.get_num_threads()
+    list(make_stream(2).run(make_jobs(shards, embedders)))
+    found: list[int] = []
+    other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert found == [before] == [torch.get_num_threads()]
+    assert count_workers(EXACT) == before
+    assert count_workers(Runtime(torch.device("cuda"), "bf16")) == 2
