@@ -21,7 +21,6 @@ from infra.settings import Settings
 SAMPLED_SECONDS = 0.05
 WARM_UP = 20
 """Pairs ingested and labelled first, so that loading models and opening databases is not counted."""
-MEBI = 2**20
 
 
 @dataclass
