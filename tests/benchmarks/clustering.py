@@ -1,11 +1,10 @@
 """k-means and the tied Gaussian mixture on 5,000 x 2,816 features, against scikit-learn from the same start.
 
     python -m tests.benchmarks.clustering                    # two threads; scikit-learn's mixture takes minutes
-    python -m tests.benchmarks.clustering --device cuda      # the rows of the GPU; the room itrp is all it needs
     python -m tests.benchmarks.clustering --skip-reference   # ours alone, nothing is recorded
 
-Whatever `itrp.clustering` does for these features on the device is what is measured. On a GPU the features lie there, as they
-do in training; what it takes with their copy from the host is told beside it.
+Whatever `itrp.clustering.assign_clusters` and `itrp.tied_mixture.fit_tied_mixture` do is what is measured. The rows of the GPU
+are in tests.benchmarks.gpu, on the same features.
 """
 
 import argparse
@@ -19,13 +18,11 @@ from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from itrp.clustering import assign_clusters
-from itrp.kmeans import fit_kmeans
 from itrp.tied_mixture import REGULARISATION, TiedMixture, fit_tied_mixture
 from tests.benchmarks.record import Row, record
-from tests.benchmarks.targets import KMEANS_CPU, KMEANS_GPU, MIXTURE_CPU, MIXTURE_GPU
+from tests.benchmarks.targets import KMEANS_CPU, MIXTURE_CPU
 from tests.benchmarks.timing import Timing, time_in_turns, time_once
 
 ROWS, TEXT_WIDTH, IMAGE_WIDTH = 5_000, 768, 2_048
@@ -37,29 +34,25 @@ K, SEED = 2, 0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of the CPU (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=9, help="(default: %(default)s)")
     parser.add_argument("--skip-reference", action="store_true", help="ours alone, not recorded")
     args = parser.parse_args(arguments)
-    device = torch.device(args.device)
     if args.skip_reference:
-        print("\n".join(profile(device, args.threads)))
+        print("\n".join(profile(args.threads)))
         return
-    record(rows(device, args.threads, args.repeats), "clustering")
+    record(rows(args.threads, args.repeats), "clustering")
 
 
-def rows(device: torch.device, threads: int = 2, repeats: int = 9) -> list[Row]:
-    """k-means and the mixture on a device; what runs on the CPU has so many threads."""
+def rows(threads: int = 2, repeats: int = 9) -> list[Row]:
+    """k-means and the mixture on so many threads."""
     features = draw_features(ROWS, SEED)
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
-        if device.type == "cpu":
-            return [
-                measure_kmeans(features, threads, repeats),
-                measure_mixture(features, threads, max(1, repeats // 4)),
-            ]
-        return [measure_kmeans_on(device, features, repeats), measure_mixture_on(device, features, repeats)]
+        return [
+            measure_kmeans(features, threads, repeats),
+            measure_mixture(features, threads, max(1, repeats // 4)),
+        ]
 
 
 def draw_features(count: int, seed: int) -> NDArray[np.float32]:
@@ -121,7 +114,7 @@ def measure_mixture(features: NDArray[np.float32], threads: int, repeats: int) -
     ours = Timing(timings["ours"].wall + timings["ours again"].wall, timings["ours"].cpu + timings["ours again"].cpu)
     theirs, fitted, reference = timings["theirs"], found["ours"], found["theirs"]
     difference = float(np.abs(responsibilities(fitted, values) - reference.predict_proba(values)).max())
-    floor, rate = _mixture_floor(torch.device("cpu"), *values.shape)
+    floor, rate = _mixture_floor(*values.shape)
     clock, cpu = theirs.seconds / ours.seconds, theirs.cpu_seconds / ours.cpu_seconds
     return Row(
         what=MIXTURE_CPU,
@@ -139,62 +132,6 @@ def measure_mixture(features: NDArray[np.float32], threads: int, repeats: int) -
     )
 
 
-def measure_kmeans_on(device: torch.device, features: NDArray[np.float32], repeats: int) -> Row:
-    """As `measure_kmeans`, the features on the device."""
-    there = torch.from_numpy(features).to(device)
-    found: dict[str, NDArray[Any]] = {}
-
-    def fit() -> None:
-        found["ours"] = fit_kmeans(there, K, np.random.RandomState(SEED), 1).labels
-
-    fit()
-    timings = time_in_turns(
-        {"there": fit, "copied": lambda: assign_clusters(features, "kmeans", K, SEED, 1, device)}, 5 * repeats
-    )
-    reference = KMeans(K, random_state=SEED, n_init=1)
-    theirs, _ = time_once(lambda: reference.fit(features))
-    ours, agree = timings["there"].seconds, float(np.mean(found["ours"] == reference.labels_))
-    floor = (reference.n_iter_ + 1) * _read_seconds(there)
-    return Row(
-        what=KMEANS_GPU,
-        how=f"fit_kmeans, features on the device, median of {5 * repeats}; {reference.n_iter_} iterations",
-        target="<= 10 ms, label agreement >= 99.9 %",
-        measured=f"{1e3 * ours:.1f} ms; {1e3 * timings['copied'].seconds:.1f} ms from features on the host, checks included; "
-        f"agreement {agree:.2%}",
-        floor=f"{1e3 * floor:.2f} ms: {reference.n_iter_ + 1} times reading the features",
-        peer=f"scikit-learn on the CPU {theirs:.2f} s",
-        figures={"seconds": ours, "copied_seconds": timings["copied"].seconds, "agreement": agree, "floor": floor},
-        met=ours <= 0.01 and agree >= 0.999,
-    )
-
-
-def measure_mixture_on(device: torch.device, features: NDArray[np.float32], repeats: int) -> Row:
-    """As `measure_mixture`, the features on the device."""
-    values, there = features.astype(np.float64), torch.from_numpy(features).to(device)
-    fitted = fit_tied_mixture(there, K, SEED)
-    timing = time_in_turns({"there": lambda: fit_tied_mixture(there, K, SEED)}, 5 * repeats)["there"]
-    reference = _reference_mixture()
-    theirs, _ = time_once(lambda: reference.fit(values))
-    difference = float(np.abs(responsibilities(fitted, values) - reference.predict_proba(values)).max())
-    floor, rate = _mixture_floor(device, *values.shape)
-    return Row(
-        what=MIXTURE_GPU,
-        how=f"fit_tied_mixture, features on the device, k-means start included, median of {5 * repeats}",
-        target="<= 30 ms, same iterations, responsibilities to 1e-6",
-        measured=f"{1e3 * timing.seconds:.1f} ms, {fitted.iterations} iterations, responsibilities differ by at most "
-        f"{difference:.0e}",
-        floor=f"{1e3 * floor:.1f} ms: scatter, Cholesky and inverse at {rate / 1e12:.1f} TFLOP/s, as float64 products ran",
-        peer=f"scikit-learn on the CPU {theirs:.1f} s, {reference.n_iter_} iterations",
-        figures={
-            "seconds": timing.seconds,
-            "their_seconds": theirs,
-            "responsibilities_differ": difference,
-            "floor": floor,
-        },
-        met=timing.seconds <= 0.03 and fitted.iterations == reference.n_iter_ and difference <= 1e-6,
-    )
-
-
 def _reference_mixture() -> GaussianMixture:
     return GaussianMixture(K, covariance_type="tied", reg_covar=REGULARISATION, random_state=SEED)
 
@@ -204,17 +141,17 @@ def responsibilities(fitted: TiedMixture, values: NDArray[np.float64]) -> NDArra
     return np.asarray(softmax((values - fitted.mean) @ fitted.coefficients.T + fitted.intercepts, axis=1))
 
 
-def _read_seconds(features: NDArray[np.floating] | Tensor) -> float:
+def _read_seconds(features: NDArray[np.floating]) -> float:
     """Seconds to read the features once: the quickest of twenty products with a vector."""
-    there = torch.as_tensor(features)
-    vector = torch.ones(there.shape[1], dtype=there.dtype, device=there.device)
+    there = torch.from_numpy(features)
+    vector = torch.ones(there.shape[1], dtype=there.dtype)
     return min(_wall(lambda: (there @ vector).sum().item()) for _ in range(20))
 
 
-def _mixture_floor(device: torch.device, n: int, d: int) -> tuple[float, float]:
+def _mixture_floor(n: int, d: int) -> tuple[float, float]:
     """Seconds, and the rate they stand on: the symmetric scatter n d^2, its Cholesky d^3 / 3, the inverse 2 d^3 / 3."""
     size = 2_048
-    square = torch.from_numpy(np.random.default_rng(0).standard_normal((size, size))).to(device)
+    square = torch.from_numpy(np.random.default_rng(0).standard_normal((size, size)))
     rate = 2 * size**3 / min(_wall(lambda: (square @ square)[0, 0].item()) for _ in range(10))
     return (n * d**2 + d**3) / rate, rate
 
@@ -236,13 +173,13 @@ def _figures(ours: Timing, theirs: Timing) -> dict[str, float]:
     }
 
 
-def profile(device: torch.device, threads: int) -> Iterator[str]:
+def profile(threads: int) -> Iterator[str]:
     """Ours alone, second calls."""
     features = draw_features(ROWS, SEED)
     torch.set_num_threads(threads)
     acts = {
-        "k-means": lambda: assign_clusters(features, "kmeans", K, SEED, 1, device),
-        "mixture": lambda: assign_clusters(features, "gmm", K, SEED, 1, device),
+        "k-means": lambda: assign_clusters(features, "kmeans", K, SEED),
+        "mixture": lambda: assign_clusters(features, "gmm", K, SEED),
     }
     with threadpool_limits(threads):
         for name, act in acts.items():
