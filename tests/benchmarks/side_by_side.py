@@ -111,7 +111,7 @@ class Bench:
     def compare(self, config: ExperimentConfig, level: str) -> Comparison:
         """Run both sides, one after the other."""
         lines, switches = self.lines[: config.pairs], LEVELS[level]
-        theirs = self._apart(run_reference, self.reference, config, self.data, lines, self.labelled, switches)
+        theirs = self.run_apart(run_reference, self.reference, config, self.data, lines, self.labelled, switches)
         ours = self._run_ours(config, Switches(no_dropout=switches.no_dropout))
         return Comparison(str(config.task), config.seed, level, theirs, ours, self.labelled)
 
@@ -124,10 +124,10 @@ class Bench:
         """Runs of one task, seed and setting are shared between the levels: not every switch is about our side."""
         key = (config.name, config.seed, switches)
         if key not in self.ours:
-            self.ours[key] = self._apart(run_itrp, config, self.tweets, self.labelled_shard, switches)
+            self.ours[key] = self.run_apart(run_itrp, config, self.tweets, self.labelled_shard, switches)
         return self.ours[key]
 
-    def _apart(self, side: Callable[..., Trace], *arguments: object) -> Trace:
+    def run_apart(self, side: Callable[..., Result], *arguments: object) -> Result:
         """In a process of its own, with a folder of its own."""
         with (
             tempfile.TemporaryDirectory(dir=self.work) as folder,

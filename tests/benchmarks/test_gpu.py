@@ -1,5 +1,7 @@
 """`make bench-gpu` small and on the CPU: every row is measured, so that what a GPU will run has run."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +70,13 @@ def test_a_row_bears_its_targets_name_alone_only_on_the_targets_device() -> None
 def test_rates_are_rates() -> None:
     rates = measure_rates(CPU)
     assert min(rates.product, rates.double, rates.convolution, rates.bytes) > 1e7
+
+
+@pytest.mark.slow
+def test_a_bare_machine_needs_no_part_of_the_stack() -> None:
+    absent = ("prefect", "mlflow", "minio", "sqlalchemy", "boto3", "serving", "infra")
+    code = f"import sys, tests.benchmarks.gpu; print([name for name in {absent} if name in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
+    )
+    assert run.stdout.strip() == "[]"
