@@ -3,6 +3,7 @@
 import json
 import logging
 import platform
+import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -14,10 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from itrp.datasets.synthetic import generate_tweets
-from itrp.images import load_pixels
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
+from itrp.inference_stream import EmbeddingStream, Job
+from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, fingerprint
+from itrp.pairs import Pair
 from itrp.prediction import classify_vectors
+from itrp.shards import encode_shard, shard_hash
+from itrp.stages import StageTimes
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +31,6 @@ EXAMPLES = 100
 SEED = 0
 AGREEMENT = 0.99
 """Share of equal labels from which on a runtime may be used."""
-BATCH = 16
 
 
 def settle_runtime(models: Sequence[ItrpModel], wanted: Runtime, folder: Path) -> Runtime:
@@ -57,16 +61,16 @@ def measure_agreement(model: ItrpModel, runtime: Runtime) -> float:
 
 
 def answer_examples(model: ItrpModel, runtime: Runtime) -> NDArray[np.float32]:
-    """[EXAMPLES, k] cluster probabilities on a runtime."""
-    device = next(model.head.parameters()).device
-    texts, pictures = _examples()
-    pixels = np.stack([load_pixels(picture, model.config.image.size) for picture in pictures])
-    text, image = prepare_text(model.text, runtime), prepare_image(model.image, runtime)
-    rows = text.tokenize(texts)
-    starts = range(0, EXAMPLES, BATCH)
-    text_vectors = np.concatenate([text.embed(rows[start : start + BATCH]) for start in starts])
-    image_vectors = np.concatenate([image.embed(pixels[start : start + BATCH]) for start in starts])
-    return classify_vectors(model, text_vectors, image_vectors, device)
+    """[EXAMPLES, k] cluster probabilities on a runtime, as a shard of these pairs would get them."""
+    stream = EmbeddingStream(runtime, StageTimes())
+    text = prepare_text(model.text, runtime, stream.workers)
+    image = prepare_image(model.image, runtime, stream.workers)
+    with tempfile.TemporaryDirectory() as folder:
+        (done,) = stream.run([Job(_write_examples(Path(folder)), [text], [image])])
+    if done.error is not None:
+        raise done.error
+    vectors = done.vectors[text.fingerprint], done.vectors[image.fingerprint]
+    return classify_vectors(model, *vectors, next(model.head.parameters()).device)
 
 
 def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> float:
@@ -105,7 +109,14 @@ def _describe_machine(runtime: Runtime) -> list[str]:
     return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), library]
 
 
+def _write_examples(folder: Path) -> ShardFile:
+    data = _encode_examples()
+    path = folder / "examples.parquet"
+    path.write_bytes(data)
+    return ShardFile(shard_hash(data), path, EXAMPLES)
+
+
 @lru_cache(maxsize=1)
-def _examples() -> tuple[list[str], list[bytes]]:
-    tweets = list(generate_tweets(EXAMPLES, SEED))
-    return [tweet.text for tweet in tweets], [tweet.image for tweet in tweets]
+def _encode_examples() -> bytes:
+    tweets = generate_tweets(EXAMPLES, SEED)
+    return encode_shard([Pair(tweet.id, tweet.text, tweet.image, f"{tweet.id}{tweet.suffix}") for tweet in tweets])

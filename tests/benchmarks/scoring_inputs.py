@@ -56,11 +56,13 @@ def write_shards(folder: Path, pairs: int, shards: int) -> list[ShardFile]:
 
 
 def save_models(folder: Path) -> dict[str, Path]:
-    """Saved models by name, written where they are not there yet: text-1, image-1, and text-2 and image-2 whose fine-tuned encoder is another.
+    """Saved models by name: text-1, image-1, and text-2 and image-2 whose fine-tuned encoder is another.
 
-    Both tasks' models have the same untouched encoders, as models that were trained from one checkpoint have.
+    Written where they are not there yet. Both tasks' models have the same untouched encoders, as models have that were
+    trained from one checkpoint.
     """
-    folders = {f"{task}-{number}": folder / f"{task}-{number}" for task in (Task.TEXT, Task.IMAGE) for number in (1, 2)}
+    names = [f"{task}-{number}" for task in (Task.TEXT, Task.IMAGE) for number in (1, 2)]
+    folders = {name: folder / name for name in names}
     if all((path / MODEL_FILE).exists() for path in folders.values()):
         return folders
     texts = {name: _draw_bert(seed) for name, seed in (("base", 0), ("text-1", 1), ("text-2", 2))}

@@ -2,12 +2,15 @@
 
 import io
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
@@ -17,8 +20,8 @@ from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.model import ItrpModel, load_model
 
-Arrived = list[tuple[float, int]]
-"""When so many labelled pairs more were there."""
+Arrived = list[tuple[float, float, int]]
+"""Wall clock, processor time of this process and all it started, and how many labelled pairs more were there then."""
 COLUMNS = ["id", "text", "image"]
 
 
@@ -69,15 +72,50 @@ class BatchLabels:
         return {"id": batch["id"], **{str(task): np.asarray(labels) for task, labels in found.items()}}
 
 
+class ProcessorTime:
+    """Seconds of this process and its descendants. Looked at all the time: what ends takes its seconds with it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, float], float] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "ProcessorTime":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def seconds(self) -> float:
+        """So far."""
+        self._look()
+        return sum(self._seen.values())
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.25):
+            self._look()
+
+    def _look(self) -> None:
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                self._seen[process.pid, process.create_time()] = times.user + times.system
+
+
 def run_loop(models: PlainModels, shards: Sequence[ShardFile], batch_size: int) -> Arrived:
     """Batch after batch in this process."""
-    arrived = [(time.perf_counter(), 0)]
-    for shard in shards:
-        with pq.ParquetFile(shard.path) as file:
-            for batch in file.iter_batches(batch_size, columns=COLUMNS):
-                models.label(batch.column("text").to_pylist(), batch.column("image").field("bytes").to_pylist())
-                arrived.append((time.perf_counter(), len(batch)))
-    return arrived
+
+    def label() -> Iterator[int]:
+        yield 0
+        for shard in shards:
+            with pq.ParquetFile(shard.path) as file:
+                for batch in file.iter_batches(batch_size, columns=COLUMNS):
+                    models.label(batch.column("text").to_pylist(), batch.column("image").field("bytes").to_pylist())
+                    yield len(batch)
+
+    return _watch(label(), int)
 
 
 def run_ray(folders: dict[Task, Path], shards: Sequence[ShardFile], threads: int, bf16: bool, batch: int) -> Arrived:
@@ -96,7 +134,7 @@ def run_ray(folders: dict[Task, Path], shards: Sequence[ShardFile], threads: int
             fn_constructor_args=(folders, 1, bf16),
             compute=ray.data.ActorPoolStrategy(size=threads),
             batch_size=batch,
-            num_cpus=0.9,  # the rest is for reading
+            num_cpus=0.5,  # the rest is for reading
         )
         return _watch(labelled.iter_batches(batch_size=None), lambda found: len(found["id"]))
     finally:
@@ -125,10 +163,11 @@ def run_daft(folders: dict[Task, Path], shards: Sequence[ShardFile], threads: in
 
 
 def _watch(batches: Iterator[Any], count: Callable[[Any], int]) -> Arrived:
-    return [(time.perf_counter(), count(batch)) for batch in batches]
+    with ProcessorTime() as processor:
+        return [(time.perf_counter(), processor.seconds(), count(batch)) for batch in batches]
 
 
-def rate_after_first(arrived: Arrived) -> float:
-    """Pairs a second from the first result on: starting processes and loading models is not counted."""
-    pairs = sum(count for _, count in arrived[1:])
-    return pairs / (arrived[-1][0] - arrived[0][0]) if pairs else float("nan")
+def rates_after_first(arrived: Arrived) -> tuple[float, float]:
+    """Pairs a second and a core-second from the first result on: starting processes and loading models is not counted."""
+    pairs = sum(count for _, _, count in arrived[1:])
+    return pairs / (arrived[-1][0] - arrived[0][0]), pairs / (arrived[-1][1] - arrived[0][1])

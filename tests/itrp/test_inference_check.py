@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from itrp.config import ExperimentConfig
+from itrp.datasets.synthetic import generate_tweets
 from itrp.images import load_pixels
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
-from itrp.inference_check import EXAMPLES, _examples, measure_agreement, settle_runtime, share_kept
+from itrp.inference_check import EXAMPLES, SEED, measure_agreement, settle_runtime, share_kept
 from itrp.model import ItrpModel, build_model
 
 CPU = torch.device("cpu")
@@ -30,10 +31,12 @@ def model(make_config: Callable[..., ExperimentConfig]) -> ItrpModel:
 
 
 def embed_examples(model: ItrpModel) -> np.ndarray:
-    texts, pictures = _examples()
-    pixels = np.stack([load_pixels(picture, 64) for picture in pictures])
+    """[EXAMPLES, d] fused vectors in fp32."""
+    tweets = list(generate_tweets(EXAMPLES, SEED))
+    pixels = np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
     text, image = prepare_text(model.text, EXACT), prepare_image(model.image, EXACT)
-    return np.concatenate([text.embed(text.tokenize(texts)), image.embed(pixels)], axis=1).astype(np.float64)
+    words = text.embed(text.tokenize([tweet.text for tweet in tweets]))
+    return np.concatenate([words, image.embed(pixels)], axis=1).astype(np.float64)
 
 
 def set_direction(model: ItrpModel, direction: np.ndarray) -> None:
