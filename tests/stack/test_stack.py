@@ -19,7 +19,7 @@ from tests.stack.conftest import Desk, ask, wait_until
 
 pytestmark = pytest.mark.slow
 
-SHARDS, PAIRS = 4, 150
+SHARDS, PAIRS = 3, 150
 """What is scored while something is killed."""
 
 
