@@ -75,10 +75,22 @@ def test_responsibilities_are_scikit_learns_where_components_can_hardly_be_told_
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("k", [2, 4])
 def test_a_gpu_fits_the_mixture_that_the_cpu_fits(k: int) -> None:
-    values = make_clusters(600, 200, k, seed=9)
+    values = make_clusters(900, 400, k, seed=9)
     ours, theirs = fit_tied_mixture(torch.from_numpy(values).cuda(), k, seed=1), fit_tied_mixture(values, k, seed=1)
     assert ours.iterations == theirs.iterations
     np.testing.assert_allclose(find_responsibilities(ours, values), find_responsibilities(theirs, values), atol=1e-6)
+
+
+def test_the_scatter_is_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = make_clusters(400, 90, 2, seed=3)
+    whole = fit_tied_mixture(values, 2, seed=0)
+    monkeypatch.setattr("itrp.tied_mixture.SCATTER_COLUMNS", 32)  # 32, 32 and 26 columns
+    parts = fit_tied_mixture(values, 2, seed=0)
+    np.testing.assert_allclose(parts.coefficients, whole.coefficients, rtol=1e-9)
+    assert (parts.iterations, parts.log_likelihood) == (
+        whole.iterations,
+        pytest.approx(whole.log_likelihood, rel=1e-12),
+    )
 
 
 def test_the_shapes_above_let_em_really_move() -> None:
