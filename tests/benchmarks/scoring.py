@@ -31,7 +31,6 @@ from serving.labelling import ShardLabeller
 from serving.labels import build_labels, encode_labels
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.scoring_inputs import save_models, write_shards
-from tests.benchmarks.scoring_peers import PlainModels, rates_after_first, run_daft, run_loop, run_ray
 from tests.benchmarks.targets import BACKFILL, SCORING_CPU, SCORING_GPU, TARGETS
 
 GFLOP = 40
@@ -172,6 +171,9 @@ def measure_ours(
 
 def measure_peer(peer: str, folders: Models, shards: Sequence[ShardFile]) -> Rate:
     """One way of doing the same."""
+    # not needed on a bare machine with a GPU
+    from tests.benchmarks.scoring_peers import PlainModels, rates_after_first, run_daft, run_loop, run_ray
+
     kind, _, variant = peer.partition("-")
     if kind == "plain":
         few = shards if variant != "1" else shards[:1]
@@ -227,28 +229,28 @@ def _judge(found: dict[str, list[Rate]], busy: bool) -> Iterator[Row]:
         )
 
 
-def rows_gpu(pairs: int = 40_000, repeats: int = 3) -> list[Row]:
+def rows_gpu(pairs: int = 40_000, repeats: int = 3, *, kind: str = "cuda", shard_pairs: int = 2_000) -> list[Row]:
     """Local shards to label files' bytes on one GPU: the store, the registry and the ledger are not needed."""
-    device = torch.device("cuda")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         models = save_models(work / "models")
-        shards = _repeat_shard(write_shards(work / "shards", 2_000, 1)[0], pairs // 2_000)
+        shards = _repeat_shard(write_shards(work / "shards", shard_pairs, 1)[0], pairs // shard_pairs)
         rates, stages = [], ""
-        for turn in range(repeats + 1):
-            labeller = _load(models, work / f"cache-{turn}", work / "checks")
+        for turn in range(repeats + 1):  # the first one warms up
+            labeller = _load(models, work / f"cache-{turn}", work / "checks", kind)
             began = time.perf_counter()
             for embedded in labeller.embed(shards):
                 _write_labels(labeller, embedded, work)
             rates.append(pairs / (time.perf_counter() - began))
             stages = labeller.times.describe()
             print(f"{rates[-1]:.0f} pairs/s on {labeller.runtime.name}; {stages}", flush=True)
+    device = torch.device(kind)
     floor = _measure_gemm(device) / GFLOP
-    measured = statistics.median(rates[1:])  # the first one warms up
+    measured = statistics.median(rates[1:])
     return [
         Row(
             what=SCORING_GPU,
-            how=f"{pairs} pairs in shards of 2,000 on local disk, {os.cpu_count()} cores decode; median of {repeats}",
+            how=f"{pairs} pairs in shards of {shard_pairs} on local disk, {os.cpu_count()} cores decode; median of {repeats}",
             target=next(target.target for target in TARGETS if target.what == SCORING_GPU),
             measured=f"{measured:.0f} pairs/s",
             floor=f"{floor:.0f} pairs/s",
@@ -259,12 +261,12 @@ def rows_gpu(pairs: int = 40_000, repeats: int = 3) -> list[Row]:
     ]
 
 
-def _load(models: dict[str, Path], cache: Path, checks: Path) -> ShardLabeller:
+def _load(models: dict[str, Path], cache: Path, checks: Path, device: str) -> ShardLabeller:
     """A labeller without a cache but for the check of its runtime."""
     cache.mkdir()
     checks.mkdir(exist_ok=True)
     (cache / "checks").symlink_to(checks)
-    return ShardLabeller({Task.TEXT: models["text-1"], Task.IMAGE: models["image-1"]}, cache=cache, device="auto")
+    return ShardLabeller({Task.TEXT: models["text-1"], Task.IMAGE: models["image-1"]}, cache=cache, device=device)
 
 
 def _write_labels(labeller: ShardLabeller, embedded: Embedded, folder: Path) -> None:
@@ -279,16 +281,16 @@ def _repeat_shard(shard: ShardFile, times: int) -> list[ShardFile]:
     return [dataclasses.replace(shard, hash=f"{number:08d}{shard.hash[8:]}") for number in range(times)]
 
 
-def _measure_gemm(device: torch.device) -> float:
-    """GFLOP/s of bf16 products of 8192 x 8192."""
-    left, right = (torch.randn(8192, 8192, device=device, dtype=torch.bfloat16) for _ in range(2))
-    left @ right
-    torch.cuda.synchronize()
+def _measure_gemm(device: torch.device, size: int = 8192, times: int = 20) -> float:
+    """GFLOP/s of bf16 products."""
+    left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    (left @ right).sum().item()  # waits for the device
     began = time.perf_counter()
-    for _ in range(20):
-        left @ right
-    torch.cuda.synchronize()
-    return 20 * 2 * 8192**3 / 1e9 / (time.perf_counter() - began)
+    product = left
+    for _ in range(times):
+        product = left @ right
+    product.sum().item()
+    return times * 2 * size**3 / 1e9 / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":
