@@ -21,6 +21,8 @@ from infra.settings import Settings
 SAMPLED_SECONDS = 0.05
 WARM_UP = 20
 """Pairs ingested and labelled first, so that loading models and opening databases is not counted."""
+FAR = 100_000_000
+"""The number of the first of them."""
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Scaled:
 
 
 def run_apart(what: str, folder: Path, pairs: int, *options: str) -> Scaled:
-    """`what` (score, train-text, train-image) with so many pairs in a new process and an empty folder."""
+    """`what` (ingest, score, train-text, train-image) with so many pairs in a new process and an empty folder."""
     command = [sys.executable, "-m", "tests.benchmarks.scaled_run", what, str(folder), str(pairs), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -93,28 +95,46 @@ def _watch(stage: Stage, done: threading.Event) -> None:
         stage.peak_private = max(stage.peak_private, read_status("RssAnon"))
 
 
-def score(folder: Path, pairs: int) -> dict[str, Stage]:
-    """Landing zone -> shards -> labels."""
+def ingest(folder: Path, pairs: int) -> dict[str, Stage]:
+    """Landing zone -> shards, and once more with nothing new."""
     from flows.ingestion import ingest_landing
-    from flows.scoring_run import find_work, pin_scorer
-    from tests.benchmarks.platforms import fill_landing, make_platform
+    from flows.platform import open_platform
+    from tests.benchmarks.landing import fill_landing
 
-    platform = make_platform(folder / "work")
-    fill_landing(platform, WARM_UP, first=10 * max(pairs, 1_000_000))
+    platform = open_platform(Settings(work_dir=folder / "work"))
+    fill_landing(platform, WARM_UP, first=FAR)
     ingest_landing(platform.store, platform.catalog)
-    scorer = pin_scorer(platform)
-    for shard in find_work(platform, scorer.pair, backfill=False):
-        scorer.score(shard)
     fill_landing(platform, pairs)
     stages: dict[str, Stage] = {}
     with measured(stages, "ingest"):
         report = ingest_landing(platform.store, platform.catalog)
     with measured(stages, "ingest nothing"):
         ingest_landing(platform.store, platform.catalog)
+    if report.pairs != pairs:
+        raise AssertionError(f"expected {pairs} pairs, found {report}")
+    return stages
+
+
+def score(folder: Path, pairs: int) -> dict[str, Stage]:
+    """Shards -> labels."""
+    from flows.ingestion import ingest_landing
+    from flows.scoring_run import find_work, pin_scorer
+    from tests.benchmarks.landing import fill_landing
+    from tests.benchmarks.platforms import make_platform
+
+    platform = make_platform(folder / "work")
+    fill_landing(platform, WARM_UP, first=FAR)
+    ingest_landing(platform.store, platform.catalog)
+    scorer = pin_scorer(platform)
+    for shard in find_work(platform, scorer.pair, backfill=False):
+        scorer.score(shard)
+    fill_landing(platform, pairs)
+    ingest_landing(platform.store, platform.catalog)
+    stages: dict[str, Stage] = {}
     with measured(stages, "score"):
         rows = [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=False)]
-    if report.pairs != pairs or sum(row.pairs for row in rows) != pairs:
-        raise AssertionError(f"expected {pairs} pairs, found {report} and {sum(row.pairs for row in rows)} labels")
+    if sum(row.pairs for row in rows) != pairs:
+        raise AssertionError(f"expected {pairs} pairs, found {sum(row.pairs for row in rows)} labels")
     return stages
 
 
@@ -126,7 +146,8 @@ def train(folder: Path, pairs: int, task: str, size: int) -> dict[str, Stage]:
     from itrp.labels import Task
     from itrp.model import build_model
     from itrp.training import Trainer
-    from tests.benchmarks.platforms import tiny_config, write_shards
+    from tests.benchmarks.landing import write_shards
+    from tests.benchmarks.platforms import tiny_config
 
     options = ("subset_size=5000", "clustering.n_init=1", "batch_size=32", f"image.size={size}")
     config = tiny_config(folder, Task(task), *options)
@@ -144,7 +165,7 @@ def train(folder: Path, pairs: int, task: str, size: int) -> dict[str, Stage]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The child: prints one JSON object."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("score", "train-text", "train-image"))
+    parser.add_argument("what", choices=("ingest", "score", "train-text", "train-image"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("pairs", type=int)
     parser.add_argument("--size", type=int, default=64)
@@ -152,10 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in [name for name in os.environ if name.startswith(("ITRP_", "PREFECT_", "MLFLOW_"))]:
         del os.environ[name]
     prepare_environment(Settings(work_dir=args.folder / "work"))
-    import torch
-
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
-    if args.what == "score":
+    if args.what == "ingest":
+        stages = ingest(args.folder, args.pairs)
+    elif args.what == "score":
         stages = score(args.folder, args.pairs)
     else:
         stages = train(args.folder, args.pairs, args.what.removeprefix("train-"), args.size)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from flows.ingestion import ingest_landing
 from flows.scoring_run import find_work, pin_scorer
-from tests.benchmarks.platforms import fill_landing, make_platform
+from tests.benchmarks.landing import fill_landing
+from tests.benchmarks.platforms import make_platform
 
 
 def main() -> None:
