@@ -1,10 +1,10 @@
 """Gaussian mixture with one covariance for all components (scikit-learn's covariance_type="tied"), made fast, on any device.
 
 With a tied covariance the within-component scatter is the total scatter less the scatter of the means: S_w =
-T - sum_k pi_k (m_k - m)(m_k - m)^T. T never changes while EM runs, so it is inverted once for all starts and iterations, and
+T - sum_k pi_k (m_k - m)(m_k - m)^T. T never changes while EM runs, so it is factored once for all starts and iterations, and
 the inverse of S_w follows from the k x k matrix of Woodbury's identity. The terms of the log-likelihood that T alone decides
-are the same for all components and iterations and are left out, so that an iteration is two products of the features with k
-vectors: n*d*k instead of d^3 + n*d^2*k. Steps, start, stopping rule and regularisation are those of
+are the same for all components and iterations and are left out, so that an iteration is two products of the features with
+k-1 vectors: n*d*k instead of d^3 + n*d^2*k. Steps, start, stopping rule and regularisation are those of
 `sklearn.mixture.GaussianMixture`. An iteration waits for the device once, for what is k x k and for whether it was the last.
 """
 
@@ -45,8 +45,8 @@ class TiedMixture:
     """[k]"""
     weights: NDArray[np.float64]
     """[k], sum 1."""
-    log_likelihood: float
-    """Mean over the rows, as scikit-learn's `lower_bound_`."""
+    gain: float
+    """Mean log-likelihood of the rows above that of one component: the difference of scikit-learn's two `lower_bound_`."""
     iterations: int
     converged: bool
 
@@ -69,10 +69,17 @@ class _Scattered:
     """[d]"""
     rows: Tensor
     """[n, d] less the mean."""
-    inverse: Tensor
-    """[d, d] of the regularised total scatter."""
-    log_likelihood: float
-    """Mean over the rows, of one Gaussian with this scatter."""
+    factor: Tensor
+    """[d, d] lower triangular, of the regularised total scatter."""
+    inverse: Tensor | None
+    """[d, d] of the same, where a product with it is quicker than two solutions: on a GPU."""
+
+    def solve(self, vectors: Tensor) -> Tensor:
+        """[m, d] T^-1 v of each of [m, d] vectors."""
+        if self.inverse is not None:
+            return vectors @ self.inverse
+        half = torch.linalg.solve_triangular(self.factor, vectors.T, upper=False)
+        return torch.linalg.solve_triangular(self.factor.T, half, upper=True).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +112,11 @@ def fit_tied_mixture(features: NDArray[np.floating] | Tensor, k: int, seed: int,
         starts = fit_kmeans_starts(values, k, np.random.RandomState(seed), n_init)
         labels = (torch.from_numpy(start.labels).to(values.device) for start in starts)
         fits = [_run_em(data, nn.functional.one_hot(each, k).double()) for each in labels]
-        return max(fits, key=lambda fit: fit.log_likelihood)
+        return max(fits, key=lambda fit: fit.gain)
 
 
 def _scatter(values: Tensor) -> _Scattered:
-    """Centre [n, d] values, and invert their regularised total scatter."""
+    """Centre [n, d] values, and factor their regularised total scatter."""
     mean = values.mean(dim=0)
     rows = values - mean
     n, d = rows.shape
@@ -122,31 +129,29 @@ def _scatter(values: Tensor) -> _Scattered:
     factor, failed = torch.linalg.cholesky_ex(scatter)
     if failed:
         raise SingularScatterError(f"the leading minor of order {int(failed)} is not positive definite")
-    inverse = torch.cholesky_inverse(factor)
-    log_determinant = 2 * factor.diagonal().log().sum()
-    # the mean of x^T T^-1 x is the trace of T^-1 (T - regularisation)
-    squares = d - REGULARISATION * inverse.trace()
-    return _Scattered(mean, rows, inverse, float(-0.5 * (d * np.log(2 * np.pi) + log_determinant + squares)))
+    # Not on a CPU: it costs more there than what all iterations solve, and MKL's threads wait for each other on busy cores.
+    inverse = torch.cholesky_inverse(factor) if factor.is_cuda else None
+    return _Scattered(mean, rows, factor, inverse)
 
 
 def _run_em(data: _Scattered, responsibilities: Tensor) -> TiedMixture:
     """EM from the given [n, k] responsibilities to the tolerance or the last iteration."""
     components, _ = _estimate_components(data, responsibilities, data.mean.new_zeros(()))
-    bound, converged, iteration = -np.inf, False, 0
+    gain, converged, iteration = -np.inf, False, 0
     while iteration < MAX_ITERATIONS and not converged:
         iteration += 1
         shared = components.shared + float(components.intercepts[-1])
         scores = _score_against_last(data.rows, components)  # (n, k)
         totals = scores.logsumexp(dim=1)
         components, mean_total = _estimate_components(data, (scores - totals.unsqueeze(1)).exp(), totals.mean())
-        previous, bound = bound, data.log_likelihood + shared + mean_total
-        converged = abs(bound - previous) < TOLERANCE
+        previous, gain = gain, shared + mean_total
+        converged = abs(gain - previous) < TOLERANCE
     return TiedMixture(
         data.mean.cpu().numpy(),
         components.coefficients.cpu().numpy(),
         components.intercepts,
         components.weights,
-        bound,
+        gain,
         iteration,
         converged,
     )
@@ -169,7 +174,7 @@ def _estimate_components(data: _Scattered, responsibilities: Tensor, mean_total:
     sizes = responsibilities.sum(dim=0) + 10 * torch.finfo(torch.float64).eps
     sums = responsibilities[:, :-1].T.contiguous() @ data.rows
     means = _with_last(sums) / sizes.unsqueeze(1)  # (k, d), M
-    solved = _with_last(sums @ data.inverse) / sizes.unsqueeze(1)  # (k, d), M T^-1
+    solved = _with_last(data.solve(sums)) / sizes.unsqueeze(1)  # (k, d), M T^-1
     products = (means @ solved.T, solved @ solved.T)
     brought = torch.cat([sizes, *(each.flatten() for each in products), mean_total.reshape(1)]).cpu().numpy()
     gram, gram_of_solved = brought[k:-1].reshape(2, k, k)
