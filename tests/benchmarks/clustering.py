@@ -85,7 +85,7 @@ def measure_kmeans(features: NDArray[np.float32], threads: int, repeats: int) ->
     iterations = int(found["iterations"])
     floor = (iterations + 1) * _read_seconds(features)
     return Row(
-        what=KMEANS_CPU,
+        what=_name(KMEANS_CPU, threads),
         how=f"assign_clusters on float32 drawn like fused vectors, {threads} threads, median of {repeats} in turns with "
         f"scikit-learn's KMeans from the same seed ({iterations} iterations)",
         target="<= 1 s and never slower than scikit-learn, label agreement >= 99.9 %",
@@ -117,7 +117,7 @@ def measure_mixture(features: NDArray[np.float32], threads: int, repeats: int) -
     floor, rate = _mixture_floor(*values.shape)
     clock, cpu = theirs.seconds / ours.seconds, theirs.cpu_seconds / ours.cpu_seconds
     return Row(
-        what=MIXTURE_CPU,
+        what=_name(MIXTURE_CPU, threads),
         how=f"fit_tied_mixture on the same features, k-means start included, {threads} threads, median of {2 * repeats}; "
         f"scikit-learn's GaussianMixture in float64 from the same seed, median of {repeats} in turns",
         target=">= 20x faster than scikit-learn, same iterations, responsibilities to 1e-6",
@@ -130,6 +130,11 @@ def measure_mixture(features: NDArray[np.float32], threads: int, repeats: int) -
         | {"their_iterations": reference.n_iter_},
         met=clock >= 20 and fitted.iterations == reference.n_iter_ and difference <= 1e-6,
     )
+
+
+def _name(target: str, threads: int) -> str:
+    """The target speaks of two cores. One thread tells more where others are on them: two wait for each other."""
+    return target if threads == 2 else f"{target}: {'one thread' if threads == 1 else f'{threads} threads'}"
 
 
 def _reference_mixture() -> GaussianMixture:
