@@ -55,7 +55,7 @@ def _judge(what: str, found: Mapping[int, Stage]) -> Row:
     resident = (found[many].peak_rss - found[few].peak_rss) * 2**20 / (many - few)
     planned = PLANNED[what]
     expected = found[many].peak_rss + max(resident, 0) * max(planned - many, 0) / 2**20
-    flat = found[many].peak_private - found[few].peak_private <= NOISE or private <= FLAT
+    flat = found[many].peak_rss - found[few].peak_rss <= NOISE or resident <= FLAT
     told = "; ".join(
         f"{size:,}: {stage.peak_rss:,.0f} MiB, of which private {stage.peak_private:,.0f}"
         for size, stage in found.items()
