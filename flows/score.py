@@ -1,7 +1,7 @@
 """The flow `score-tweets`: new tweets ingested, champions pinned once, every unlabelled shard labelled."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from prefect.artifacts import create_table_artifact
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 Engine = Literal["local", "ray"]
 
+TASK_SHARDS = 25
+"""Shards a Prefect task labels: one after the other without a gap, and not a task run in Prefect's database for each."""
+
 
 @io_task("pin-champions", "pin the champions and find what they have to label")
 def pin_task(platform: Platform, *, backfill: bool) -> tuple[BatchScorer, list[Shard]]:
@@ -34,10 +37,29 @@ def pin_task(platform: Platform, *, backfill: bool) -> tuple[BatchScorer, list[S
     return scorer, find_work(platform, scorer.pair, backfill=backfill)
 
 
-@io_task("score-shard", "score {shard.hash:.12}")
-def score_shard_task(scorer: BatchScorer, shard: Shard) -> LabelFile:
-    """Label one shard: file first, ledger second."""
-    return scorer.score(shard, current_flow_run_id())
+@io_task("score-shards", "score {what}")
+def score_shards_task(
+    scorer: BatchScorer, shards: Sequence[Shard], what: str, tell: "_ScoringProgress"
+) -> list[LabelFile]:
+    """Label shards one after the other, each file first and its ledger row second; tried again, it skips what is labelled."""
+    return [tell(row) for row in scorer.score_all(shards, current_flow_run_id())]
+
+
+class _ScoringProgress:
+    """Shards labelled so far, on the console and on the run's page. Called with each ledger row, which it gives back."""
+
+    def __init__(self, total: int) -> None:
+        self._done: set[int] = set()
+        self._total = total
+        self._console = ProgressReporter()
+        self._page = Progress("scoring-progress", "shards labelled") if total else None
+
+    def __call__(self, row: LabelFile) -> LabelFile:
+        self._done.add(row.shard_id)
+        self._console("shards labelled", len(self._done), self._total)
+        if self._page:
+            self._page(len(self._done), self._total)
+        return row
 
 
 def _name_run() -> str:
@@ -58,8 +80,8 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
     scorer, work = pin_task(platform, backfill=backfill)
     logger.info("champions: %s", scorer.pair)
     rename_run(f"{_name_run()} {len(work)} shards{' backfill' if backfill else ''}")
-    rows = list(_label(platform, scorer, work, engine, ray_address))
-    report = summarise(rows, scorer.pair)
+    rows = _label(platform, scorer, work, engine, ray_address)
+    report = summarise(rows, scorer.pair, scorer.times)
     _show(platform, scorer, work, rows, report)
     tell_labels(report)
     return report
@@ -67,25 +89,19 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
 
 def _label(
     platform: Platform, scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
-) -> Iterator[LabelFile]:
-    """The ledger's rows as they are written."""
-    console, page = ProgressReporter(), Progress("scoring-progress", "shards labelled") if work else None
-    for done, row in enumerate(_run_engine(platform, scorer, work, engine, ray_address), start=1):
-        console("shards labelled", done, len(work))
-        if page:
-            page(done, len(work))
-        yield row
-
-
-def _run_engine(
-    platform: Platform, scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
-) -> Iterator[LabelFile]:
+) -> list[LabelFile]:
+    """The ledger's rows."""
+    tell = _ScoringProgress(len(work))
     if engine == "ray":
-        # no task a shard: Ray has its own retries, and its workers may be many machines
-        yield from score_on_ray(platform.settings, scorer.pair, work, current_flow_run_id(), address=ray_address)
-        return
-    for shard in work:
-        yield score_shard_task(scorer, shard)
+        # no task: Ray has its own retries, and its workers may be many machines
+        run = current_flow_run_id()
+        return [tell(row) for row in score_on_ray(platform.settings, scorer.pair, work, run, address=ray_address)]
+    groups = [work[start : start + TASK_SHARDS] for start in range(0, len(work), TASK_SHARDS)]
+    rows: list[LabelFile] = []
+    for number, group in enumerate(groups):
+        first = number * TASK_SHARDS + 1
+        rows += score_shards_task(scorer, group, f"shards {first} to {first + len(group) - 1} of {len(work)}", tell)
+    return rows
 
 
 def _show(

@@ -16,7 +16,13 @@ def pin_scorer(platform: Platform) -> BatchScorer:
     settings = platform.settings
     pair = platform.registry.champions()
     return BatchScorer(
-        platform.store, platform.catalog, platform.registry, pair, cache=settings.cache_dir, device=settings.device
+        platform.store,
+        platform.catalog,
+        platform.registry,
+        pair,
+        cache=settings.cache_dir,
+        device=settings.device,
+        precision=settings.precision,
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """Where people open MLflow's pages, if it is another address than the one the flows use."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    precision: Literal["auto", "fp32", "bf16", "openvino"] = "auto"
+    """What scoring computes in; auto is bf16 where the processor multiplies in it and the models' labels stay what they are."""
     webhook_secret: SecretStr | None = None
     """What MLflow signs its webhooks with; shared by `itrp deploy` and `itrp bridge`."""
     bridge_url: str | None = None

@@ -122,6 +122,7 @@ def open_scorer(settings: Settings, pair: ModelPair) -> BatchScorer:
         cache=settings.cache_dir,
         # Ray shows a worker its own GPU alone, as the first
         device="cuda" if settings.device.startswith("cuda") else settings.device,
+        precision=settings.precision,
     )
 
 

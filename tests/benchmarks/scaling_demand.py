@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flows.score import TASK_SHARDS
 from tests.benchmarks.scaling_rates import Rates
 
 DAY = 86_400
@@ -116,7 +117,12 @@ def _count_rows(rates: Rates, assumed: Assumptions) -> Iterator[Row]:
     yield Row("time to insert stored_tweet, one writer", f"{n * rates.insert_seconds / 3600:.1f} h", formula, MEASURED)
     year = 365 * n * rates.row_bytes["stored_tweet"]
     yield Row("stored_tweet after a year", _bytes(year), "365 days", MEASURED)
-    yield Row("Prefect task runs, engine local", _count(n / rates.shard), "one a shard; none with engine ray", "code")
+    yield Row(
+        "Prefect task runs, engine local",
+        _count(n / rates.shard / TASK_SHARDS),
+        f"one for {TASK_SHARDS} shards; none with engine ray",
+        "code",
+    )
 
 
 def _count(number: float) -> str:
