@@ -66,7 +66,7 @@ def test_a_thousand_tweets_a_second(rates: Rates) -> None:
         "postgresql: label_file": "1.7 million rows, 691.20 MB",
         "time to insert stored_tweet, one writer": "0.9 h",
         "stored_tweet after a year": "6.31 TB",
-        "Prefect task runs, engine local": "1.7 million",
+        "Prefect task runs, engine local": "69,120",
     }
     assert {what for what, (_, source) in found.items() if source == ASSUMED} == {"GPU hours, both tasks", "GPUs"}
 
