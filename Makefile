@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test fast lint stack stack-test clean
+.PHONY: demo test fast lint stack stack-test bench bench-gpu clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/itrp demo
@@ -31,6 +31,16 @@ stack: $(INSTALLED)
 
 stack-test: $(INSTALLED)
 	$(VENV)/bin/pytest tests/stack
+
+BENCHMARKS := clustering decoding start_up growth memory scoring
+
+bench: $(INSTALLED)
+	for name in $(BENCHMARKS); do $(VENV)/bin/python -m tests.benchmarks.$$name || exit 1; done
+	$(VENV)/bin/python -m tests.benchmarks.report
+
+bench-gpu: $(INSTALLED)
+	$(VENV)/bin/python -m tests.benchmarks.gpu
+	$(VENV)/bin/python -m tests.benchmarks.report
 
 clean:
 	rm -rf $(VENV) itrp-demo .stack
