@@ -1,5 +1,7 @@
 """What is called growth, in time and in memory, and that pairs made in bulk are pairs."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import pytest
 from itrp.images import load_pixels
 from tests.benchmarks import growth, memory
 from tests.benchmarks.landing import make_pairs
-from tests.benchmarks.scaled_run import Scaled, Stage, ingest, measured, read_status
+from tests.benchmarks.scaled_run import Scaled, Stage, ingest
 from tests.benchmarks.targets import GROWTH_SCORING, MEMORY_SCORING, MEMORY_TRAINING
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 def runs(seconds_a_pair: Mapping[int, list[float]]) -> dict[int, list[Scaled]]:
@@ -62,11 +66,21 @@ def test_every_pair_made_in_bulk_is_ingested(tmp_path: Path) -> None:
     assert stages["ingest"].cpu > stages["ingest nothing"].cpu > 0
 
 
+HOLD = """
+import time
+from tests.benchmarks.scaled_run import measured, read_status
+stages = {}
+before = read_status("RssAnon")
+with measured(stages, "hold"):
+    held = bytearray(b"x") * (100 * 2**20)
+    time.sleep(1)  # the watcher looks every 50 ms
+print(stages["hold"].peak_private - before, stages["hold"].peak_rss - stages["hold"].peak_private)
+"""
+
+
 def test_private_memory_of_a_stage_is_seen() -> None:
-    stages: dict[str, Stage] = {}
-    before = read_status("RssAnon")
-    with measured(stages, "hold"):
-        held = bytearray(b"x") * (100 * 2**20)
-        while stages["hold"].peak_private < before + 90:  # the watcher looks every 50 ms
-            assert held[0]
-    assert stages["hold"].peak_rss >= stages["hold"].peak_private
+    # in a process of its own: of a long one the kernel takes idle pages back meanwhile
+    done = subprocess.run([sys.executable, "-c", HOLD], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    grown, mapped = map(float, done.stdout.split())
+    assert 90 < grown < 150
+    assert mapped >= 0
