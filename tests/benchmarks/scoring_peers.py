@@ -124,7 +124,8 @@ def run_ray(folders: dict[Task, Path], shards: Sequence[ShardFile], threads: int
     import ray
 
     names = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
-    names["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # else Ray leaves one in a file in the home folder
+    # else Ray leaves one in a file in the home folder; one a process, because Ray reads it once
+    names["RAY_AUTH_TOKEN"] = os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)
     os.environ.update(names)
     ray.init("local", num_cpus=threads, include_dashboard=False, object_store_memory=200_000_000, log_to_driver=False)
     try:

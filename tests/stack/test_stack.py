@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from flows.automations import SILENCE_SECONDS
+from flows.ingestion import ingest_landing
 from infra.stack.postgres import connect
 from infra.tables import LabelFile, Shard
 from tests.stack.conftest import Desk, ask, wait_until
@@ -57,11 +58,9 @@ def test_the_command_of_the_readme_labels_what_is_new(trained: Desk) -> None:
 
 
 def land_shards(desk: Desk, name: str, seed: int) -> list[str]:
-    """Tweets in several shards, ingested and not yet labelled."""
-    ids = []
-    for number in range(SHARDS):
-        ids += desk.land(f"{name}-{number}", PAIRS, seed + number)
-        desk.run("ingest-tweets")
+    """Tweets in several shards, ingested and not yet labelled: smaller shards than the deployment would make of them."""
+    ids = [number for part in range(SHARDS) for number in desk.land(f"{name}-{part}", PAIRS, seed + part)]
+    assert ingest_landing(desk.store, desk.catalog, shard_size=PAIRS).shards == SHARDS
     return ids
 
 
