@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,15 @@ from itrp.baselines.majority import predict_majority
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
-from itrp.mapping import apply_mapping, mapped_probabilities
+from itrp.mapping import apply_mapping
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.files import local_shards
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels
 from serving.labels import decode_labels
 from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, explain_unmapped
+
+if TYPE_CHECKING:
+    from serving.labelling import ShardLabeller
 
 logger = logging.getLogger(__name__)
 
@@ -126,16 +129,23 @@ def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
     column = LABEL_COLUMNS[challenger.task]
     changed: list[dict[str, Any]] = []
     looked_at = 0
-    assert challenger.mapping is not None
-    answers = open_shard_answers(platform)
+    labeller = _open_labeller(platform, challenger)
     for label_file, shard in scored:
         file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
         before = decode_labels(platform.store.get(label_file.key)).column(column).to_numpy()
-        clusters = answers.probabilities(challenger, [file]).astype(np.float64)
-        after = mapped_probabilities(clusters, challenger.mapping).argmax(axis=1)
+        after = labeller.label(file)[1][challenger.task].argmax(axis=1)
         looked_at += len(after)
         changed += _describe_flips(file, before, after, challenger.task)
     return FlipPreview(looked_at, len(changed), changed[:PREVIEW_EXAMPLES])
+
+
+def _open_labeller(platform: Platform, version: ModelVersion) -> "ShardLabeller":
+    """The version as scoring would run it: a label near the boundary that bf16 turns over would look like a flip in fp32."""
+    from serving.labelling import ShardLabeller
+
+    settings = platform.settings
+    folders = {version.task: platform.registry.fetch(version)}
+    return ShardLabeller(folders, cache=settings.cache_dir, device=settings.device, precision=settings.precision)
 
 
 def _describe_flips(

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16", "openvino"] = "auto"
-    """What scoring computes in; auto is bf16 where the processor multiplies in it and the models' labels stay what they are."""
+    """What scoring computes in; auto is bf16 where that is quicker on the processor and the models' labels stay what they are."""
     webhook_secret: SecretStr | None = None
     """What MLflow signs its webhooks with; shared by `itrp deploy` and `itrp bridge`."""
     bridge_url: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
@@ -79,6 +80,15 @@ def restore_optimizers(folder: Path, number: int, optimizers: Mapping[str, Optim
             if owner == group:
                 state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        _lay_like_parameters(optimizer)
+
+
+def _lay_like_parameters(optimizer: Optimizer) -> None:
+    """A file keeps values, not strides, and torch's fused Adam takes a parameter and its moments for laid out alike."""
+    for parameter, state in optimizer.state.items():
+        for key, tensor in state.items():
+            if tensor.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
 
 
 def _flatten_optimizers(optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """What the encoders read: token rows and pixels of a shard's pairs, and which local file a shard is."""
 
+import mmap
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,7 +75,10 @@ def _pixel_path(shard: ShardFile, size: int, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Rows:
-    """Arrays of several shards (vectors, pixels) seen as one; only the rows asked for are copied out of the memory maps."""
+    """Arrays of several shards (vectors, pixels) seen as one; only the rows asked for are copied out of the memory maps.
+
+    What was read stays in the kernel's cache and not in this process's memory, which does not grow with the rows it has seen.
+    """
 
     parts: Sequence[NDArray[Any]]
 
@@ -85,4 +89,14 @@ class Rows:
         """The chosen rows, [m, ...], in the order given."""
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         part_of = np.searchsorted(starts, rows, side="right") - 1
-        return np.stack([self.parts[part][row - starts[part]] for part, row in zip(part_of, rows, strict=True)])
+        taken = np.stack([self.parts[part][row - starts[part]] for part, row in zip(part_of, rows, strict=True)])
+        for part in np.unique(part_of):
+            forget_pages(self.parts[part])
+        return taken
+
+
+def forget_pages(array: NDArray[Any]) -> None:
+    """Give back the pages of a read-only memory map: they count as this process's until somebody else needs the room."""
+    mapped = getattr(array, "_mmap", None)  # numpy has no public name for it
+    if isinstance(mapped, mmap.mmap) and not array.flags.writeable:
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from itrp.inputs import Rows
+from itrp.inputs import Rows, forget_pages
 
 PADDED_TO = 8
 """Token counts are rounded up to a multiple of this: what tensor cores take at a time, and fewer different shapes."""
@@ -75,6 +75,7 @@ def bring_rows(rows: Rows, device: torch.device) -> ResidentRows:
             chunk = np.array(part[begin : begin + COPIED_ROWS])  # a copy: the map is read-only
             values[start : start + len(chunk)] = to_device(chunk, device)
             start += len(chunk)
+        forget_pages(part)
     return ResidentRows(values)
 
 

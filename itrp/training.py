@@ -290,12 +290,9 @@ def _encoder_optimizers(model: ItrpModel) -> dict[str, Optimizer]:
 
 
 def build_optimizer(config: OptimizerConfig, module: nn.Module) -> Optimizer:
-    """Adam or SGD over all parameters of a module, where it lies. On a GPU all of them are updated by one kernel."""
+    """Adam or SGD over all parameters of a module, where it lies; each is read and written once a step."""
     kind = Adam if config.name == "adam" else SGD
-    parameters = list(module.parameters())
-    # None on the CPU, where torch's own choice has been since the first checkpoints
-    fused = True if parameters[0].is_cuda else None
-    return kind(parameters, lr=config.learning_rate, fused=fused)
+    return kind(list(module.parameters()), lr=config.learning_rate, fused=True)
 
 
 def _count(labels: NDArray[np.int64], k: int) -> tuple[int, ...]:

@@ -17,6 +17,9 @@ from itrp.model import ItrpModel
 from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
 from itrp.text_encoder import TextEncoder
 
+TEXTS_TOGETHER = 8
+"""Texts of a training batch that are padded to one length, on the CPU."""
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -62,7 +65,7 @@ class TrainingSet:
         assert self.tokens is not None
         if isinstance(self.tokens, ResidentTokens):
             return self.forward_text(*self.tokens.take(rows))
-        return self.forward_text(*self.model.text.collate([self.tokens[row] for row in rows], self.cache.device))
+        return self._forward_by_length([self.tokens[row] for row in rows])
 
     def image_batch(self, rows: NDArray[np.integer]) -> Tensor:
         """[b, d] picture vectors for a training step; gradients flow where the encoder is fine-tuned."""
@@ -70,6 +73,20 @@ class TrainingSet:
             return _fetch(self.image_vectors, rows, self.cache.device)
         assert self.pixels is not None
         return self.forward_image(_fetch(self.pixels, rows, self.cache.device))
+
+    def _forward_by_length(self, rows: Sequence[NDArray[np.int32]]) -> Tensor:
+        """[b, d]: texts of like length a few at a time, so that not all are padded to the longest of the batch.
+
+        Half of a batch of tweets is padding otherwise. On a GPU small parts would cost more than the padding.
+        """
+        if len(rows) <= TEXTS_TOGETHER:
+            return self.forward_text(*self.model.text.collate(rows, self.cache.device))
+        order = np.argsort([len(row) for row in rows], kind="stable")
+        parts = [order[start : start + TEXTS_TOGETHER] for start in range(0, len(order), TEXTS_TOGETHER)]
+        vectors = [
+            self.forward_text(*self.model.text.collate([rows[i] for i in part], self.cache.device)) for part in parts
+        ]
+        return torch.cat(vectors)[torch.from_numpy(np.argsort(order)).to(self.cache.device)]
 
     @torch.inference_mode()
     def _embed_resident(

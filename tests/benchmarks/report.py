@@ -1,5 +1,6 @@
-"""docs/benchmarks/README.md from the newest row of each target: `python -m tests.benchmarks.report`."""
+"""docs/benchmarks/README.md from the newest row of each target and machine: `python -m tests.benchmarks.report`."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,9 +9,10 @@ from tests.benchmarks.targets import TARGETS, Target
 
 INTRODUCTION = """# Benchmarks
 
-Made by `python -m tests.benchmarks.report` from the newest measurement of each row; do not edit. `make bench` measures what a
-machine without a GPU can tell, `make bench-gpu` the rest; each appends what it found to a file beside this one, with machine,
-versions and commit. A floor is arithmetic or bytes at the rate that the device was measured to have in the same run.
+Made by `python -m tests.benchmarks.report` from the newest measurement of each row on each kind of machine; do not edit.
+`make bench` measures what a machine without a GPU can tell, `make bench-gpu` the rest; each appends what it found to a file
+beside this one, with machine, versions and commit. A floor is arithmetic or bytes at the rate that the device was measured to
+have in the same run.
 """
 
 
@@ -32,20 +34,30 @@ def main() -> None:
 def build_page(runs: Sequence[Run], targets: Sequence[Target] = TARGETS) -> str:
     """The page's Markdown."""
     found = choose_newest(runs)
-    head = ("what", "target", "measured", "met", "floor", "peer")
+    head = ("what", "target", "measured", "met", "floor", "peer", "machine")
     rows = [cells for target in targets for cells in _tell_target(target, _of_target(found, target, targets))]
     others = [each for each in found if _find_target(each.row.what, targets) is None]
     parts = [INTRODUCTION, format_table([head, *rows])]
     if others:
-        parts += ["## Besides", format_table([head, *(_tell_row(each.row) for each in others)])]
+        parts += ["## Besides", format_table([head, *(_tell_row(each) for each in others)])]
     parts += ["## How each was measured", "\n".join(_tell_measuring(found, targets)) or "Nothing is measured yet."]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def choose_newest(runs: Sequence[Run]) -> list[Found]:
-    """The last row of every name. `runs`: oldest first."""
-    newest = {row.what: Found(row, run) for run in runs for row in run.rows}
+    """The last row of every name on every kind of machine. `runs`: oldest first."""
+    newest = {(row.what, tell_machine(run)): Found(row, run) for run in runs for row in run.rows}
     return list(newest.values())
+
+
+def tell_machine(run: Run) -> str:
+    """Its accelerator, else its cores."""
+    return str(run.machine.get("accelerator") or f"{run.machine.get('cores')} cores of {_name_processor(run)}")
+
+
+def _name_processor(run: Run) -> str:
+    name = re.sub(r"\((R|TM)\)", "", str(run.machine.get("processor")))
+    return " ".join(re.sub(r"\b(Processor|CPU)\b|@.*", "", name).split())
 
 
 def _find_target(what: str, targets: Sequence[Target]) -> Target | None:
@@ -55,20 +67,21 @@ def _find_target(what: str, targets: Sequence[Target]) -> Target | None:
 def _of_target(found: Sequence[Found], target: Target, targets: Sequence[Target]) -> list[Found]:
     """Its rows, the one that bears its name alone first."""
     chosen = [each for each in found if _find_target(each.row.what, targets) == target]
-    return sorted(chosen, key=lambda each: each.row.what != target.what)
+    return sorted(chosen, key=lambda each: (each.row.what != target.what, each.row.what))
 
 
 def _tell_target(target: Target, found: Sequence[Found]) -> Iterator[tuple[str, ...]]:
     if not found:
         why = "no GPU at hand" if target.needs_gpu else "not measured yet"
         command = "`make bench-gpu`" if target.needs_gpu else f"`python -m tests.benchmarks.{target.command}`"
-        yield (target.what, target.target, f"open: {why}; {command}", "", "", "")
+        yield (target.what, target.target, f"open: {why}; {command}", "", "", "", "", "")
     for each in found:
-        yield _tell_row(each.row)
+        yield _tell_row(each)
 
 
-def _tell_row(row: Row) -> tuple[str, ...]:
-    return (row.what, row.target, row.measured, tell_verdict(row.met), row.floor, row.peer)
+def _tell_row(found: Found) -> tuple[str, ...]:
+    row = found.row
+    return (row.what, row.target, row.measured, tell_verdict(row.met), row.floor, row.peer, tell_machine(found.run))
 
 
 def _tell_measuring(found: Sequence[Found], targets: Sequence[Target]) -> Iterator[str]:
@@ -87,7 +100,7 @@ def _tell_run(run: Run) -> str:
     machine = run.machine
     parts = [
         machine.get("accelerator"),
-        f"{machine.get('cores')} cores of {machine.get('processor')}",
+        f"{machine.get('cores')} cores of {_name_processor(run)}",
         f"load {machine['load'][0]}" if "load" in machine else None,
         run.time[:16].replace("T", " "),
         f"commit {run.commit[:12]}{'-dirty' if run.commit.endswith('-dirty') else ''}",

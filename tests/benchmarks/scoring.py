@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
-from itrp.inference import Precision, multiplies_bf16
+from itrp.inference import Precision, gains_by_bf16
 from itrp.inference_stream import Embedded
 from itrp.inputs import ShardFile
 from itrp.labels import Task
@@ -93,7 +93,7 @@ def rows(
 
 def _precisions() -> list[Precision]:
     found: list[Precision] = ["fp32"]
-    found += ["bf16"] if multiplies_bf16(CPU) else []
+    found += ["bf16"] if gains_by_bf16(CPU) else []
     return [*found, "openvino"] if importlib.util.find_spec("openvino") else found
 
 

@@ -73,6 +73,16 @@ def test_the_page_takes_the_newest_row_and_says_what_is_open() -> None:
     )
 
 
+def test_every_kind_of_machine_has_its_row() -> None:
+    runs = [_run(replace(ROW, measured=f"{day}.0 s"), f"2026-01-0{day}") for day in (1, 2, 3)]
+    runs[0].machine["processor"] = "Rechenschieber(R) Gold(TM) 8 CPU @ 2.10GHz"
+    runs[1].machine["accelerator"] = "Card 1"
+    page = build_page(runs, [SORTING])
+    assert "| 1.0 s | yes | 0.1 s | numpy 0.3 s | 2 cores of Rechenschieber Gold 8 |" in page
+    assert "| 2.0 s | yes | 0.1 s | numpy 0.3 s | Card 1 |" in page
+    assert "| 3.0 s | yes | 0.1 s | numpy 0.3 s | 2 cores of Abacus |" in page
+
+
 def test_variants_stand_below_their_target_and_strangers_apart() -> None:
     rows = [replace(ROW, what="sorting: backwards", met=False), ROW, replace(ROW, what="sortingly")]
     runs = [_run(row, f"2026-01-0{day}") for day, row in enumerate(rows, start=1)]

@@ -9,12 +9,22 @@ import torch
 import torchvision
 from torch import nn
 
+from itrp import inference
 from itrp.config import ExperimentConfig
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import embed_pixels, embed_tokens
 from itrp.errors import WrongUseError
 from itrp.images import load_pixels
-from itrp.inference import Runtime, choose_runtime, exact_runtime, fold_batch_norms, prepare_image, prepare_text
+from itrp.inference import (
+    Runtime,
+    choose_runtime,
+    exact_runtime,
+    fold_batch_norms,
+    gains_by_bf16,
+    multiplies_bf16,
+    prepare_image,
+    prepare_text,
+)
 from itrp.model import ItrpModel, build_model, fingerprint
 
 CPU = torch.device("cpu")
@@ -51,15 +61,30 @@ def test_every_runtime_has_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
-    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32"), ({}, "fp32")],
+    ("found", "gain", "expected"),
+    [
+        ({"avx512_bf16": True}, 2.0, "bf16"),
+        ({"amx_bf16": True}, 7.0, "bf16"),
+        ({"avx512_bf16": True}, 0.6, "fp32"),  # an Intel Xeon whose AMX is hidden
+        ({"avx512_f": True}, 2.0, "fp32"),
+        ({}, 2.0, "fp32"),
+    ],
 )
-def test_auto_is_bf16_where_the_processor_multiplies_in_it(
-    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], expected: str
+def test_auto_is_bf16_where_the_processor_gains_by_it(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], gain: float, expected: str
 ) -> None:
     have_capabilities(monkeypatch, **found)
+    monkeypatch.setattr(inference, "_measure_bf16_gain", lambda: gain)
     assert choose_runtime(CPU, "auto").precision == expected
     assert choose_runtime(CPU, "fp32") == EXACT
+    if found.get("avx512_bf16"):
+        assert choose_runtime(CPU, "bf16").precision == "bf16"  # whoever asks for it gets it
+
+
+def test_the_gain_of_this_processor_is_measured() -> None:
+    gain = inference._measure_bf16_gain()
+    assert 0.01 < gain < 100
+    assert gains_by_bf16(CPU) == (multiplies_bf16(CPU) and gain >= inference.WORTHWHILE_GAIN)
 
 
 def test_imitated_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +93,31 @@ def test_rows_of_several_parts_are_one_array() -> None:
     wanted = np.array([11, 0, 5, 4, 6, 5, 5])
     np.testing.assert_array_equal(rows.take(wanted), whole[wanted])
     np.testing.assert_array_equal(rows.take(np.arange(12)), whole)
+
+
+def test_rows_that_were_read_do_not_stay_in_memory(tmp_path: Path) -> None:
+    """Of two memory maps of 16 MiB each, in a process of its own, whose pages nobody else's reading brings back."""
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.tile(np.arange(256, dtype=np.uint8), (2048, 32)))
+    script = """
+import sys
+import numpy as np
+from pathlib import Path
+from itrp.inputs import Rows
+
+def mapped():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile:"))
+
+parts = [np.load(Path(sys.argv[1]) / f"{name}.npy", mmap_mode="r") for name in "ab"]
+before = mapped()
+kept = Rows(parts)
+for start in range(0, 4096, 64):
+    np.testing.assert_array_equal(kept.take(np.arange(start, start + 64))[:, 0], 0)
+print(mapped() - before)
+[part.sum() for part in parts]
+print(mapped() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    taken, whole = map(int, done.stdout.split())
+    assert taken < 2048 < 30_000 < whole  # KiB: what was taken was given back, what numpy read by itself was not

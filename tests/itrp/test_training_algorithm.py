@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from transformers import AutoTokenizer
 
+from itrp import training_set
 from itrp.config import ExperimentConfig, override
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
@@ -65,7 +66,7 @@ class ByHand:
         self.pixels = torch.from_numpy(pixels)
         self.source = AutoTokenizer.from_pretrained(config.text.name)
         self.encoders = [
-            (encoder, Adam(encoder.parameters(), lr=encoder.config.optimizer.learning_rate))
+            (encoder, Adam(encoder.parameters(), lr=encoder.config.optimizer.learning_rate, fused=True))
             for encoder in (self.model.text, self.model.image)
             if encoder.config.finetune
         ]
@@ -117,7 +118,7 @@ class ByHand:
         return float(np.mean(losses))
 
     def fresh_head_optimizer(self) -> Adam:
-        return Adam(self.model.head.parameters(), lr=self.config.head_optimizer.learning_rate)
+        return Adam(self.model.head.parameters(), lr=self.config.head_optimizer.learning_rate, fused=True)
 
 
 class WithOldHeadOptimizer(ByHand):
@@ -145,8 +146,10 @@ def test_training_is_algorithm_1(
     tmp_path: Path,
     experiment: str,
     changes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Pseudo-labels, sample, head, optimizers and modes: any of them astray would end in other weights."""
+    monkeypatch.setattr(training_set, "TEXTS_TOGETHER", 1000)  # dropout is drawn for a whole batch, as by hand
     config = make_config(experiment, *changes)
     pixels = np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
     texts = [tweet.text for tweet in tweets]

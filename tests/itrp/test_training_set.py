@@ -14,7 +14,7 @@ from itrp.inputs import Rows, ShardFile
 from itrp.labels import Task
 from itrp.model import build_model
 from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits
-from itrp.training_set import cut_subsets, limit_shards, prepare_training_set
+from itrp.training_set import TEXTS_TOGETHER, cut_subsets, limit_shards, prepare_training_set
 
 PLAIN = ExperimentConfig(name="plain", task=Task.TEXT)
 CPU = torch.device("cpu")
@@ -90,6 +90,28 @@ def test_rows_run_across_the_shards(
     np.testing.assert_allclose(data.image_batch(rows).detach(), image, atol=1e-5)
     assert data.text_batch(rows).requires_grad == (experiment == "small-text")
     assert data.image_batch(rows).requires_grad == (experiment == "small-image")
+
+
+def test_texts_padded_by_length_give_the_batchs_vectors_and_gradients(
+    make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], tmp_path: Path
+) -> None:
+    model = build_model(make_config("small-text")).eval()  # no dropout: it is drawn batch by batch
+    data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 4))
+    assert isinstance(data.tokens, list)
+    rows = np.random.default_rng(0).permutation(60)[: 2 * TEXTS_TOGETHER + 3]
+    assert len({len(data.tokens[row]) for row in rows}) > 3
+    weights = torch.randn(model.text.width, generator=torch.Generator().manual_seed(0))
+    found, gradients = [], []
+    for vectors in (
+        data.text_batch(rows),
+        model.text(*model.text.collate([data.tokens[row] for row in rows], CPU)),
+    ):
+        model.zero_grad()
+        (vectors.tanh() @ weights * torch.arange(len(rows))).sum().backward()
+        found.append(vectors.detach())
+        gradients.append({name: weight.grad for name, weight in model.text.named_parameters()})
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
 
 
 def test_resident_batches_are_as_wide_as_they_must_be() -> None:
