@@ -1,7 +1,9 @@
 """Embedding pairs: batches by length, evaluation mode, and a cache on disk for encoders that do not change."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from os import getpid
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from itrp.folding import fold_batch_norms
 from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.model import fingerprint
@@ -16,6 +19,10 @@ from itrp.text_encoder import TextEncoder
 
 Vectors = NDArray[np.float32]
 """[n, d] embeddings."""
+
+PICTURES_TOGETHER = 16
+"""Pictures a CPU embeds at a time. 16 of them and a layer's maps fit a core's cache: ResNet-101 takes 12 % longer with 32,
+EfficientNet-Lite0 60 % longer with 64."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -46,11 +53,31 @@ def embed_tokens(
     return vectors
 
 
-@torch.inference_mode()
+def fold_encoder(encoder: ImageEncoder) -> ImageEncoder:
+    """An encoder with the same answers up to rounding, in evaluation mode, whose batch norms cost nothing; itself if it has none.
+
+    EfficientNet-Lite0 takes 0.6 of the time then, ResNet-101 0.8.
+    """
+    backbone = fold_batch_norms(encoder.eval().backbone, encoder.config.size)
+    if backbone is encoder.backbone:
+        return encoder
+    folded = copy.copy(encoder)
+    folded._buffers = {**encoder._buffers}
+    folded._modules = {**encoder._modules, "backbone": backbone.to(memory_format=torch.channels_last)}
+    return folded
+
+
 def embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch.device, batch_size: int) -> Vectors:
     """Vectors of pictures, [n, d], from [n, size, size, 3] uint8."""
-    encoder.eval()
+    return _embed_pixels(fold_encoder(encoder), pixels, device, batch_size)
+
+
+@torch.inference_mode()
+def _embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch.device, batch_size: int) -> Vectors:
+    """By an encoder that is ready to answer."""
     parts = []
+    if device.type == "cpu":
+        batch_size = min(batch_size, PICTURES_TOGETHER)
     for start in range(0, len(pixels), batch_size):
         # a copy: the rows may be a read-only memory map
         batch = torch.from_numpy(np.array(pixels[start : start + batch_size])).to(device)
@@ -63,8 +90,9 @@ def embed_pixel_rows(
     encoder: ImageEncoder, pixels: Rows, rows: NDArray[np.integer], device: torch.device, batch_size: int
 ) -> Vectors:
     """Vectors of the chosen rows, [m, d], read batch by batch so that memory does not grow with m."""
+    ready = fold_encoder(encoder)
     chunks = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    return np.concatenate([embed_pixels(encoder, pixels.take(chunk), device, batch_size) for chunk in chunks])
+    return np.concatenate([_embed_pixels(ready, pixels.take(chunk), device, batch_size) for chunk in chunks])
 
 
 class EmbeddingCache:
@@ -84,7 +112,8 @@ class EmbeddingCache:
 
     def image_vectors(self, encoder: ImageEncoder, shards: Sequence[ShardFile]) -> Iterator[Vectors]:
         """One [n, d] array a shard, from the cache where it lies there."""
-        return self._cached(encoder, shards, lambda shard: self.embed_images(encoder, shard))
+        ready = cache(lambda: fold_encoder(encoder))  # once, and only when a shard has to be embedded
+        return self._cached(encoder, shards, lambda shard: self._embed_images(ready(), shard))
 
     def embed_texts(self, encoder: TextEncoder, shard: ShardFile) -> Vectors:
         """[n, d] vectors of a shard's texts, computed and not kept: for an encoder that is being trained."""
@@ -92,9 +121,12 @@ class EmbeddingCache:
 
     def embed_images(self, encoder: ImageEncoder, shard: ShardFile) -> Vectors:
         """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are."""
-        pixels = find_pixels(shard, encoder.config.size, self.folder)
-        batches = [pixels] if pixels is not None else iter_pixels(shard, encoder.config.size)
-        return np.concatenate([embed_pixels(encoder, batch, self.device, self.batch_size) for batch in batches])
+        return self._embed_images(fold_encoder(encoder), shard)
+
+    def _embed_images(self, ready: ImageEncoder, shard: ShardFile) -> Vectors:
+        pixels = find_pixels(shard, ready.config.size, self.folder)
+        batches = [pixels] if pixels is not None else iter_pixels(shard, ready.config.size)
+        return np.concatenate([_embed_pixels(ready, batch, self.device, self.batch_size) for batch in batches])
 
     def _cached(
         self, encoder: TextEncoder | ImageEncoder, shards: Sequence[ShardFile], compute: Callable[[ShardFile], Vectors]

@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
 
-from itrp.embeddings import Vectors
+from itrp.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
 from itrp.errors import WrongUseError
 from itrp.image_encoder import ImageEncoder
 from itrp.model import fingerprint
@@ -40,8 +39,6 @@ WORTHWHILE_GAIN = 1.2
 """How much quicker bf16 must be to be worth its rounding."""
 MEASURED_TURNS = 15
 """Products of 3 ms each."""
-FOLDED_TOLERANCE = 1e-3
-"""Largest difference that folding the batch norms may make, relative to the largest value; rounding makes 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,8 @@ class Runtime:
 
     @property
     def image_batch(self) -> int:
-        """Pictures at a time. 16 of them and a layer's maps fit a CPU core's cache: 32 take 12 % longer each."""
-        return 256 if self.device.type == "cuda" else 16
+        """Pictures at a time."""
+        return 256 if self.device.type == "cuda" else PICTURES_TOGETHER
 
     @property
     def text_batch(self) -> int:
@@ -178,12 +175,10 @@ def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> 
         from itrp.inference_openvino import compile_image
 
         return ImageEmbedder(name, size, compile_image(encoder, runtime.precision, threads))
-    quick = encoder
+    quick = fold_encoder(encoder)
     if runtime.precision == "bf16":
-        # fp32 is not folded: its vectors are those that training caches
-        quick = copy.deepcopy(encoder)
-        folded = fold_batch_norms(quick.backbone.cpu(), size)
-        quick.backbone = folded.to(torch.bfloat16).to(memory_format=torch.channels_last)
+        quick = copy.deepcopy(quick) if quick is encoder else quick
+        quick.backbone = quick.backbone.to(torch.bfloat16)
     quick.eval().to(runtime.device)
 
     @torch.inference_mode()
@@ -200,29 +195,6 @@ def autocast_bf16(runtime: Runtime) -> AbstractContextManager[object]:
     """bf16 products where the runtime says so. Nothing is cached: a forward uses each weight once."""
     kind = runtime.device.type
     return torch.autocast(kind, torch.bfloat16, enabled=runtime.precision == "bf16", cache_enabled=False)
-
-
-@torch.no_grad()
-def fold_batch_norms(backbone: nn.Module, size: int) -> nn.Module:
-    """Convolutions that do the work of the batch norms behind them; the backbone as it is where that cannot be done.
-
-    Networks whose forward depends on what flows through it cannot be traced, and what was traced is tried before it is used.
-    """
-    try:
-        folded = fuse(backbone.eval())
-    except Exception as error:  # a tracer may raise anything, and all of it is about the architecture
-        logger.debug("batch norms of %s are not folded: %s", type(backbone).__name__, error)
-        return backbone
-    sample = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    expected, found = _flatten(backbone(sample)), _flatten(folded(sample))
-    if (expected - found).abs().max() > FOLDED_TOLERANCE * expected.abs().max():
-        logger.debug("batch norms of %s are not folded: the result is another", type(backbone).__name__)
-        return backbone
-    return folded
-
-
-def _flatten(features: Tensor) -> Tensor:
-    return features.flatten(1)
 
 
 def _to_vectors(batch: Tensor) -> Vectors:

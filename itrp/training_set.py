@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from itrp.config import ExperimentConfig
-from itrp.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens
+from itrp.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fold_encoder
 from itrp.errors import DataError
 from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
@@ -97,7 +97,7 @@ class TrainingSet:
         order: NDArray[np.integer],
     ) -> Vectors:
         """[m, d] in batches of this order; the host waits once, for all of them."""
-        encoder.eval()
+        encoder = fold_encoder(encoder) if isinstance(encoder, ImageEncoder) else encoder.eval()
         parts = []
         for start in range(0, len(rows), self.cache.batch_size):
             inputs = source.take(rows[order[start : start + self.cache.batch_size]])

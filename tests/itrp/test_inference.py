@@ -6,8 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-import torchvision
-from torch import nn
 
 from itrp import inference
 from itrp.config import ExperimentConfig
@@ -19,7 +17,6 @@ from itrp.inference import (
     Runtime,
     choose_runtime,
     exact_runtime,
-    fold_batch_norms,
     gains_by_bf16,
     multiplies_bf16,
     prepare_image,
@@ -143,27 +140,3 @@ def test_openvino_in_fp32_differs_by_rounding(model: ItrpModel, texts: list[str]
         np.testing.assert_allclose(text.embed(part), embed_tokens(model.text, part, CPU, 16), atol=1e-5)
     found = prepare_image(model.image, runtime).embed(pixels[:5])
     np.testing.assert_allclose(found, embed_pixels(model.image, pixels[:5], CPU, 16), atol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "resnet18"])
-def test_folded_batch_norms_give_the_same(name: str) -> None:
-    network = torchvision.models.get_model(name, weights=None)
-    with torch.no_grad():  # statistics of batches, so that folding has something to do
-        for seed in range(3):
-            network.train()(torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(seed)))
-    folded = fold_batch_norms(network, 64)
-    assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
-    sample = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(9))
-    torch.testing.assert_close(folded(sample), network.eval()(sample), atol=1e-4, rtol=1e-4)
-
-
-class Branching(nn.Module):
-    """A forward that no tracer can follow."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images if images.sum() > 0 else -images
-
-
-def test_what_cannot_be_traced_stays_as_it_is() -> None:
-    network = Branching()
-    assert fold_batch_norms(network, 64) is network
