@@ -55,7 +55,7 @@ def test_an_encoder_is_folded_beside_itself() -> None:
 
 
 def test_an_encoder_without_batch_norms_is_taken_as_it_is() -> None:
-    encoder = ImageEncoder(ImageEncoderConfig(size=32), nn.Conv2d(3, 4, 3))
+    encoder = ImageEncoder(ImageEncoderConfig(size=64), nn.Conv2d(3, 4, 3))
     assert fold_encoder(encoder) is encoder
 
 
