@@ -249,7 +249,7 @@ def rows_gpu(pairs: int = 40_000, repeats: int = 3, *, kind: str = "cuda", shard
     measured = statistics.median(rates[1:])
     return [
         Row(
-            what=SCORING_GPU,
+            what=f"{SCORING_GPU}: with label files written",
             how=f"{pairs} pairs in shards of {shard_pairs} on local disk, {os.cpu_count()} cores decode; median of {repeats}",
             target=next(target.target for target in TARGETS if target.what == SCORING_GPU),
             measured=f"{measured:.0f} pairs/s",

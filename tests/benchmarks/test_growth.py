@@ -38,19 +38,19 @@ def test_other_sizes_are_told_and_not_judged() -> None:
 
 def test_memory_is_extrapolated_to_what_the_target_speaks_of() -> None:
     few, many = Stage(peak_rss=1_000, peak_private=700), Stage(peak_rss=1_045, peak_private=745)
-    row = memory._judge("score", {10_000: few, 100_000: many})
+    row = memory._judge("score", {30_000: few, 100_000: many})
     assert row.what == MEMORY_SCORING
-    assert row.figures["resident_bytes_a_pair"] == pytest.approx(45 * 2**20 / 90_000)
-    assert "extrapolated to 1,000,000: 1,495 MiB" in row.measured  # a MiB for every two thousand pairs
+    assert row.figures["resident_bytes_a_pair"] == pytest.approx(45 * 2**20 / 70_000)
+    assert "extrapolated to 1,000,000: 1,624 MiB" in row.measured  # 45 MiB for every 70,000 pairs
     assert row.met
 
 
 def test_memory_that_grows_is_told() -> None:
     few, many = Stage(peak_rss=1_000, peak_private=700), Stage(peak_rss=2_900, peak_private=2_600)
-    row = memory._judge("train-image", {10_000: few, 100_000: many})
+    row = memory._judge("train-image", {30_000: few, 100_000: many})
     assert (row.what, row.met) == (f"{MEMORY_TRAINING}: image task", False)
     mapped = Stage(peak_rss=1_200, peak_private=700)  # pages of files: resident all the same
-    assert not memory._judge("train-text", {10_000: few, 100_000: mapped}).met
+    assert not memory._judge("train-text", {30_000: few, 100_000: mapped}).met
     assert memory._judge("train-text", {1: few, 2: few}).what == f"{MEMORY_TRAINING}: text task, 1 and 2 pairs"
 
 
