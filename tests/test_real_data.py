@@ -57,6 +57,7 @@ def count_stored(platform: "Platform") -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
     from flows.evaluation_run import run_evaluation
     from flows.explain import explain_tweet

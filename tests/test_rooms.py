@@ -36,6 +36,7 @@ print(len(names))
     assert int(done.stdout) > 30
 
 
+@pytest.mark.slow
 def test_only_the_settings_read_the_environment() -> None:
     readers = [
         path.relative_to(CHECKOUT).as_posix()

@@ -17,6 +17,8 @@ from itrp.errors import NotFoundError
 from itrp.labels import Task
 from serving.registry import ModelVersion, origin_tags
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from flows.platform import Platform
 
@@ -49,6 +51,7 @@ def clusters_of(platform: "Platform", version: ModelVersion, data: str) -> Any:
     return predict_shards(model, shards, EmbeddingCache(cache / "embeddings", choose_device("cpu"))).argmax(axis=1)
 
 
+@pytest.mark.slow
 def test_one_seed_is_told_how_to_train_another(trained: "Platform") -> None:
     found = measure_agreement(trained, trained.registry.resolve("itrp-text-task/2"))
     assert (found.agreement, found.agreement_all, found.seeds, found.pairs) == (None, None, [0], 0)

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from flows.platform import Platform
 
@@ -101,6 +103,7 @@ def test_columns_of_any_name_become_metrics(platform: "Platform", tmp_path: Path
     assert report.folder == str(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_clip(platform: "Platform", joint_model: Path) -> None:
     from scipy.stats import spearmanr
 
@@ -161,6 +164,7 @@ def test_words_of_models_and_people(platform: "Platform") -> None:
             assert row["correlation"] == pytest.approx(pearsonr(relative, labels).statistic)
 
 
+@pytest.mark.slow
 def test_words_of_people_alone(platform: "Platform") -> None:
     from flows.analysis_run import analyse_words
 
@@ -221,6 +225,7 @@ def test_errors(platform: "Platform") -> None:
         assert report.figures["text/lift"] == pytest.approx(precision / text["known_error"].mean())
 
 
+@pytest.mark.slow
 def test_one_model_alone(platform: "Platform") -> None:
     from flows.analysis_run import analyse_errors
 

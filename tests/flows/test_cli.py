@@ -234,6 +234,7 @@ def test_what_nobody_foresaw_is_one_line_too(itrp: Callable[..., Any], platform:
     assert "Traceback (most recent call last)" in verbose.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["ITRP_CATALOG_URL", "ITRP_MLFLOW_URI"])
 def test_a_broken_part_is_told_in_one_line(
     itrp: Callable[..., Any], scoring: "Platform", blocked: Path, monkeypatch: pytest.MonkeyPatch, variable: str

@@ -28,6 +28,7 @@ def failing(checks: list[Check]) -> dict[str, str]:
     return {part: check.told for part, check in by_part(checks).items() if not check.ok}
 
 
+@pytest.mark.slow
 def test_a_fresh_folder_is_in_order_and_says_what_comes_next(tmp_path: Path) -> None:
     checks = by_part(examine(Settings(work_dir=tmp_path / "new", device="cpu")))
     assert {part for part, check in checks.items() if not check.ok} == set()
@@ -73,6 +74,7 @@ def test_a_catalog_that_is_no_database(platform: "Platform", blocked: Path) -> N
     assert "ITRP_CATALOG_URL" in told["catalog"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "step"),
     [("sqlite:///{blocked}/mlflow.db", "make its folder writable"), ("http://127.0.0.1:9", "start the server")],
@@ -127,6 +129,7 @@ def test_a_prefect_server_that_answers(platform: "Platform", prefect_server: str
         assert by_part(examine(platform.settings))["prefect"].told == f"server {prefect_server} answers"
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_line_a_part_and_its_status(
     itrp: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocked: Path
 ) -> None:

@@ -29,6 +29,7 @@ def test_dev_gave_class_names_once(built: Any, task: str) -> None:
     assert str(registry.resolve(f"itrp-{task}-task@challenger")) == str(named)
 
 
+@pytest.mark.slow
 def test_a_mapped_version_is_evaluated_as_it_is(platform: "Platform", built: Any) -> None:
     """The challenger again: nothing is registered, and the figures are the same."""
     again = run_evaluation(platform, ["itrp-image-task@challenger"], "labelled")
@@ -50,6 +51,7 @@ def test_figures_lie_in_their_intervals(built: Any, task: str) -> None:
     assert (report.f1, report.low, report.high) == tuple(report.rows[0][name] for name in ("f1", "low", "high"))
 
 
+@pytest.mark.slow
 def test_figures_by_hand(built: Any) -> None:
     """The F1 of the report is that of version 2's labels, counted without our evaluation."""
     from sklearn.metrics import accuracy_score, f1_score
@@ -68,6 +70,7 @@ def test_figures_by_hand(built: Any) -> None:
     assert accuracy_score(truth[:64], classes[:64]) >= 0.5
 
 
+@pytest.mark.slow
 def test_oracle_is_an_upper_bound_and_registers_nothing(platform: "Platform", built: Any) -> None:
     report = run_evaluation(platform, ["itrp-image-task/1"], "labelled", protocol="oracle")
     assert (report.protocol, report.models) == ("oracle", ["itrp-image-task/1"])

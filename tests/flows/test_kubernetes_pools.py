@@ -14,6 +14,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.deployments import POOLS
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "infra/kubernetes"
 
 
@@ -77,6 +79,7 @@ def test_one_run_can_ask_for_more(prefect_server: str) -> None:
     assert run_with("gpu", **asked) == asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [{"gpus": "two"}, {"gpus": 0}, {"memory_limit": 64}, {"tolerations": "all"}])
 def test_what_is_no_size_is_refused(prefect_server: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(PrefectHTTPStatusError) as caught:

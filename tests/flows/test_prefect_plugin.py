@@ -113,6 +113,7 @@ def lonely(prefect_server: str) -> UUID:
     return deploy("plugin-flow", "plugin-lonely")
 
 
+@pytest.mark.slow
 def test_a_bare_name_runs(twin: UUID, run: Run) -> None:
     before = len(runs_of(twin))
     done = run("deployment", "run", "plugin-twin")
@@ -121,12 +122,14 @@ def test_a_bare_name_runs(twin: UUID, run: Run) -> None:
     assert len(runs_of(twin)) == before + 1
 
 
+@pytest.mark.slow
 def test_a_bare_name_runs_where_the_flow_is_called_otherwise(lonely: UUID, run: Run) -> None:
     done = run("deployments", "run", "plugin-lonely")
     assert done.returncode == 0, done.stderr
     assert "Creating flow run for deployment 'plugin-flow/plugin-lonely'..." in done.stdout
 
 
+@pytest.mark.slow
 def test_parameters_arrive(prefect_server: str, run: Run) -> None:
     deployment = deploy("plugin-parameters", "plugin-parameters")
     words = ("--param", "backfill=true", "--params", json.dumps({"shards": 3}), "--tag", "by-hand")
@@ -157,6 +160,7 @@ def test_watch_ends_with_the_run(prefect_server: str, start: Start, state: "Stat
     assert len(runs_of(deployment)) == 1
 
 
+@pytest.mark.slow
 def test_an_unknown_name_gets_the_nearest_ones(twin: UUID, lonely: UUID, run: Run) -> None:
     done = run("deployment", "run", "plugin-twins")
     assert done.returncode == 1
@@ -166,6 +170,7 @@ def test_an_unknown_name_gets_the_nearest_ones(twin: UUID, lonely: UUID, run: Ru
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_ambiguous_name_gets_its_candidates(prefect_server: str, run: Run) -> None:
     deployments = [deploy(each, "plugin-double") for each in ("plugin-[b]", "plugin-a", "plugin-double")]
     done = run("deployment", "run", "plugin-double")
@@ -209,6 +214,7 @@ def test_everything_else_is_as_without_the_plugin(lonely: UUID, run: Run, words:
     assert with_it.stderr == without.stderr
 
 
+@pytest.mark.slow
 def test_it_is_on_in_the_checkout_and_off_elsewhere(twin: UUID, start: Start) -> None:
     here, elsewhere = start("deployment", "run", "plugin-twin", folder=ROOT), start("deployment", "run", "plugin-twin")
     out, err = here.communicate(timeout=120)
@@ -228,6 +234,7 @@ def test_a_profile_turns_it_on_everywhere(twin: UUID, start: Start) -> None:
     assert process.returncode == 0, out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["worker start --pool cpu", "server start", "deployment inspect a/b"])
 def test_other_processes_load_nothing_more(environment: dict[str, str], tmp_path: Path, words: str) -> None:
     code = "import sys, prefect; print(*sorted(sys.modules))"

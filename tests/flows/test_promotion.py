@@ -49,6 +49,7 @@ def score_all(platform: "Platform") -> list[LabelFile]:
     return [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=True)]
 
 
+@pytest.mark.slow
 def test_the_first_champion_must_beat_the_most_frequent_class(platform: "Platform") -> None:
     """Whatever these tiny models are worth: the decision is the figures', and the alias follows the decision."""
     report = run_promotion(platform, Task.IMAGE)
@@ -62,6 +63,7 @@ def test_the_first_champion_must_beat_the_most_frequent_class(platform: "Platfor
     assert report.preview is None
 
 
+@pytest.mark.slow
 def test_the_gates_figures_are_the_evaluations(platform: "Platform", built: "object") -> None:
     evaluated = built.evaluated["image"]  # type: ignore[attr-defined]
     report = run_promotion(platform, Task.IMAGE, data="labelled")
@@ -70,6 +72,7 @@ def test_the_gates_figures_are_the_evaluations(platform: "Platform", built: "obj
     assert report.figures["rival_f1"] == pytest.approx(majority["f1"])
 
 
+@pytest.mark.slow
 def test_the_gates_figures_are_written_on_the_version(scoring: "Platform", tmp_path: Path) -> None:
     """The worse challenger: the champion's weights with the class names exchanged."""
     second = scoring.registry.resolve("itrp-text-task/2")
@@ -127,6 +130,7 @@ def test_the_champion_does_not_challenge_itself(scoring: "Platform") -> None:
     assert gate_tags(scoring, "itrp-text-task/2") == {}
 
 
+@pytest.mark.slow
 def test_an_unmapped_challenger_is_refused(platform: "Platform", tmp_path: Path) -> None:
     register_variant(platform, tmp_path, Task.TEXT, mapping=None)
     for options in ({}, {"dry_run": True}, {"to": "3"}, {"accept": True}):
@@ -190,6 +194,7 @@ def test_a_dry_run_before_any_scoring_has_nothing_to_look_at(platform: "Platform
     assert (preview.looked_at, preview.changed) == (0, 0)
 
 
+@pytest.mark.slow
 def test_rolling_back(scoring: "Platform", tmp_path: Path) -> None:
     third = register_variant(scoring, tmp_path, Task.TEXT, mapping=(0, 1))
     scoring.registry.set_alias(third, "champion")
@@ -202,6 +207,7 @@ def test_rolling_back(scoring: "Platform", tmp_path: Path) -> None:
     assert pin_scorer(scoring).pair.text.version == "2"
 
 
+@pytest.mark.slow
 def test_rolling_back_to_nowhere_is_told(scoring: "Platform") -> None:
     with pytest.raises(WrongUseError, match="--to expects the number of a version, found 'two'"):
         run_promotion(scoring, Task.TEXT, to="two")
@@ -210,6 +216,7 @@ def test_rolling_back_to_nowhere_is_told(scoring: "Platform") -> None:
     assert champion(scoring, Task.TEXT) == "2"
 
 
+@pytest.mark.slow
 def test_an_alias_moved_by_hand_counts_at_the_next_scoring(scoring: "Platform", tmp_path: Path) -> None:
     """As in the MLflow page: its own client, nothing of ours."""
     from mlflow import MlflowClient
@@ -231,6 +238,7 @@ def label_free(fork: "Callable[[Path], Platform]", tmp_path: Path) -> "Platform"
     return platform
 
 
+@pytest.mark.slow
 def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: "Platform") -> None:
     report = run_promotion(label_free, Task.TEXT)
     assert not report.promoted

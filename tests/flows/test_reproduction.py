@@ -96,6 +96,7 @@ def test_a_folder_without_a_layout_is_refused(tmp_path: Path, missing: str) -> N
             _find_labels(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_sources_are_ingested_once(desk: "RunDesk", data: Path) -> None:
     from flows.reproduction.sources import ingest_sources
 
@@ -132,6 +133,7 @@ def test_a_run_is_a_child_of_the_reproduction_in_mlflow(desk: "RunDesk") -> None
     assert run.inputs.dataset_inputs[0].dataset.name == desk.unlabelled.dataset.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-cma-clip", "small-clip-text"])
 def test_a_supervised_run_chooses_on_what_it_was_not_trained_on(desk: "RunDesk", experiment: str) -> None:
     answers = answer_quickly(desk, find_experiment(experiment))
@@ -233,6 +235,7 @@ def test_weights_that_are_not_to_be_had_are_looked_for_once(desk: "RunDesk", tmp
     assert (report.cells, report.missing, len(asked)) == (0, 20, 1)
 
 
+@pytest.mark.slow
 def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> None:
     from flows.reproduction.figure import draw_figure4
     from flows.reproduction.page import render_page

@@ -58,6 +58,7 @@ def test_without_champions_there_is_one_clear_line(platform: "Platform") -> None
     assert str(caught.value) == ("no champion yet for the text and the image task: train a model, then `itrp promote`")
 
 
+@pytest.mark.slow
 def test_every_stored_tweet_is_labelled_once_and_a_second_run_labels_nothing(scoring: "Platform") -> None:
     assert [row.pairs for row in score_all(scoring)] == [10, 10, 10]
     assert labelled_ids(scoring, "labels/") == stored_ids(scoring)
@@ -75,6 +76,7 @@ def test_only_the_landing_data_set_is_labelled(scoring: "Platform") -> None:
     assert [shard.hash for shard in find_work(scoring, scorer.pair, backfill=True)] == expected
 
 
+@pytest.mark.slow
 def test_new_tweets_alone_are_labelled(
     scoring: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]"
 ) -> None:
@@ -124,6 +126,7 @@ def test_a_backfill_after_going_back_labels_nothing(scoring: "Platform") -> None
     assert score_all(scoring, backfill=True) == []
 
 
+@pytest.mark.slow
 def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platform") -> None:
     scorer = pin_scorer(scoring)
     work = find_work(scoring, scorer.pair, backfill=False)

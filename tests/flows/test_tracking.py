@@ -134,6 +134,7 @@ def test_checkpoints_lie_in_the_store(built: Any) -> None:
     assert not list((built.platform.settings.work_dir / "training").iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_is_marked_failed(platform: "Platform") -> None:
     """The shard is damaged: training starts, and ends in an error."""
     from flows.training_run import run_training

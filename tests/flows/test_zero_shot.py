@@ -44,6 +44,7 @@ def test_all_three_tasks_are_evaluated_and_logged(
     assert run.data.params["method"] == method
 
 
+@pytest.mark.slow
 def test_the_threshold_chosen_on_the_test_labels_is_never_worse(platform: "Platform", models: dict[str, Path]) -> None:
     from flows.zero_shot_run import run_zero_shot
 

@@ -33,6 +33,7 @@ def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:
     return Shard(dataset=dataset, position=position, hash=digest, key=f"shards/{digest}", pairs=10, size=1000)
 
 
+@pytest.mark.slow
 def test_migrations_build_exactly_the_tables(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
@@ -67,6 +68,7 @@ open_catalog(sys.argv[1]).check()
 """
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_fresh_catalog_at_once_all_succeed(fresh_url: str) -> None:
     openers = [
         subprocess.Popen(
@@ -220,6 +222,7 @@ def test_an_url_of_something_else(url: str) -> None:
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_killed_migration_leaves_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/catalog.db"
     killed = (

@@ -52,6 +52,7 @@ def address(server: Any) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
+@pytest.mark.slow
 def test_each_key_opens_its_own_bucket_alone(gateway: Any) -> None:
     assert job.try_users(address(gateway), USERS) == []
 
@@ -68,6 +69,7 @@ def test_keys_that_open_too_much_or_too_little_are_told(gateway: Any) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_changed_secret_key_is_taken_over(gateway: Any) -> None:
     admin = job.connect_admin(address(gateway), gateway.access_key, gateway.secret_key)
     changed = {**USERS, "mlflow": (USERS["mlflow"][0], "mlflow-secret-key-2")}
@@ -167,6 +169,7 @@ def test_buckets_are_made_once_with_versions_that_expire(s3_server: Any) -> None
     assert len([*client.list_objects("prepared-a", include_version=True)]) == 2
 
 
+@pytest.mark.slow
 def test_the_job_ends_with_the_truth_about_outside_keys(gateway: Any) -> None:
     """The whole program, as Compose runs it, for a store that somebody else looks after."""
     environment = {

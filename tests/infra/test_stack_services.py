@@ -42,6 +42,7 @@ def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_nothing_is_left_of_it(tmp_path: Path, apart: bool, how: str) -> None:
@@ -56,6 +57,7 @@ def test_nothing_is_left_of_it(tmp_path: Path, apart: bool, how: str) -> None:
     getattr(service, how)()  # once more is nothing
 
 
+@pytest.mark.slow
 def test_killed_from_outside_it_starts_again_on_the_same_port(tmp_path: Path) -> None:
     service = make_parent(tmp_path, apart=False)
     service.start()
@@ -80,6 +82,7 @@ def test_a_program_that_ends_is_told_with_its_log(tmp_path: Path) -> None:
         service.start()
 
 
+@pytest.mark.slow
 def test_one_that_never_answers_is_given_up_and_ended(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     service = Service("mute", command, tmp_path / "mute.log", lambda: False, own_paths(), patience=0.5)

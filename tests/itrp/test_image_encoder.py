@@ -62,6 +62,7 @@ def save_weights(model: nn.Module, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_a_torchvision_classifier_is_read_from_a_file(
     resnet: nn.Module, pixels: np.ndarray, tmp_path: Path, ending: str
@@ -234,6 +235,7 @@ def test_weights_that_cannot_be_downloaded_are_explained_in_one_line() -> None:
     assert "image.name=efficientnet-lite0" in line
 
 
+@pytest.mark.slow
 def test_torchvisions_own_weights_come_from_its_cache_under_their_old_names(torch_cache: Path) -> None:
     """DenseNet's published file calls `norm1` `norm.1` and has no batch counters; torchvision's builder knows."""
     model = torchvision.models.densenet121()

@@ -103,6 +103,7 @@ def test_openvino_is_for_cpus() -> None:
         choose_runtime(torch.device("cuda"), "openvino")
 
 
+@pytest.mark.slow
 def test_exact_vectors_are_those_of_training(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> None:
     rows = model.text.tokenize(texts)
     text = prepare_text(model.text, EXACT)

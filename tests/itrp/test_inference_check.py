@@ -54,6 +54,7 @@ def test_shares_by_hand() -> None:
     assert share_kept(expected, np.full((4, 2), np.nan)) == 0  # though argmax would say 0 four times
 
 
+@pytest.mark.slow
 def test_a_decided_model_keeps_its_labels(model: ItrpModel, tmp_path: Path) -> None:
     assert measure_agreement(model, EXACT) == 1
     assert measure_agreement(model, QUICK) >= 0.97
@@ -62,6 +63,7 @@ def test_a_decided_model_keeps_its_labels(model: ItrpModel, tmp_path: Path) -> N
     assert list((tmp_path / "checks").iterdir()) == []  # nothing had to be tried
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
     model: ItrpModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,6 +77,7 @@ def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
     assert "of the labels that a model gives in fp32" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_verdict_is_measured_once_for_model_and_runtime(
     model: ItrpModel, tmp_path: Path, make_config: Callable[..., ExperimentConfig]
 ) -> None:

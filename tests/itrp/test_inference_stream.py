@@ -47,6 +47,7 @@ def make_jobs(shards: list[ShardFile], embedders: Embedders) -> list[Job]:
     return [Job(shard, [embedders[0]], [embedders[1]]) for shard in shards]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_vectors_are_those_of_the_cache_however_many_work(
     embedders: Embedders,

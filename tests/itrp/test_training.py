@@ -48,6 +48,7 @@ def optimizer_state(folder: Path, number: int) -> dict[str, Tensor]:
     return load_file(folder / f"round-{number:04d}" / "optimizer.safetensors")
 
 
+@pytest.mark.slow
 def test_every_round_tells_what_it_did(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def noise_of(state: Iterable[str]) -> set[str]:
     return {name for name in state if name.endswith("key.bias")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_a_frozen_encoder_does_not_move_and_the_other_does(
     make_config: Callable[..., ExperimentConfig], start: Start, experiment: str
@@ -110,6 +112,7 @@ def test_a_frozen_encoder_does_not_move_and_the_other_does(
     assert counters == (56 if moved == "image." else 0)
 
 
+@pytest.mark.slow
 def test_the_encoders_optimizer_goes_on_and_the_heads_does_not(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:
@@ -126,6 +129,7 @@ def test_the_encoders_optimizer_goes_on_and_the_heads_does_not(
         kept = head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "changes", "rounds"),
     [
@@ -168,6 +172,7 @@ def test_every_switch_runs(
     assert tuned_sides == {side for side in ("text", "image") if getattr(config, side).finetune}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["multiplication", "addition"])
 def test_encoders_of_equal_width_can_be_multiplied_and_added(
     make_config: Callable[..., ExperimentConfig], start: Start, wide_text: Path, tmp_path: Path, fusion: str
@@ -187,6 +192,7 @@ def test_a_second_epoch_sees_the_same_subsets(make_config: Callable[..., Experim
     assert not np.array_equal(np.concatenate(trainer.subsets), np.arange(60))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_weights_and_nothing_else_does(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:

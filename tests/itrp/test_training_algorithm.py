@@ -130,6 +130,7 @@ class WithOldHeadOptimizer(ByHand):
         return self.head_optimizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "changes"),
     [

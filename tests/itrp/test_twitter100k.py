@@ -57,6 +57,7 @@ def test_no_labels(folder: Path) -> None:
     assert Twitter100kFolder(folder).annotations() is None
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.exists(), reason="no real tweets beside the checkout")
 def test_real_tweets_all_pass() -> None:

@@ -89,6 +89,7 @@ def test_refusals_are_not_tried_again(any_server: Any, key: str, act: str) -> No
         assert relay.count("PUT") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_hurry")
 def test_an_answer_that_does_not_come_is_asked_for_again(
     any_server: Any, any_store: ObjectStore, key: str, monkeypatch: pytest.MonkeyPatch
@@ -145,6 +146,7 @@ def test_single_objects_that_a_busy_server_did_not_delete(any_server: Any, any_s
         assert relay.count("POST") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_hurry")
 def test_many_reads_on_a_bad_network_give_whole_objects_in_order(
     any_server: Any, any_store: ObjectStore, key: str

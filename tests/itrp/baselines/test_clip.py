@@ -129,6 +129,7 @@ def test_the_stand_in_is_drawn_from_its_seed(clip_folder: Path, tmp_path: Path) 
     assert weights[0] != weights[2]
 
 
+@pytest.mark.slow
 def test_half_precision_weights_are_trained_in_single_precision(
     config: ClipConfig, tmp_path: Path, make_model: Callable, check_round_trip: Callable
 ) -> None:

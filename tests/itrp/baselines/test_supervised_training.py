@@ -123,6 +123,7 @@ def test_32_pairs_are_learned_by_heart(
         assert f1_score(known, classes, average="weighted") == 1.0
 
 
+@pytest.mark.slow
 def test_every_parameter_moves(start: Start) -> None:
     trainer = start(task=Task.IMAGE_TEXT, epochs=1)
     before = {name: parameter.clone() for name, parameter in trainer.model.named_parameters()}
@@ -140,6 +141,7 @@ def test_a_frozen_part_is_refused_and_not_trained_in_silence(assignment: str) ->
         override(find_experiment("small-bert-resnet-text"), [assignment])
 
 
+@pytest.mark.slow
 def test_a_seed_decides_everything_and_another_seed_something_else(start: Start) -> None:
     first, second, other = start(seed=3), start(seed=3), start(seed=4)
     figures = [[(result.loss, result.held_out_f1) for result in trainer.run()] for trainer in (first, second, other)]
@@ -171,6 +173,7 @@ def test_a_stratified_part_of_the_train_split_is_held_out(start: Start, annotati
         assert abs((relations[held] == relation).sum() - expected) <= 1
 
 
+@pytest.mark.slow
 def test_held_out_and_test_labels_teach_nothing(start: Start, annotations: Annotations) -> None:
     """With these labels exchanged the same weights come out; with those of the train rows others."""
     base = start(epochs=1, validation=0.25)
@@ -186,6 +189,7 @@ def test_held_out_and_test_labels_teach_nothing(start: Start, annotations: Annot
         assert (differing(weights_of(base), weights_of(other)) == []) is same
 
 
+@pytest.mark.slow
 def test_corrected_labels_are_not_trained_on(start: Start, annotations: Annotations) -> None:
     base = start(epochs=1)
     other = start(labels=replace(annotations, corrected_text=1 - annotations.text), epochs=1)
@@ -194,6 +198,7 @@ def test_corrected_labels_are_not_trained_on(start: Start, annotations: Annotati
     assert differing(weights_of(base), weights_of(other)) == []
 
 
+@pytest.mark.slow
 def test_without_a_held_out_part_everything_is_trained_on_and_the_last_epoch_counts(
     start: Start, annotations: Annotations
 ) -> None:
@@ -214,6 +219,7 @@ def test_the_first_labelled_pairs_can_be_chosen(start: Start, annotations: Annot
     assert len(trainer.held_out_rows) == 2
 
 
+@pytest.mark.slow
 def test_the_best_epoch_comes_back(start: Start) -> None:
     trainer = start(task=Task.IMAGE_TEXT, validation=0.25, epochs=6)
     with pytest.raises(DataError, match="expected at least one trained epoch, found none"):
@@ -323,6 +329,7 @@ def system(request: pytest.FixtureRequest, start: Start, clip_folder: Path) -> S
     return trainer.model
 
 
+@pytest.mark.slow
 def test_what_was_saved_answers_as_before(
     system: SupervisedModel, shards: list[ShardFile], cache: EmbeddingCache, tmp_path: Path
 ) -> None:
@@ -349,6 +356,7 @@ def test_a_folder_with_another_models_weights_is_refused(start: Start, tmp_path:
         load_system(tmp_path / "text")
 
 
+@pytest.mark.slow
 def test_an_architecture_that_asks_for_its_version_goes_the_whole_way(
     start: Start, encoders: TwoEncodersConfig, shards: list[ShardFile], cache: EmbeddingCache, tmp_path: Path
 ) -> None:
@@ -368,6 +376,7 @@ def test_an_architecture_that_asks_for_its_version_goes_the_whole_way(
     )
 
 
+@pytest.mark.slow
 def test_pairs_in_memory_are_answered_as_in_a_shard(
     system: SupervisedModel, shards: list[ShardFile], tweets: list[SyntheticTweet], cache: EmbeddingCache
 ) -> None:
@@ -376,6 +385,7 @@ def test_pairs_in_memory_are_answered_as_in_a_shard(
     np.testing.assert_array_equal(found, predict_shard(system, shards[1], cache))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image", "small-vanilla-kmeans"])
 def test_an_itrp_model_answers_pairs_in_memory_too(
     make_config: Callable[..., ExperimentConfig],
