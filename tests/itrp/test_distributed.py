@@ -49,6 +49,9 @@ COMPARED = {"text": 3, "last pair": 3, "adam": 3, "image": 1, "both": 1}
 """Rounds that are compared with one process's. A network of random weights with batch norm doubles any rounding error at each
 step: change its weights by a ten-millionth, and one process alone has clustered otherwise by the third round."""
 
+LOSSES_APART = {"image": 1e-4, "both": 1e-4}
+"""Relative: for the networks of that kind what their weights may differ by (1.03e-5 was seen on an Intel Xeon); others 1e-5."""
+
 ONE_OF_TWO = """
 import json, os, signal, sys
 from pathlib import Path
@@ -232,7 +235,7 @@ def test_two_processes_train_what_one_trains(
     losses = [result.loss for result in islice(alone.run(), rounds)]
     two = read(trained, 0, name)
     assert two["seen"][:rounds] == alone.seen
-    assert two["losses"][:rounds] == pytest.approx(losses, rel=1e-4)
+    assert two["losses"][:rounds] == pytest.approx(losses, rel=LOSSES_APART.get(name, 1e-5))
     weights = load_file(trained / f"rank-0/checkpoints/{name}/round-{rounds:04d}/tuned.safetensors")
     off, moved = {}, {}
     for key, value in model.tuned_state().items():
@@ -289,13 +292,14 @@ def test_a_process_that_dies_ends_the_run_and_a_resumed_one_ends_as_undisturbed(
     assert "Signal 9 (SIGKILL)" in killed.stderr
     assert sorted(path.name for path in (shared / "dropout").iterdir() if path.name[0] != ".") == ["round-0001"]
     resumed = together(tmp_path, "dropout", checkpoints=str(shared), resume=True)
-    if (
-        resumed.returncode
-    ):  # seen once in some fifty launches, an abort inside gloo: whoever resumes again must get there too
+    numbers = [2, 3]
+    if resumed.returncode:
+        # an abort seen once in some fifty launches, its cause unknown: whoever resumes again must get there too
+        numbers = numbers[len([*(shared / "dropout").glob("round-*")]) - 1 :]
         warnings.warn(f"resumed once more after: {resumed.stderr[:4000]}", stacklevel=1)
         resumed = together(tmp_path, "dropout", checkpoints=str(shared), resume=True)
     assert resumed.returncode == 0, resumed.stderr
-    assert [number for number, *_ in read(tmp_path, 1, "dropout")["seen"]][-1] == 3
+    assert [number for number, *_ in read(tmp_path, 1, "dropout")["seen"]] == numbers
     for file in ("tuned.safetensors", "optimizer.safetensors"):
         whole = trained / "rank-0/checkpoints/dropout/round-0003" / file
         assert (shared / "dropout/round-0003" / file).read_bytes() == whole.read_bytes()
