@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+# Tests wait for servers most of the time: two processes of pytest, which take whole files, keep two cores busy.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test fast lint stack stack-test bench bench-gpu clean
 
@@ -9,10 +11,10 @@ demo: $(INSTALLED)
 	$(VENV)/bin/itrp demo
 
 test: $(INSTALLED) lint
-	$(VENV)/bin/pytest
+	$(PYTEST)
 
 fast: $(INSTALLED)
-	$(VENV)/bin/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -33,6 +33,21 @@ UNLABELLED, LABELLED, NEW = 60, 80, 30
 """Pairs drawn: to train on, with labels (64 train, 16 test), and in the landing zone (three shards of 10)."""
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]
 """Two rounds of 30 pairs."""
+LONGEST = ["tests/stack/", "tests/test_readme.py", "tests/flows/test_reproduction.py", "tests/flows/test_demo.py"]
+"""Files that take minutes: of two processes of pytest none is left alone with one at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; and what asks for the trained platform is slow, because training it takes half a minute."""
+
+    def place(item: pytest.Item) -> int:
+        return min([LONGEST.index(each) for each in LONGEST if item.nodeid.startswith(each)], default=len(LONGEST))
+
+    items.sort(key=place)
+    for item in items:
+        if "built" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 @dataclass(frozen=True)

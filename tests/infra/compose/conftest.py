@@ -1,7 +1,9 @@
 """PostgreSQL as the stack's first job leaves it."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +24,9 @@ def database(tmp_path_factory: pytest.TempPathFactory, secrets: dict[str, str]) 
     if not shutil.which("initdb") or not shutil.which("psql"):
         pytest.skip("needs PostgreSQL's server programs and psql on the PATH")
     folder = tmp_path_factory.mktemp("postgres")
-    for above in (folder, *folder.parents[:2]):  # root's temporary folders are closed to the user that runs PostgreSQL
-        above.chmod(0o755)
+    for above in (folder, *folder.parents):  # root's temporary folders are closed to the user that runs PostgreSQL
+        if Path(tempfile.gettempdir()) in above.parents:
+            above.chmod(0o755)
     port = free_ports(1)[0]
     log = folder / "postgres.log"
     service = make_postgres(folder / "cluster", port, secrets["POSTGRES_PASSWORD"], log)
