@@ -35,9 +35,11 @@ stack-test: $(INSTALLED)
 	$(VENV)/bin/pytest tests/stack
 
 BENCHMARKS := clustering decoding start_up growth memory scoring
-
+# Whole training beside the public reference implementation needs a checkout of it and tweets:
+# make bench REFERENCE=CHECKOUT TWEETS=TWITTER100K_LAYOUT LABELLED=CAPTIONS_MATCH; without them its row stays as it is
 bench: $(INSTALLED)
 	for name in $(BENCHMARKS); do $(VENV)/bin/python -m tests.benchmarks.$$name || exit 1; done
+	$(if $(REFERENCE),$(VENV)/bin/python -m tests.benchmarks.training --reference $(REFERENCE) --data $(TWEETS) --labelled $(LABELLED))
 	$(VENV)/bin/python -m tests.benchmarks.report
 
 bench-gpu: $(INSTALLED)

@@ -15,6 +15,7 @@ from itrp.cost import Cost
 from itrp.errors import DataError
 from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions
 from itrp.labels import Task
+from itrp.whole_files import write_whole
 
 ARRAYS_FILE, FACTS_FILE = "answers.npz", "answers.json"
 
@@ -132,9 +133,8 @@ def load_answers(folder: Path) -> AnyAnswers | None:
 def _save(folder: Path, answers: AnyAnswers, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / ARRAYS_FILE, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
-    draft = folder / f"{FACTS_FILE}.draft"
-    draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
-    draft.replace(folder / FACTS_FILE)
+    with write_whole(folder / FACTS_FILE) as draft:
+        draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
 
 
 def _test_side(

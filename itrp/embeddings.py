@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from os import getpid
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.model import fingerprint
 from itrp.text_encoder import TextEncoder
+from itrp.whole_files import write_whole
 
 Vectors = NDArray[np.float32]
 """[n, d] embeddings."""
@@ -146,8 +146,5 @@ def vector_file(folder: Path, encoder: str, runtime: str, shard: ShardFile) -> P
 
 def keep_array(path: Path, array: Vectors) -> None:
     """Write an array so that the file is whole whenever it is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{getpid()}.draft")
-    with draft.open("wb") as file:
+    with write_whole(path) as draft, draft.open("wb") as file:
         np.save(file, array)
-    draft.replace(path)

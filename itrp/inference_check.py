@@ -23,6 +23,7 @@ from itrp.pairs import Pair
 from itrp.prediction import classify_vectors
 from itrp.shards import encode_shard, shard_hash
 from itrp.stages import StageTimes
+from itrp.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +96,8 @@ def _find_share(model: ItrpModel, runtime: Runtime, folder: Path) -> float:
     except (OSError, ValueError, KeyError):
         share = measure_agreement(model, runtime)
     logger.info("%s keeps %.0f %% of a model's labels on %d example pairs", runtime.name, 100 * share, EXAMPLES)
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": EXAMPLES}) + "\n")
-    draft.replace(path)
+    with write_whole(path) as draft:
+        draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": EXAMPLES}) + "\n")
     return share
 
 

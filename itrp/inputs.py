@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count, getpid
+from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from itrp.images import load_pixels
+from itrp.whole_files import write_whole
 
 READ_ROWS = 256
 """Rows read from a shard at a time: bounds memory, whatever the shard's size."""
@@ -56,16 +57,13 @@ def cache_pixels(shard: ShardFile, size: int, folder: Path) -> NDArray[np.uint8]
     """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones."""
     path = _pixel_path(shard, size, folder)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{getpid()}.draft")
-        pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, size, size, 3))
-        start = 0
-        for batch in iter_pixels(shard, size):
-            pixels[start : start + len(batch)] = batch
-            start += len(batch)
-        pixels.flush()
-        del pixels
-        draft.replace(path)
+        with write_whole(path) as draft:
+            pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, size, size, 3))
+            start = 0
+            for batch in iter_pixels(shard, size):
+                pixels[start : start + len(batch)] = batch
+                start += len(batch)
+            pixels.flush()
     return np.load(path, mmap_mode="r")
 
 

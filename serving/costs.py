@@ -14,6 +14,7 @@ from itrp.inputs import ShardFile
 from itrp.prediction import predict_pairs
 from itrp.shards import iter_batches
 from itrp.systems import System
+from itrp.whole_files import write_whole
 
 COST_PAIRS = 64
 """Pairs a cost is measured on."""
@@ -50,10 +51,8 @@ class CostBook:
             return Cost(**json.loads(kept.read_text()))
         texts, pictures = _read_pairs(self.shard, COST_PAIRS)
         cost = measure_cost(lambda: label(texts, pictures), len(texts), self.device)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(cost)) + "\n")
-        draft.replace(kept)
+        with write_whole(kept) as draft:
+            draft.write_text(json.dumps(asdict(cost)) + "\n")
         return cost
 
 

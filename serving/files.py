@@ -1,8 +1,6 @@
 """Objects as local files: where the store is a folder they are used in place, otherwise they are downloaded once."""
 
-import os
 import shutil
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from infra.tables import Shard
 from itrp.inputs import ShardFile
+from itrp.whole_files import write_whole
 
 DOWNLOADS = 4
 """Shards downloaded at once: each is large, so a few fill the line."""
@@ -22,11 +21,8 @@ def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
         return path
     target = folder / key
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.draft")
-        with store.open(key) as source, draft.open("wb") as sink:
+        with write_whole(target) as draft, store.open(key) as source, draft.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
-        draft.replace(target)
     return target
 
 

@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from flows.data_sets import find_data
 from flows.platform import Platform
@@ -24,6 +23,7 @@ from itrp.errors import ItrpError, WeightsUnavailableError
 from itrp.evaluation import Protocol
 from itrp.experiments import AnyConfig, Preset
 from itrp.grids import Cell, RunSpec, UserModels, list_cells
+from itrp.whole_files import write_whole
 from serving.assessment import load_labelled_set
 from serving.registry import connect_mlflow
 
@@ -174,7 +174,8 @@ def _publish(desk: RunDesk, made: Reproduction, tables: Sequence[str], runs: int
         }
     client = connect_mlflow(desk.platform.settings.mlflow_uri)
     for path, data in written.items():
-        _replace(path, data)
+        with write_whole(path) as draft:
+            draft.write_bytes(data)
         client.log_artifact(desk.parent, str(path))
     log_figures(desk.platform.settings, desk.parent, list(list_figures(made)))
     client.set_terminated(desk.parent, "FINISHED")
@@ -190,10 +191,3 @@ def _publish(desk: RunDesk, made: Reproduction, tables: Sequence[str], runs: int
         mlflow_run=desk.parent,
         text=text,
     )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(data)
-    draft.replace(path)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from os import getpid
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from itrp.baselines.config import (
 )
 from itrp.baselines.tweet_words import split_tweet
 from itrp.errors import WrongUseError
+from itrp.whole_files import write_whole
 
 SEED = 0
 """Of the stand-ins' weights: the same in every run, as a checkpoint's are."""
@@ -101,7 +101,6 @@ def _write_once(folder: Path, make: Callable[[Path, int], Path]) -> Path:
     if not marker.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = make(folder, SEED)
-        draft = folder / f"written.{getpid()}.draft"
-        draft.write_text(str(made.relative_to(folder)))
-        draft.replace(marker)
+        with write_whole(marker) as draft:
+            draft.write_text(str(made.relative_to(folder)))
     return folder / marker.read_text()

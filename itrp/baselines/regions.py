@@ -5,7 +5,6 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import getpid
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +20,7 @@ from itrp.errors import DataError
 from itrp.images import decode_image
 from itrp.inputs import ShardFile, read_ids
 from itrp.shards import iter_rows
+from itrp.whole_files import write_whole
 
 Regions = NDArray[Any]
 """[n] records of the regions of n pictures: features [boxes, d] float16, boxes [boxes, 4] float32 (x1, y1, x2, y2 as shares of
@@ -56,17 +56,10 @@ class RegionSource(ABC):
         # bf16 or not, a GPU's convolutions differ from the CPU's in the last digits, so the kind of device is part of the name
         path = cache.folder / f"regions-{self.fingerprint}-{cache.device.type}" / f"{shard.hash}.npy"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{getpid()}.draft")
-            regions = open_memmap(draft, mode="w+", dtype=self._record(), shape=(shard.pairs,))
-            try:
+            with write_whole(path) as draft:
+                regions = open_memmap(draft, mode="w+", dtype=self._record(), shape=(shard.pairs,))
                 self.fill(regions, shard, cache)
-            except BaseException:
-                draft.unlink()  # it takes its full size on the disk
-                raise
-            regions.flush()
-            del regions
-            draft.replace(path)
+                regions.flush()
         return np.load(path, mmap_mode="r")
 
     def _record(self) -> np.dtype[np.void]:

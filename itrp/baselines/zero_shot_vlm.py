@@ -26,7 +26,6 @@ from itrp.errors import DataError, WrongUseError
 from itrp.images import decode_image
 from itrp.inputs import ShardFile
 from itrp.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
-from itrp.protocols import RoundPredictions
 from itrp.shards import iter_batches
 
 OPTIONS = ("A", "B", "C", "D")
@@ -93,14 +92,6 @@ class RelationScores:
     def relations(self) -> NDArray[np.int64]:
         """[n] most likely relation class 2*T + I; of equally likely ones the first."""
         return self.log_likelihoods.argmax(axis=1).astype(np.int64)
-
-
-def relation_rounds(dev: RelationScores, test: RelationScores) -> list[RoundPredictions]:
-    """The baseline for `itrp.evaluation.evaluate_relations`: one checkpoint whose clusters are the relation classes by name.
-
-    So text and image task are read off the relation. No label has been looked at: all protocols give the same.
-    """
-    return [RoundPredictions(0, dev.relations, test.relations)]
 
 
 class ZeroShotVlm:

@@ -74,7 +74,7 @@ def _tell_target(target: Target, found: Sequence[Found]) -> Iterator[tuple[str, 
     if not found:
         why = "no GPU at hand" if target.needs_gpu else "not measured yet"
         command = "`make bench-gpu`" if target.needs_gpu else f"`python -m tests.benchmarks.{target.command}`"
-        yield (target.what, target.target, f"open: {why}; {command}", "", "", "", "", "")
+        yield (target.what, target.target, f"open: {why}; {command}", "", "", "", "")
     for each in found:
         yield _tell_row(each)
 

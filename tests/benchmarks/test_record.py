@@ -66,7 +66,7 @@ def test_the_page_takes_the_newest_row_and_says_what_is_open() -> None:
     page = build_page(runs, [SORTING, GUESSING])
     assert "| sorting | <= 1 s | 0.2 s | yes | 0.1 s | numpy 0.3 s |" in page
     assert "0.4 s" not in page
-    assert "| guessing, H100 | <= 2 s | open: no GPU at hand; `make bench-gpu` |  |  |  |" in page
+    assert "| guessing, H100 | <= 2 s | open: no GPU at hand; `make bench-gpu` |  |  |  |  |\n" in page
     assert (
         "- **sorting**: a million numbers, median of 5. ascending. *2 cores of Abacus, load 0.5, 2026-01-02 10:20, "
         "commit 0123456789ab-dirty, torch 2.15.0*" in page

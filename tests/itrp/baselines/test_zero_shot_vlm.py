@@ -43,11 +43,10 @@ from itrp.baselines.zero_shot_vlm import (
     ZeroShotVlm,
     load_zero_shot_vlm,
     read_prompt,
-    relation_rounds,
 )
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
-from itrp.evaluation import Protocol, TaskPredictions, evaluate_relations
+from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate_relations
 from itrp.inputs import ShardFile
 
 CPU = torch.device("cpu")
@@ -280,9 +279,8 @@ def test_probabilities_and_relations_by_hand() -> None:
 
 def test_text_and_image_task_are_read_off_the_relation() -> None:
     scores = RelationScores(np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 3]], "")
-    predictions = TaskPredictions(
-        relation_rounds(scores, scores), np.full(5, -1), np.array([0, 1, 2, 3, 0]), named=True
-    )
+    rounds = [RoundPredictions(0, scores.relations, scores.relations)]
+    predictions = TaskPredictions(rounds, np.full(5, -1), np.array([0, 1, 2, 3, 0]), named=True)
     text, image, both = evaluate_relations(Protocol.DEV, "raw", predictions)
     assert [text.accuracy, image.accuracy, both.accuracy] == [0.8, 0.8, 0.8]
     assert both.mapping == (0, 1, 2, 3)
