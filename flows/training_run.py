@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 PROCESSES_TAG = "itrp.processes"
 """How many processes trained a run together; absent for one."""
+COMPILED_TAG = "itrp.compiled"
+"""Present where the steps were compiled, which changes rounding."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ def train_unsupervised(
         _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=resume)
         if not peers.alone:
             tracker.client.set_tag(tracker.run_id, PROCESSES_TAG, peers.world)
+        if trainer.compiled:
+            tracker.client.set_tag(tracker.run_id, COMPILED_TAG, "true")
         peers.broadcast(prefix)  # from here on the others train along
         peers.wait()
         rounds = _follow_rounds(trainer, tracker, platform.store, prefix, resume=resume)
@@ -165,6 +169,7 @@ def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownDat
         checkpoints=Path(),
         progress=ProgressReporter(),
         peers=peers,
+        compiled=platform.settings.compiled,
     )
     trainer.checkpoints = platform.settings.work_dir / "training" / trainer.identity[:16]
     return trainer

@@ -71,7 +71,12 @@ def _ask_itrp(desk: RunDesk, config: ExperimentConfig, place: Path, tracker: Run
     shards = local_shards(desk.platform.store, desk.unlabelled.shards, settings.cache_dir)
     cache = EmbeddingCache(desk.embeddings.folder, desk.embeddings.device, config.embed_batch_size)
     trainer = Trainer(
-        build_model(config), shards, cache=cache, checkpoints=place / "rounds", progress=ProgressReporter()
+        build_model(config),
+        shards,
+        cache=cache,
+        checkpoints=place / "rounds",
+        progress=ProgressReporter(),
+        compiled=settings.compiled,
     )
     for result in trainer.run(resume=True):
         tracker.log_round(result)

@@ -1,0 +1,45 @@
+"""ITRP_COMPILED: training steps by torch.compile, here on the CPU.
+
+Steps are captured and differentiated as a GPU's are, but not turned into machine code, which takes minutes
+(tests/itrp/test_training_set.py does that once).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.platform import Platform
+    from tests.conftest import Built
+
+QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16", "seed=7"]
+
+
+@pytest.mark.slow
+def test_a_setting_compiles_the_steps_and_the_run_tells(
+    built: "Built", fork: "Callable[[Path], Platform]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from flows.platform import open_platform
+    from flows.training_run import run_training
+
+    fork(tmp_path)
+    platform = open_platform(Settings(work_dir=tmp_path, device="cpu", compiled=True))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    captured = torch._dynamo.utils.counters["frames"]
+    captured.clear()
+    report = run_training(platform, "small-text", "unlabelled", QUICKLY)
+    assert captured["ok"] > 0
+    eager, compiled = (
+        platform.registry.client.get_run(run_id).data for run_id in (built.trained["text"].run_id, report.run_id)
+    )
+    assert "itrp.compiled" not in eager.tags
+    assert compiled.tags["itrp.compiled"] == "true"
+    assert compiled.metrics["pairs"] == eager.metrics["pairs"]
+    assert compiled.metrics["loss"] < 0.7  # that of guessing
