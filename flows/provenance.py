@@ -19,11 +19,15 @@ PACKAGES = (
 
 
 def find_commit() -> str:
-    """The checkout's commit, with `-dirty` when files differ from it; `release <version>` outside of a checkout."""
+    """The checkout's commit, with `-dirty` when files differ from it; `release <version>` outside of a checkout.
+
+    docs/ may differ: nothing that runs lies there, and a benchmark appends what it measured.
+    """
     folder = Path(flows.__file__).parent
     try:
         commit = _git("rev-parse", "HEAD", folder=folder)
-        return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no", folder=folder) else commit
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs", folder=folder)
+        return f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         return _built_from() or f"release {version('itrp')}"
 

@@ -31,10 +31,12 @@ def test_outside_of_a_checkout_it_is_the_release(tmp_path: Path, monkeypatch: py
 
 
 def test_changed_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkout of its own: clean, then with a new file (which may be anything), then with a changed one."""
-    room = tmp_path / "flows"
+    """A checkout of its own: clean, then with a new file (which may be anything), a changed page, then with changed code."""
+    room, docs = tmp_path / "flows", tmp_path / "docs"
     room.mkdir()
+    docs.mkdir()
     (room / "__init__.py").write_text("")
+    (docs / "page.md").write_text("")
     who = ["-c", "user.name=x", "-c", "user.email=x@localhost", "-c", "commit.gpgsign=false"]
     for arguments in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "first"]):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
@@ -42,6 +44,8 @@ def test_changed_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     clean = find_commit()
     assert re.fullmatch(r"[0-9a-f]{40}", clean)
     (room / "new.txt").write_text("new")
+    assert find_commit() == clean
+    (docs / "page.md").write_text("measured")
     assert find_commit() == clean
     (room / "__init__.py").write_text("changed = True\n")
     assert find_commit() == f"{clean}-dirty"
