@@ -1,4 +1,4 @@
-"""What several rooms' tests stand on: a clean environment, one small trained platform, cheap copies of it."""
+"""What several rooms' tests stand on: a clean environment, a Prefect server, one small trained platform, cheap copies of it."""
 
 import atexit
 import os
@@ -48,6 +48,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "built" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """The address of a Prefect server with an empty database; flows called in this process use it."""
+    from prefect.settings import get_current_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield str(get_current_settings().api.url)
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,11 @@ def test_the_tree_names_what_is_there() -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_run_in_order_on_synthetic_tweets(tmp_path: Path) -> None:
-    """The block "On your own tweets", with a home folder that holds synthetic tweets in the layouts it names."""
+def test_the_commands_run_in_order_on_synthetic_tweets(prefect_server: str, tmp_path: Path) -> None:
+    """The block "On your own tweets", with a home folder that holds synthetic tweets in the layouts it names.
+
+    Where no server is named each command starts one, which is most of what it takes; tests/flows/test_chain.py does that.
+    """
     write_twitter100k_layout(tmp_path / "twitter100k", 240, 11)
     write_itr_layout(tmp_path / "itr", 300, 12)
     (tmp_path / "itr/labels.csv").rename(tmp_path / "itr/data.csv")
@@ -62,6 +65,7 @@ def test_the_commands_run_in_order_on_synthetic_tweets(tmp_path: Path) -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith("ITRP_")},
         "HOME": str(tmp_path),
         "ITRP_WORK_DIR": str(tmp_path / "itrp-work"),
+        "PREFECT_API_URL": prefect_server,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     block = next(block for block in BLOCKS if "itrp doctor" in block)

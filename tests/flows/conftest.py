@@ -1,4 +1,4 @@
-"""The command line in this process, and one Prefect server for the session."""
+"""The command line, in this process and as a program."""
 
 import logging
 import os
@@ -18,16 +18,6 @@ class Done:
     status: int
     out: str
     err: str
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """The address of a Prefect server with an empty database; flows called in this process use it."""
-    from prefect.settings import get_current_settings
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=180):
-        yield str(get_current_settings().api.url)
 
 
 @pytest.fixture
