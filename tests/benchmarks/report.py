@@ -9,10 +9,10 @@ from tests.benchmarks.targets import TARGETS, Target
 
 INTRODUCTION = """# Benchmarks
 
-Made by `python -m tests.benchmarks.report` from the newest measurement of each row on each kind of machine; do not edit.
-`make bench` measures what a machine without a GPU can tell, `make bench-gpu` the rest; each appends what it found to a file
-beside this one, with machine, versions and commit. A floor is arithmetic or bytes at the rate that the device was measured to
-have in the same run.
+Made by `python -m tests.benchmarks.report` from the newest measurement of each row on each kind of machine (of memory: on any);
+do not edit. `make bench` measures what a machine without a GPU can tell, `make bench-gpu` the rest; each appends what it found
+to a file beside this one, with machine, versions and commit. A floor is arithmetic or bytes at the rate that the device was
+measured to have in the same run.
 """
 
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 def build_page(runs: Sequence[Run], targets: Sequence[Target] = TARGETS) -> str:
     """The page's Markdown."""
-    found = choose_newest(runs)
+    found = choose_newest(runs, targets)
     head = ("what", "target", "measured", "met", "floor", "peer", "machine")
     rows = [cells for target in targets for cells in _tell_target(target, _of_target(found, target, targets))]
     others = [each for each in found if _find_target(each.row.what, targets) is None]
@@ -44,10 +44,14 @@ def build_page(runs: Sequence[Run], targets: Sequence[Target] = TARGETS) -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def choose_newest(runs: Sequence[Run]) -> list[Found]:
-    """The last row of every name on every kind of machine. `runs`: oldest first."""
-    newest = {(row.what, tell_machine(run)): Found(row, run) for run in runs for row in run.rows}
-    return list(newest.values())
+def choose_newest(runs: Sequence[Run], targets: Sequence[Target]) -> list[Found]:
+    """The last row of every name on every kind of machine, where that matters. `runs`: oldest first."""
+
+    def key(row: Row, run: Run) -> tuple[str, str]:
+        target = _find_target(row.what, targets)
+        return row.what, tell_machine(run) if target is None or target.of_machine else ""
+
+    return list({key(row, run): Found(row, run) for run in runs for row in run.rows}.values())
 
 
 def tell_machine(run: Run) -> str:

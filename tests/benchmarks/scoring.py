@@ -202,19 +202,21 @@ def _judge(found: dict[str, list[Rate]], busy: bool) -> Iterator[Row]:
         note += f"; the machine was busy (load {os.getloadavg()[1]:.1f}): rates are pairs per {threads} core-seconds"
     targets = {target.what: target.target for target in TARGETS}
     turns = min(len(each) for each in found.values())
+    quick = "bf16" if "bf16" in rates else "fp32"  # what OpenVINO computes in too
     for precision in (name for name in PRECISIONS if name in rates):
         peers = {name: rates[precision] / rates[name] for name in PEERS if name in rates}
+        arithmetic = quick if precision == "openvino" else precision
         met = rates[precision] >= 18 and peers.get("plain-1", 0) >= 4 and min(peers.values()) > 1
         yield Row(
             what=f"{SCORING_CPU}: {precision}",
             how=f"{threads} threads, S3 server on this machine, 3 shards; medians of {turns} turns",
             target=targets[SCORING_CPU],
             measured=f"{rates[precision]:.1f} pairs/s",
-            floor=f"{rates['floor fp32' if precision == 'fp32' else 'floor bf16']:.1f} pairs/s",
+            floor=f"{rates[f'floor {arithmetic}']:.1f} pairs/s",
             peer="; ".join(f"{name} {rates[name]:.1f} ({ratio:.1f}x)" for name, ratio in peers.items()),
             note=note,
             figures=figures,
-            met=None if precision == "fp32" else met,
+            met=met if arithmetic == quick else None,
         )
     for precision in (name for name in PRECISIONS if name in rates):
         ratios = {side: rates[f"{precision} {side} backfill"] / rates[precision] for side in ("text", "image")}

@@ -83,6 +83,14 @@ def test_every_kind_of_machine_has_its_row() -> None:
     assert "| 3.0 s | yes | 0.1 s | numpy 0.3 s | 2 cores of Abacus |" in page
 
 
+def test_memory_is_the_same_on_every_machine() -> None:
+    runs = [_run(replace(ROW, measured=f"{day}.0 s"), f"2026-01-0{day}") for day in (1, 2)]
+    runs[0].machine["processor"] = "Rechenschieber"
+    page = build_page(runs, [replace(SORTING, of_machine=False)])
+    assert "| 2.0 s |" in page
+    assert "| 1.0 s |" not in page
+
+
 def test_variants_stand_below_their_target_and_strangers_apart() -> None:
     rows = [replace(ROW, what="sorting: backwards", met=False), ROW, replace(ROW, what="sortingly")]
     runs = [_run(row, f"2026-01-0{day}") for day, row in enumerate(rows, start=1)]

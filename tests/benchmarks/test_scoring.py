@@ -9,6 +9,7 @@ from itrp.inputs import ShardFile
 from itrp.shards import read_shard
 from tests.benchmarks.scoring import Rate, _judge, _repeat_shard
 from tests.benchmarks.scoring_inputs import SIZE, make_tokenizer, write_shards
+from tests.benchmarks.targets import SCORING_CPU
 
 FOUND = {
     "floor fp32": [Rate(5, 3)],
@@ -33,9 +34,17 @@ def test_on_a_calm_machine_the_wall_clock_counts() -> None:
     bf16, fp32, backfill, slow_backfill = _judge(FOUND, busy=False)
     assert (bf16.measured, bf16.floor, bf16.met) == ("19.0 pairs/s", "22.0 pairs/s", True)
     assert bf16.peer == "plain-1 4.5 (4.2x); ray-bf16 15.0 (1.3x)"
-    assert (fp32.measured, fp32.met) == ("7.0 pairs/s", None)  # the median; no target is about fp32
+    assert (fp32.measured, fp32.met) == ("7.0 pairs/s", None)  # the median; the target is about the quicker one
     assert (backfill.measured, backfill.met) == ("4.0x (new text model), 1.6x (new image model)", False)
     assert slow_backfill.met is True
+
+
+def test_where_bf16_is_no_gain_the_target_is_asked_of_fp32() -> None:
+    found = {name: rates for name, rates in FOUND.items() if not name.startswith("bf16")}
+    found |= {name.replace("fp32", "openvino"): rates for name, rates in found.items() if name.startswith("fp32")}
+    openvino, fp32, *_ = _judge(found, busy=False)
+    assert (fp32.what, fp32.floor, fp32.met) == (f"{SCORING_CPU}: fp32", "5.0 pairs/s", False)
+    assert (openvino.what, openvino.floor, openvino.met) == (f"{SCORING_CPU}: openvino", "5.0 pairs/s", False)
 
 
 def test_on_a_busy_one_processor_time_counts_and_it_is_said() -> None:
