@@ -15,14 +15,13 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from flows.platform import Platform
-    from tests.conftest import Built
 
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16", "seed=7"]
 
 
 @pytest.mark.slow
 def test_a_setting_compiles_the_steps_and_the_run_tells(
-    built: "Built", fork: "Callable[[Path], Platform]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fork: "Callable[[Path], Platform]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
@@ -30,16 +29,18 @@ def test_a_setting_compiles_the_steps_and_the_run_tells(
     from flows.training_run import run_training
 
     fork(tmp_path)
-    platform = open_platform(Settings(work_dir=tmp_path, device="cpu", compiled=True))
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     captured = torch._dynamo.utils.counters["frames"]
     captured.clear()
-    report = run_training(platform, "small-text", "unlabelled", QUICKLY)
-    assert captured["ok"] > 0
-    eager, compiled = (
-        platform.registry.client.get_run(run_id).data for run_id in (built.trained["text"].run_id, report.run_id)
-    )
+    runs = []
+    for compiled in (False, True):
+        platform = open_platform(Settings(work_dir=tmp_path, device="cpu", compiled=compiled))
+        report = run_training(platform, "small-text", "unlabelled", QUICKLY)
+        assert (captured["ok"] > 0) is compiled
+        runs.append(platform.registry.client.get_run(report.run_id).data)
+    eager, graphed = runs
     assert "itrp.compiled" not in eager.tags
-    assert compiled.tags["itrp.compiled"] == "true"
-    assert compiled.metrics["pairs"] == eager.metrics["pairs"]
-    assert compiled.metrics["loss"] < 0.7  # that of guessing
+    assert graphed.tags["itrp.compiled"] == "true"
+    assert graphed.metrics["pairs"] == eager.metrics["pairs"]
+    # dropout is drawn differently in a captured graph
+    assert graphed.metrics["loss"] == pytest.approx(eager.metrics["loss"], abs=0.2)
