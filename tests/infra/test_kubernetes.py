@@ -145,7 +145,7 @@ def test_the_gpu_pool_is_the_cpu_pool_and_a_gpu() -> None:
     sizes = {"cpu_request", "cpu_limit", "memory_request", "memory_limit"}
     placed = {"env", "image", "volumes", "node_selector", "tolerations"}
     assert {name for name in theirs if ours[name] != theirs[name]} == sizes | placed
-    assert ours["env"]["default"] == theirs["env"]["default"] | {"ITRP_DEVICE": "cuda"}
+    assert ours["env"]["default"] == theirs["env"]["default"] | {"ITRP_DEVICE": "cuda", "ITRP_COMPILED": "false"}
     assert container_of(render("gpu", gpus=2))["resources"]["limits"]["nvidia.com/gpu"] == 2
     assert pod_of(render("gpu"))["tolerations"][0]["key"] == "nvidia.com/gpu"
 
