@@ -193,7 +193,6 @@ def test_a_second_epoch_sees_the_same_subsets(make_config: Callable[..., Experim
     assert not np.array_equal(np.concatenate(trainer.subsets), np.arange(60))
 
 
-@pytest.mark.slow
 def draws_of_random(act: Callable[[], object]) -> list[str]:
     """What this thread draws from Python's global generator. Its state would tell of all threads, such as Prefect's."""
     drawn: list[str] = []
@@ -216,6 +215,7 @@ def test_draws_from_the_global_generator_are_seen() -> None:
     assert not draws_of_random(lambda: random.Random(0).random())
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_weights_and_nothing_else_does(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:
