@@ -25,7 +25,7 @@ from itrp.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.costs import CostBook
 from serving.files import local_shards
-from serving.registry import ModelVersion
+from serving.registry import DATASET_TAG, ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def evaluate_baselines(
         return rows
     config = ExperimentConfig.model_validate(description["config"])
     try:
-        training = find_data(platform, version.tags["itrp.dataset"])
+        training = find_data(platform, version.tags[DATASET_TAG])
         pretrained = build_model(config).to(assessor.embeddings.device)
     except (NotFoundError, WeightsUnavailableError) as error:
         logger.warning("no vanilla clustering beside it: %s", error)

@@ -11,7 +11,7 @@ from infra.tables import LabelFile, ModelRun, QuarantinedTweet
 from itrp.errors import NotFoundError
 from itrp.labels import RELATIONS, Task
 from serving.labels import decode_labels
-from serving.registry import MODEL_NAMES
+from serving.registry import DATASET_TAG, MODEL_NAMES
 
 
 def explain_tweet(platform: Platform, tweet_id: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _explain_model(platform: Platform, name: str, version: str) -> dict[str, Any
         "model": str(found),
         "mlflow_run": found.run_id,
         "experiment": run.experiment if run else found.tags.get("itrp.experiment"),
-        "dataset": found.tags.get("itrp.dataset"),
+        "dataset": found.tags.get(DATASET_TAG),
         "dataset_hash": run.dataset_hash if run else found.tags.get("itrp.dataset_hash"),
         "git_commit": found.tags.get("itrp.git_commit"),
         "flow_run": run.flow_run_id if run else None,

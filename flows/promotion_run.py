@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import apply_mapping
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
+from serving.examples import find_examples
 from serving.files import local_shards
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels
 from serving.labels import decode_labels
@@ -144,8 +146,13 @@ def _open_labeller(platform: Platform, version: ModelVersion) -> "ShardLabeller"
     from serving.labelling import ShardLabeller
 
     settings = platform.settings
-    folders = {version.task: platform.registry.fetch(version)}
-    return ShardLabeller(folders, cache=settings.cache_dir, device=settings.device, precision=settings.precision)
+    return ShardLabeller(
+        {version.task: platform.registry.fetch(version)},
+        cache=settings.cache_dir,
+        device=settings.device,
+        precision=settings.precision,
+        examples=partial(find_examples, platform.store, platform.catalog, version, settings.cache_dir),
+    )
 
 
 def _describe_flips(

@@ -20,7 +20,7 @@ from itrp.inputs import ShardFile
 from itrp.labels import Task
 from serving.assessment import SUPERVISED_TAG
 from serving.files import local_shards
-from serving.registry import CHALLENGER, CHAMPION, MODEL_NAMES, SEEDS_PREFIX, ModelVersion
+from serving.registry import CHALLENGER, CHAMPION, DATASET_TAG, MODEL_NAMES, SEEDS_PREFIX, ModelVersion
 from serving.shard_answers import ShardAnswers
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def find_unlabelled(platform: Platform, version: ModelVersion) -> KnownData:
     try:
         return find_data(platform, LANDING)
     except NotFoundError:
-        return find_data(platform, version.tags["itrp.dataset"])
+        return find_data(platform, version.tags[DATASET_TAG])
 
 
 def newest_shards(platform: Platform, known: KnownData) -> list[ShardFile]:
@@ -168,7 +168,7 @@ def _tell_training(platform: Platform, version: ModelVersion, seeds: Sequence[in
     experiment = version.tags["itrp.experiment"]
     settings = " ".join(f"{key}={value}" for key, value in _changed_settings(platform, version, experiment).items())
     seed = next(number for number in range(len(seeds) + 1) if number not in seeds)
-    return f"itrp train {experiment} --data {version.tags['itrp.dataset']} {settings} seed={seed}".replace("  ", " ")
+    return f"itrp train {experiment} --data {version.tags[DATASET_TAG]} {settings} seed={seed}".replace("  ", " ")
 
 
 def _changed_settings(platform: Platform, version: ModelVersion, experiment: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from flows.seed_agreement import SETTINGS_TAG, hash_settings
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.systems import System
 from serving.registration import register_model
-from serving.registry import ModelVersion
+from serving.registry import DATASET_TAG, ModelVersion
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersi
         "itrp.experiment": config.name,
         "itrp.seed": config.seed,
         SETTINGS_TAG: hash_settings(config),
-        "itrp.dataset": trained.known.dataset.name,
+        DATASET_TAG: trained.known.dataset.name,
         "itrp.dataset_hash": trained.known.hash,
         "itrp.git_commit": trained.commit,
         **trained.tags,

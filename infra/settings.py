@@ -39,8 +39,9 @@ class Settings(BaseSettings):
     """Where people open MLflow's pages, if it is another address than the one the flows use."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    precision: Literal["auto", "fp32", "bf16", "openvino"] = "auto"
-    """What scoring computes in; auto is bf16 where that is quicker on the processor and the models' labels stay what they are."""
+    precision: Literal["auto", "fp32", "bf16", "openvino", "int8"] = "auto"
+    """What scoring computes in; auto is bf16 where that is quicker on the processor. Whatever it is, the models' labels have
+    to stay what they are on example pairs."""
     compiled: bool = False
     """Training steps of a fine-tuned encoder by torch.compile, on a GPU one replayed graph: minutes once, then quicker steps."""
     webhook_secret: SecretStr | None = None

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from itrp.calibration import Calibration
 from itrp.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
 from itrp.errors import WrongUseError
 from itrp.image_encoder import ImageEncoder
@@ -27,8 +28,9 @@ from itrp.text_encoder import TextEncoder
 
 logger = logging.getLogger(__name__)
 
-Precision: TypeAlias = Literal["auto", "fp32", "bf16", "openvino"]
-"""auto: bf16 where it is quicker on this processor, else fp32. openvino: the same by OpenVINO, which is quicker on CPUs."""
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "openvino", "int8"]
+"""auto: bf16 where it is quicker on this processor, else fp32. openvino: the same by OpenVINO. int8: by OpenVINO too, several
+times quicker on CPUs, with a few per cent of error in the vectors."""
 TokenRows: TypeAlias = Sequence[NDArray[np.int32]]
 EmbedTexts: TypeAlias = Callable[[TokenRows], Vectors]
 """b token rows -> [b, d]."""
@@ -46,15 +48,19 @@ class Runtime:
     """What computes embeddings."""
 
     device: torch.device
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "int8"]
     library: Literal["torch", "openvino"] = "torch"
+    calibration: Calibration | None = None
+    """What int8 is made from."""
 
     @property
     def name(self) -> str:
         """Names vectors and answers in caches. `cpu` is what `itrp.embeddings` computes there, fp32."""
         if self.device.type == "cpu" and self == exact_runtime(self.device):
             return "cpu"
-        return "-".join([self.device.type, *(["openvino"] if self.library == "openvino" else []), self.precision])
+        library = ["openvino"] if self.library == "openvino" else []
+        calibration = [self.calibration.name] if self.calibration is not None else []
+        return "-".join([self.device.type, *library, self.precision, *calibration])
 
     @property
     def image_batch(self) -> int:
@@ -72,26 +78,30 @@ def exact_runtime(device: torch.device) -> Runtime:
     return Runtime(device, "fp32")
 
 
-def choose_runtime(device: torch.device, precision: Precision) -> Runtime:
-    """The runtime of a setting on this machine.
+def choose_runtimes(
+    device: torch.device, precision: Precision, calibrate: Callable[[], Calibration | None] | None = None
+) -> list[Runtime]:
+    """What a setting asks for on this machine, and for int8 what auto would take, should it not do.
 
-    Raises WrongUseError for bf16 where the processor would only imitate it, and for OpenVINO where it is not installed or
-    the device is no CPU.
+    calibrate: finds pairs to make int8 from; asked only for it. Raises WrongUseError for bf16 where the processor would only
+    imitate it, and for OpenVINO where it is not installed or the device is no CPU.
     """
+    if precision in ("openvino", "int8"):
+        if device.type != "cpu":
+            raise WrongUseError(f"precision={precision}: expected the device cpu, found {device}: use auto")
+        from itrp.inference_openvino import check_installed
+
+        check_installed(precision)
+    if precision == "int8":
+        calibration = calibrate() if calibrate is not None else None
+        int8 = [Runtime(device, "int8", "openvino", calibration)] if calibration is not None else []
+        return [*int8, *choose_runtimes(device, "auto")]
     if precision == "bf16" and not multiplies_bf16(device):
         raise WrongUseError(
             f"precision=bf16: expected a {device.type} that multiplies in bf16 (AVX512-BF16 or AMX), found none: use auto or fp32"
         )
     quick = precision == "bf16" or (precision != "fp32" and gains_by_bf16(device))
-    chosen: Literal["fp32", "bf16"] = "bf16" if quick else "fp32"
-    if precision != "openvino":
-        return Runtime(device, chosen)
-    if device.type != "cpu":
-        raise WrongUseError(f"precision=openvino: expected the device cpu, found {device}: use auto")
-    from itrp.inference_openvino import check_installed
-
-    check_installed()
-    return Runtime(device, chosen, "openvino")
+    return [Runtime(device, "bf16" if quick else "fp32", "openvino" if precision == "openvino" else "torch")]
 
 
 def multiplies_bf16(device: torch.device) -> bool:
@@ -150,7 +160,7 @@ def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> Te
     if runtime.library == "openvino":
         from itrp.inference_openvino import compile_text
 
-        return TextEmbedder(name, encoder.tokenize, compile_text(encoder, runtime.precision, threads))
+        return TextEmbedder(name, encoder.tokenize, compile_text(encoder, runtime, threads))
     quick = encoder
     if runtime.precision == "bf16":
         # what autocast would do at every call, once; sums and layer norms stay fp32: half the error of a model cast to bf16
@@ -174,7 +184,7 @@ def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> 
     if runtime.library == "openvino":
         from itrp.inference_openvino import compile_image
 
-        return ImageEmbedder(name, size, compile_image(encoder, runtime.precision, threads))
+        return ImageEmbedder(name, size, compile_image(encoder, runtime, threads))
     quick = fold_encoder(encoder)
     if runtime.precision == "bf16":
         quick = copy.deepcopy(quick) if quick is encoder else quick

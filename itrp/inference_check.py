@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,46 +29,48 @@ from itrp.whole_files import write_whole
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 100
-"""Pairs tried: half a minute of one core with BERT-base and ResNet-101."""
+"""Made-up pairs tried, where there are no real ones: half a minute of one core with BERT-base and ResNet-101."""
 SEED = 0
 AGREEMENT = 0.99
 """Share of equal labels from which on a runtime may be used."""
 
 
-def settle_runtime(models: Sequence[ItrpModel], wanted: Runtime, folder: Path) -> Runtime:
-    """The wanted runtime if all models keep their labels on it, else torch in fp32, with a warning.
+def settle_runtime(models: Sequence[ItrpModel], candidates: Sequence[Runtime], folder: Path) -> Runtime:
+    """The first of some runtimes of one device on which all models keep their labels, else torch in fp32; with a warning.
 
     folder: keeps each verdict, by model, runtime and what computes; a machine tries a model once.
     """
-    exact = exact_runtime(wanted.device)
-    if wanted == exact:
-        return exact
-    shares = [_find_share(model, wanted, folder) for model in models]
-    worst = min(shares, default=1.0)
-    if worst >= AGREEMENT:
-        return wanted
-    logger.warning(
-        "%s keeps only %.0f %% of the labels that a model gives in fp32 (%d example pairs): fp32 is used, which is slower",
-        wanted.name,
-        100 * worst,
-        EXAMPLES,
-    )
+    exact = exact_runtime(candidates[0].device)
+    for wanted, other in pairwise([*candidates, exact]):
+        if wanted == exact:
+            break
+        worst = min((_find_share(model, wanted, folder) for model in models), default=1.0)
+        if worst >= AGREEMENT:
+            return wanted
+        logger.warning(
+            "%s keeps only %.1f %% of the labels that a model gives in fp32 (%d example pairs): %s is next, which is slower",
+            wanted.name,
+            100 * worst,
+            _count_examples(wanted),
+            other.name,
+        )
     return exact
 
 
 def measure_agreement(model: ItrpModel, runtime: Runtime) -> float:
     """Share of the example pairs, 0 to 1, that keep the cluster that torch gives them in fp32."""
-    expected = answer_examples(model, exact_runtime(runtime.device))
-    return share_kept(expected, answer_examples(model, runtime))
+    with tempfile.TemporaryDirectory() as folder:
+        examples = runtime.calibration.trial if runtime.calibration is not None else _write_examples(Path(folder))
+        expected = answer_examples(model, exact_runtime(runtime.device), examples)
+        return share_kept(expected, answer_examples(model, runtime, examples))
 
 
-def answer_examples(model: ItrpModel, runtime: Runtime) -> NDArray[np.float32]:
-    """[EXAMPLES, k] cluster probabilities on a runtime, as a shard of these pairs would get them."""
+def answer_examples(model: ItrpModel, runtime: Runtime, examples: ShardFile) -> NDArray[np.float32]:
+    """[n, k] cluster probabilities on a runtime, as any shard would get them."""
     stream = EmbeddingStream(runtime, StageTimes())
     text = prepare_text(model.text, runtime, stream.workers)
     image = prepare_image(model.image, runtime, stream.workers)
-    with tempfile.TemporaryDirectory() as folder:
-        (done,) = stream.run([Job(_write_examples(Path(folder)), [text], [image])])
+    (done,) = stream.run([Job(examples, [text], [image])])
     if done.error is not None:
         raise done.error
     vectors = done.vectors[text.fingerprint], done.vectors[image.fingerprint]
@@ -95,17 +98,23 @@ def _find_share(model: ItrpModel, runtime: Runtime, folder: Path) -> float:
         return float(json.loads(path.read_text())["kept"])
     except (OSError, ValueError, KeyError):
         share = measure_agreement(model, runtime)
-    logger.info("%s keeps %.0f %% of a model's labels on %d example pairs", runtime.name, 100 * share, EXAMPLES)
+    examples = _count_examples(runtime)
+    logger.info("%s keeps %.1f %% of a model's labels on %d example pairs", runtime.name, 100 * share, examples)
     with write_whole(path) as draft:
-        draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": EXAMPLES}) + "\n")
+        draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": examples}) + "\n")
     return share
+
+
+def _count_examples(runtime: Runtime) -> int:
+    return EXAMPLES if runtime.calibration is None else runtime.calibration.trial.pairs
 
 
 def _describe_machine(runtime: Runtime) -> list[str]:
     if runtime.device.type == "cuda":
         return [torch.cuda.get_device_name(runtime.device), torch.__version__]
-    library = version("openvino") if runtime.library == "openvino" else torch.__version__
-    return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), library]
+    libraries = [version("openvino")] if runtime.library == "openvino" else [torch.__version__]
+    libraries += [version("nncf")] if runtime.precision == "int8" else []
+    return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), *libraries]
 
 
 def _write_examples(folder: Path) -> ShardFile:

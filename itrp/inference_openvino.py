@@ -1,10 +1,11 @@
 """Encoders computed by OpenVINO (extra `openvino`), on CPUs: the network alone; tokens, pixels and pooling stay torch's."""
 
+import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,28 +15,45 @@ from torch import Tensor, nn
 from itrp.embeddings import Vectors
 from itrp.errors import WrongUseError
 from itrp.image_encoder import ImageEncoder
+from itrp.inference import Precision, Runtime
+from itrp.inference_int8 import Arrays, find_int8
+from itrp.inputs import ShardFile, iter_pixels, read_texts
+from itrp.model import fingerprint
+from itrp.pretrained import quiet_transformers
 from itrp.text_encoder import TextEncoder
 
 CPU = torch.device("cpu")
 EXAMPLE = (2, 8)
 """Texts and tokens that the network is traced with; both lengths are free afterwards."""
-HINTS = {"fp32": "f32", "bf16": "bf16"}
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""What is computed in where nothing is in int8."""
 
 
-def check_installed() -> None:
-    """Raises WrongUseError without OpenVINO."""
+def check_installed(precision: Precision) -> None:
+    """Raises WrongUseError without OpenVINO, or without NNCF where the precision is int8."""
     try:
         _import_openvino()
+        if precision == "int8":
+            import nncf  # noqa: F401
     except ImportError as error:
         raise WrongUseError(
-            f"precision=openvino: expected OpenVINO, found none ({error}): pip install 'itrp[openvino]', or use auto"
+            f"precision={precision}: expected OpenVINO and NNCF, found not both ({error}): "
+            "pip install 'itrp[openvino]', or use auto"
         ) from None
 
 
-def compile_text(encoder: TextEncoder, precision: Literal["fp32", "bf16"], threads: int) -> Callable[[Any], Vectors]:
+def compile_text(encoder: TextEncoder, runtime: Runtime, threads: int) -> Callable[[Any], Vectors]:
     """Token rows -> [b, d] vectors, on so many threads at once."""
-    example = (torch.ones(EXAMPLE, dtype=torch.int64), torch.ones(EXAMPLE, dtype=torch.int64))
-    run = _compile(_HiddenStates(encoder), example, [[-1, -1], [-1, -1]], precision, threads)
+
+    def convert() -> Any:
+        example = (torch.ones(EXAMPLE, dtype=torch.int64), torch.ones(EXAMPLE, dtype=torch.int64))
+        return _convert(_HiddenStates(encoder), example, [[-1, -1], [-1, -1]])
+
+    def draw_samples(pairs: ShardFile) -> Iterator[Arrays]:
+        for row in encoder.tokenize(read_texts(pairs)):
+            yield [each.numpy() for each in encoder.collate([row], CPU)]
+
+    run = _compile(_find_network(encoder, runtime, convert, draw_samples), runtime, threads)
 
     @torch.inference_mode()
     def embed(rows: Any) -> Vectors:
@@ -45,17 +63,26 @@ def compile_text(encoder: TextEncoder, precision: Literal["fp32", "bf16"], threa
     return embed
 
 
-def compile_image(
-    encoder: ImageEncoder, precision: Literal["fp32", "bf16"], threads: int
-) -> Callable[[NDArray[np.uint8]], Vectors]:
+def compile_image(encoder: ImageEncoder, runtime: Runtime, threads: int) -> Callable[[NDArray[np.uint8]], Vectors]:
     """[b, size, size, 3] pixels -> [b, d] vectors, on so many threads at once."""
     size = encoder.config.size
-    run = _compile(encoder.backbone, (torch.zeros(1, 3, size, size),), [[-1, 3, size, size]], precision, threads)
+
+    def convert() -> Any:
+        return _convert(encoder.backbone, (torch.zeros(1, 3, size, size),), [[-1, 3, size, size]])
+
+    @torch.inference_mode()
+    def normalise(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return encoder.normalise(torch.from_numpy(pixels)).contiguous().numpy()
+
+    def draw_samples(pairs: ShardFile) -> Iterator[Arrays]:
+        for pixels in iter_pixels(pairs, size):
+            yield from ([normalise(pixels[row : row + 1])] for row in range(len(pixels)))
+
+    run = _compile(_find_network(encoder, runtime, convert, draw_samples), runtime, threads)
 
     @torch.inference_mode()
     def embed(pixels: NDArray[np.uint8]) -> Vectors:
-        images = encoder.normalise(torch.from_numpy(pixels)).contiguous()
-        return encoder.pool(torch.from_numpy(run(images.numpy()))).numpy()
+        return encoder.pool(torch.from_numpy(run(normalise(pixels)))).numpy()
 
     return embed
 
@@ -69,19 +96,37 @@ class _HiddenStates(nn.Module):
         return self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
 
-def _compile(
-    network: nn.Module, example: tuple[Tensor, ...], shapes: list[list[int]], precision: str, threads: int
-) -> Callable[..., NDArray[np.float32]]:
-    """A function of arrays, in the order of `example`. One stream a thread: none waits for another inside a layer."""
-    openvino = _import_openvino()
-    with warnings.catch_warnings(), torch.no_grad():
+def _find_network(
+    encoder: TextEncoder | ImageEncoder,
+    runtime: Runtime,
+    convert: Callable[[], Any],
+    draw_samples: Callable[[ShardFile], Iterator[Arrays]],
+) -> Any:
+    """OpenVINO's network of an encoder, converted, or in int8."""
+    if runtime.calibration is None:
+        return convert()
+    samples = draw_samples(runtime.calibration.pairs)
+    attention = isinstance(encoder, TextEncoder)
+    return find_int8(fingerprint(encoder), runtime.calibration, convert, samples, attention=attention)
+
+
+def _convert(network: nn.Module, example: tuple[Tensor, ...], shapes: list[list[int]]) -> Any:
+    """OpenVINO's network of arrays, in the order of `example`."""
+    with warnings.catch_warnings(), quiet_transformers(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing tells what it takes for constant
-        traced = openvino.convert_model(network.eval(), example_input=example, input=[tuple(shape) for shape in shapes])
-    compiled = openvino.Core().compile_model(
-        traced,
+        return _import_openvino().convert_model(
+            network.eval(), example_input=example, input=[tuple(shape) for shape in shapes]
+        )
+
+
+def _compile(network: Any, runtime: Runtime, threads: int) -> Callable[..., NDArray[np.float32]]:
+    """A function of arrays. One stream a thread: none waits for another inside a layer."""
+    core = _import_openvino().Core()
+    compiled = core.compile_model(
+        network,
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "INFERENCE_PRECISION_HINT": HINTS[runtime.precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
             "PERFORMANCE_HINT": "THROUGHPUT",
@@ -98,8 +143,12 @@ def _compile(
 
 
 def _import_openvino() -> Any:
-    """The package, without its reports home: importing it sends an event, unless its sender cannot be imported."""
+    """The package, without its reports home: importing it sends an event, unless its sender cannot be imported.
+
+    Where NNCF is installed it has torch look for a CUDA compiler, which torch remarks on.
+    """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import openvino
 
     return openvino

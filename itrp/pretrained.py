@@ -22,16 +22,24 @@ def explain_loading(what: str, name: str, remedy: str) -> Iterator[None]:
 
     what: for example "joint encoder". Raises WeightsUnavailableError. transformers' loading reports are kept quiet.
     """
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        yield
+        with quiet_transformers():
+            yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise WeightsUnavailableError(
             f"the {what} {name!r} was looked for as a local folder, in the Hugging Face cache and on the hub, "
             f"and could be loaded from none of them ({_first_line(error)}); {remedy}"
         ) from None
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Its warnings are not shown."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
     finally:
         transformers_logging.set_verbosity(verbosity)
 

@@ -3,7 +3,7 @@ has fine-tuned, and each model's answers, so that a new version of one model cos
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.calibration import Calibration, draw_calibration
 from itrp.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
-from itrp.inference import Precision, Runtime, choose_runtime
+from itrp.inference import Precision, Runtime, choose_runtimes
 from itrp.inference_check import settle_runtime
 from itrp.inference_model import PreparedModel, prepare_model
 from itrp.inference_stream import Embedded, EmbeddingStream, Job, count_workers
@@ -40,8 +41,9 @@ class _TaskModel:
 class ShardLabeller:
     """The two task models on one device.
 
-    precision: what `itrp.inference.choose_runtime` takes; the runtime is torch in fp32 where the models' labels on examples
-    would not stay what they are. runtime: one to take as it is, untried.
+    precision: what `itrp.inference.choose_runtimes` takes; the runtime is torch in fp32 where the models' labels on examples
+    would not stay what they are. examples: finds pairs of the data the models were trained on; asked for int8 only, which is
+    made from them and tried on them. runtime: one to take as it is, untried.
     Raises UnmappedModelError for a model without class names, and WrongUseError for a precision that cannot be had here.
     """
 
@@ -52,6 +54,7 @@ class ShardLabeller:
         cache: Path,
         device: str,
         precision: Precision = "auto",
+        examples: Callable[[], ShardFile | None] | None = None,
         runtime: Runtime | None = None,
         times: StageTimes | None = None,
     ) -> None:
@@ -60,7 +63,12 @@ class ShardLabeller:
         for predictor in predictors.values():
             predictor.require_mapping()
         quick = [predictor.model for predictor in predictors.values() if isinstance(predictor.model, ItrpModel)]
-        self.runtime = runtime or settle_runtime(quick, choose_runtime(chosen, precision), cache / "checks")
+
+        def calibrate() -> Calibration | None:
+            shard = examples() if examples is not None else None
+            return draw_calibration(shard, cache / "int8") if shard is not None else None
+
+        self.runtime = runtime or settle_runtime(quick, choose_runtimes(chosen, precision, calibrate), cache / "checks")
         self.times = times or StageTimes()
         self.cache = EmbeddingCache(cache / "embeddings", chosen)
         self.answers = cache / "answers"

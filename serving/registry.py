@@ -25,6 +25,8 @@ CHALLENGER = "challenger"
 MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's answers about a version, and about an alias, that is not there."""
 
+DATASET_TAG = "itrp.dataset"
+"""The data set a version was trained on, by name."""
 MAPPING_TAG = "itrp.mapping"
 MODEL_TASK_TAG = "itrp.model_task"
 """The task a version's clusters are about: image-text where one model of four clusters answers both tasks."""

@@ -23,6 +23,7 @@ from itrp.errors import DataError
 from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.stages import StageTimes
+from serving.examples import find_examples
 from serving.files import local_shards
 from serving.labels import build_labels, count_relations, decode_labels, encode_labels, label_key
 from serving.registry import ModelPair, Registry
@@ -60,9 +61,9 @@ class ScoreReport:
 class BatchScorer:
     """Labels shards with one pair of model versions. The models are loaded at the first shard, not before.
 
-    precision: auto, fp32, bf16 or openvino (`itrp.inference.choose_runtime`). It is no part of a label file's key or bytes:
-    where machines differ in what they can do, they may differ about tweets near the boundary, and the first writer's labels
-    count. On one kind of machine a shard has the same bytes whenever it is labelled.
+    precision: what `itrp.inference.choose_runtimes` takes. It is no part of a label file's key or bytes: where machines differ
+    in what they can do, they may differ about tweets near the boundary, and the first writer's labels count. On one kind of
+    machine a shard has the same bytes whenever it is labelled.
     """
 
     def __init__(
@@ -91,7 +92,14 @@ class BatchScorer:
         from serving.labelling import ShardLabeller
 
         folders = {Task.TEXT: self.registry.fetch(self.pair.text), Task.IMAGE: self.registry.fetch(self.pair.image)}
-        return ShardLabeller(folders, cache=self.cache, device=self.device, precision=self.precision, times=self.times)
+        return ShardLabeller(
+            folders,
+            cache=self.cache,
+            device=self.device,
+            precision=self.precision,
+            examples=partial(find_examples, self.store, self.catalog, self.pair.text, self.cache),
+            times=self.times,
+        )
 
     def score(self, shard: Shard, flow_run_id: str | None = None) -> LabelFile:
         """Label one shard: the file first, then the ledger, so that a kill between the two repeats nothing and loses nothing.

@@ -22,7 +22,7 @@ from sklearn.mixture import GaussianMixture
 
 from itrp.agreement import agreement
 from itrp.embeddings import EmbeddingCache, choose_device
-from itrp.inference import Runtime, choose_runtime, prepare_image
+from itrp.inference import Runtime, choose_runtimes, prepare_image
 from itrp.inference_model import PreparedModel, prepare_model
 from itrp.inference_stream import EmbeddingStream, Job, count_workers
 from itrp.inputs import ShardFile, find_pixels
@@ -129,7 +129,7 @@ class Bench:
         floor = self.sizes.pairs * flops / self.rates.convolution
         pictures = model.config.image.size
         parts = [find_pixels(shard, pictures, self.folder) for shard in self.shards]
-        embedder = prepare_image(model.image, choose_runtime(self.device, "auto"))
+        embedder = prepare_image(model.image, choose_runtimes(self.device, "auto")[0])
         cache = EmbeddingCache(self.folder, self.device, self.sizes.batch)
 
         def embed_folded() -> None:
@@ -205,7 +205,7 @@ class Bench:
     def measure_scoring(self) -> Iterator[Row]:
         """Shards on the local disk to both models' probabilities: decode, tokenise, four passes, two heads."""
         shards = write_scored_shards(self.work / "scored", self.sizes)
-        runtime = choose_runtime(self.device, "auto")
+        runtime = choose_runtimes(self.device, "auto")[0]
         flops = sum(2 * side for side in flops_of(draw_model("text", self.sizes), self.sizes, self.device))
         models = [
             prepare_model(draw_model(task, self.sizes, seed), runtime, count_workers(runtime))

@@ -36,7 +36,7 @@ from tests.benchmarks.targets import BACKFILL, SCORING_CPU, SCORING_GPU, TARGETS
 GFLOP = 40
 """Two BERT passes over 25 tokens and two ResNet-101 passes at 224 x 224."""
 PEERS = ("plain-1", "plain-32", "ray", "ray-bf16", "daft", "daft-bf16")
-PRECISIONS = ("bf16", "openvino", "fp32")
+PRECISIONS = ("bf16", "openvino", "fp32", "int8")
 SPARE = 1.0
 """Load above the number of threads up to which the wall clock is believed."""
 CPU = torch.device("cpu")
@@ -94,7 +94,8 @@ def rows(
 def _precisions() -> list[Precision]:
     found: list[Precision] = ["fp32"]
     found += ["bf16"] if gains_by_bf16(CPU) else []
-    return [*found, "openvino"] if importlib.util.find_spec("openvino") else found
+    found += ["openvino"] if importlib.util.find_spec("openvino") else []
+    return [*found, "int8"] if importlib.util.find_spec("nncf") else found
 
 
 def importable(peer: str) -> bool:
@@ -129,11 +130,10 @@ def _try(name: str, measure: Callable[[], dict[str, Rate]]) -> dict[str, Rate]:
 def measure_floor() -> dict[str, Rate]:
     """Pairs a second if all of a pair's arithmetic ran as fast as torch multiplies matrices here, each core its own."""
     floors = {}
-    for name, kind in (("floor fp32", torch.float32), ("floor bf16", torch.bfloat16)):
+    for name, kind in (("floor fp32", torch.float32), ("floor bf16", torch.bfloat16), ("floor int8", torch.int8)):
         threads, products = torch.get_num_threads(), 20
-        left, right = torch.randn(1024, 1024).to(kind), torch.randn(1024, 1024).to(kind)
-        with threadpool_limits(1, "openmp"):
-            left @ right
+        left, right = ((30 * torch.randn(1024, 1024)).to(kind) for _ in range(2))
+        _multiply(left, right, 1)
         began, cpu = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda _: _multiply(left, right, products), range(threads)))  # noqa: B023  # ends in the loop
@@ -144,9 +144,10 @@ def measure_floor() -> dict[str, Rate]:
 
 def _multiply(left: torch.Tensor, right: torch.Tensor, times: int) -> None:
     torch.get_num_threads()  # torch reads the process's number once in every thread
+    multiply = torch._int_mm if left.dtype == torch.int8 else torch.mm
     with threadpool_limits(1, "openmp"):
         for _ in range(times):
-            left @ right
+            multiply(left, right)
 
 
 def measure_ours(
@@ -158,7 +159,7 @@ def measure_ours(
     rates = {}
     with tempfile.TemporaryDirectory(dir=work) as folder, open_bench(Path(folder), models, shards) as bench:
         for variant, pair in (("", ("1", "1")), (" text backfill", ("2", "1")), (" image backfill", ("2", "2"))):
-            scorer = bench.make_scorer(*pair, precision=precision, checks=work / "checks")
+            scorer = bench.make_scorer(*pair, precision=precision, kept=work)
             began, cpu = time.perf_counter(), time.process_time()
             pairs = sum(row.pairs for row in scorer.score_all(bench.shards))
             rates[precision + variant] = Rate(

@@ -13,7 +13,7 @@ from itrp.inference import Precision
 from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.shards import shard_key
-from serving.registry import MODEL_NAMES, ModelPair, ModelVersion, Registry
+from serving.registry import DATASET_TAG, MODEL_NAMES, ModelPair, ModelVersion, Registry
 from serving.scoring import BatchScorer
 from tests.benchmarks.object_store import start_seaweedfs
 
@@ -40,13 +40,14 @@ class Bench:
     shards: list[Shard]
     folder: Path
 
-    def make_scorer(self, text: str, image: str, *, precision: Precision, checks: Path) -> BatchScorer:
-        """A scorer of two versions whose models are loaded. `checks`: verdicts on runtimes, from earlier turns."""
+    def make_scorer(self, text: str, image: str, *, precision: Precision, kept: Path) -> BatchScorer:
+        """A scorer of two versions whose models are loaded. kept: verdicts on runtimes and int8 encoders, from earlier turns."""
         cache = self.folder / "cache"
         if not cache.exists():
             cache.mkdir()
-            checks.mkdir(exist_ok=True)
-            (cache / "checks").symlink_to(checks)
+            for name in ("checks", "int8"):
+                (kept / name).mkdir(exist_ok=True)
+                (cache / name).symlink_to(kept / name)
         pair = ModelPair(_version(Task.TEXT, text), _version(Task.IMAGE, image))
         scorer = BatchScorer(
             self.store, self.catalog, self.registry, pair, cache=cache, device="cpu", precision=precision
@@ -73,5 +74,11 @@ def open_bench(folder: Path, models: dict[str, Path], files: Sequence[ShardFile]
 
 def _version(task: Task, number: str) -> ModelVersion:
     return ModelVersion(
-        name=MODEL_NAMES[task], version=number, task=task, run_id="", source="", mapping=(0, 1), tags={}
+        name=MODEL_NAMES[task],
+        version=number,
+        task=task,
+        run_id="",
+        source="",
+        mapping=(0, 1),
+        tags={DATASET_TAG: "landing"},
     )

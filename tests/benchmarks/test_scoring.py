@@ -39,6 +39,13 @@ def test_on_a_calm_machine_the_wall_clock_counts() -> None:
     assert slow_backfill.met is True
 
 
+def test_int8_is_told_beside_the_target_that_it_is_not_asked_for() -> None:
+    found = FOUND | {"floor int8": [Rate(25, 13)]}
+    found |= {name.replace("fp32", "int8"): rates for name, rates in FOUND.items() if name.startswith("fp32")}
+    int8 = next(row for row in _judge(found, busy=False) if row.what == f"{SCORING_CPU}: int8")
+    assert (int8.measured, int8.floor, int8.met) == ("7.0 pairs/s", "25.0 pairs/s", None)
+
+
 def test_where_bf16_is_no_gain_the_target_is_asked_of_fp32() -> None:
     found = {name: rates for name, rates in FOUND.items() if not name.startswith("bf16")}
     found |= {name.replace("fp32", "openvino"): rates for name, rates in found.items() if name.startswith("fp32")}

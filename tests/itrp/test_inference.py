@@ -1,13 +1,17 @@
 """Encoders made ready to answer: which runtime, equal vectors in fp32, close ones in bf16, the encoder itself untouched."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
 from itrp import inference
+from itrp.calibration import Calibration
 from itrp.config import ExperimentConfig
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import embed_pixels, embed_tokens
@@ -15,13 +19,14 @@ from itrp.errors import WrongUseError
 from itrp.images import load_pixels
 from itrp.inference import (
     Runtime,
-    choose_runtime,
+    choose_runtimes,
     exact_runtime,
     gains_by_bf16,
     multiplies_bf16,
     prepare_image,
     prepare_text,
 )
+from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model, fingerprint
 
 CPU = torch.device("cpu")
@@ -72,10 +77,10 @@ def test_auto_is_bf16_where_the_processor_gains_by_it(
 ) -> None:
     have_capabilities(monkeypatch, **found)
     monkeypatch.setattr(inference, "_measure_bf16_gain", lambda: gain)
-    assert choose_runtime(CPU, "auto").precision == expected
-    assert choose_runtime(CPU, "fp32") == EXACT
+    assert [runtime.precision for runtime in choose_runtimes(CPU, "auto")] == [expected]
+    assert choose_runtimes(CPU, "fp32") == [EXACT]
     if found.get("avx512_bf16"):
-        assert choose_runtime(CPU, "bf16").precision == "bf16"  # whoever asks for it gets it
+        assert choose_runtimes(CPU, "bf16") == [QUICK]  # whoever asks for it gets it
 
 
 def test_the_gain_of_this_processor_is_measured() -> None:
@@ -89,18 +94,40 @@ def test_imitated_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         WrongUseError, match=r"precision=bf16: expected a cpu that multiplies in bf16 .*: use auto or fp32"
     ):
-        choose_runtime(CPU, "bf16")
+        choose_runtimes(CPU, "bf16")
 
 
 def test_openvino_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    with pytest.raises(WrongUseError, match=r"precision=openvino: expected OpenVINO, found none .*'itrp\[openvino\]'"):
-        choose_runtime(CPU, "openvino")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(
+        WrongUseError, match=r"precision=openvino: expected OpenVINO and NNCF, found not both .*'itrp\[openvino\]'"
+    ):
+        choose_runtimes(CPU, "openvino")
 
 
 def test_openvino_is_for_cpus() -> None:
     with pytest.raises(WrongUseError, match="precision=openvino: expected the device cpu, found cuda"):
-        choose_runtime(torch.device("cuda"), "openvino")
+        choose_runtimes(torch.device("cuda"), "openvino")
+
+
+def test_int8_is_for_cpus_with_both_packages_and_pairs_to_make_it_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongUseError, match="precision=int8: expected the device cpu, found cuda"):
+        choose_runtimes(torch.device("cuda"), "int8")
+    monkeypatch.setitem(sys.modules, "openvino", ModuleType("openvino"))
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(
+        WrongUseError, match=r"precision=int8: expected OpenVINO and NNCF, found not both .*nncf.*: pip"
+    ):
+        choose_runtimes(CPU, "int8")
+    monkeypatch.setitem(sys.modules, "nncf", ModuleType("nncf"))
+    pairs = ShardFile("0123456789abcdef", tmp_path / "pairs.parquet", 2)
+    found, *next_best = choose_runtimes(CPU, "int8", lambda: Calibration(pairs, pairs, tmp_path))
+    assert found.name == "cpu-openvino-int8-01234567"
+    assert next_best == choose_runtimes(CPU, "auto")
+    for no_pairs in (None, lambda: None):
+        assert choose_runtimes(CPU, "int8", no_pairs) == next_best
 
 
 @pytest.mark.slow

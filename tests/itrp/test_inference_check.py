@@ -59,7 +59,7 @@ def test_a_decided_model_keeps_its_labels(model: ItrpModel, tmp_path: Path) -> N
     assert measure_agreement(model, EXACT) == 1
     assert measure_agreement(model, QUICK) >= 0.97
     (tmp_path / "checks").mkdir()
-    assert settle_runtime([model], EXACT, tmp_path / "checks") == EXACT
+    assert settle_runtime([model], [EXACT], tmp_path / "checks") == EXACT
     assert list((tmp_path / "checks").iterdir()) == []  # nothing had to be tried
 
 
@@ -73,7 +73,7 @@ def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
     direction = np.linalg.svd(centred, full_matrices=True)[2][-1]
     set_direction(model, direction)
     with caplog.at_level(logging.WARNING):
-        assert settle_runtime([model], QUICK, tmp_path) == EXACT
+        assert settle_runtime([model], [QUICK], tmp_path) == EXACT
     assert "of the labels that a model gives in fp32" in caplog.text
 
 
@@ -81,14 +81,14 @@ def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
 def test_a_verdict_is_measured_once_for_model_and_runtime(
     model: ItrpModel, tmp_path: Path, make_config: Callable[..., ExperimentConfig]
 ) -> None:
-    settle_runtime([model], QUICK, tmp_path)
+    settle_runtime([model], [QUICK], tmp_path)
     (verdict,) = tmp_path.iterdir()
     told = json.loads(verdict.read_text())
     assert told["runtime"] == "cpu-bf16"
     for kept, expected in ((1.0, QUICK), (0.98, EXACT)):
         verdict.write_text(json.dumps({**told, "kept": kept}))
-        assert settle_runtime([model], QUICK, tmp_path) == expected
+        assert settle_runtime([model], [QUICK], tmp_path) == expected
     assert len(list(tmp_path.iterdir())) == 1
     model.reset_head(5)  # another model
-    settle_runtime([model], QUICK, tmp_path)
+    settle_runtime([model], [QUICK], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

@@ -1,6 +1,10 @@
 """Batch scoring of a shard: file first, ledger second, one label a tweet, equal bytes for equal work."""
 
+import importlib.util
+import json
+import logging
 import threading
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +16,15 @@ from infra.catalog_queries import list_shards
 from infra.object_store import ObjectStore
 from infra.tables import LabelFile, Shard
 from itrp.errors import DataError
-from itrp.inputs import read_ids
+from itrp.inputs import ShardFile, read_ids
 from itrp.labels import Task
 from itrp.pairs import Pair
 from itrp.refusals import RefusedError
 from itrp.shards import encode_shard, shard_hash, shard_key
+from serving.examples import find_examples
 from serving.files import local_shards
 from serving.labels import count_relations, decode_labels, encode_labels, label_key
-from serving.registry import ModelPair
+from serving.registry import DATASET_TAG, ModelPair
 from serving.scoring import BatchScorer, summarise
 
 if TYPE_CHECKING:
@@ -233,6 +238,36 @@ def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "
     second = make_scorer(platform, trained, tmp_path, "auto")
     assert second.score(shard).sha256 == row.sha256 == sha256(data).hexdigest()
     assert decode_labels(data).schema.metadata is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is an extra")
+def test_int8_is_made_from_the_data_the_models_were_trained_on(
+    platform: "Platform", trained: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scorer = make_scorer(platform, trained, tmp_path, "int8")
+    shard = landed(scorer)[0]
+    with caplog.at_level(logging.INFO):
+        row = scorer.score(shard)
+    assert row.pairs == shard.pairs
+    used = [pair for path in (tmp_path / "int8").glob("*.parquet") for pair in read_ids(ShardFile("", path, 0))]
+    with scorer.catalog.session() as session:
+        first = list_shards(session, "unlabelled")[0]
+    assert sorted(used) == sorted(read_ids(local_shards(scorer.store, [first], tmp_path)[0]))
+    (verdict, *_) = [json.loads(path.read_text()) for path in (tmp_path / "checks").iterdir()]
+    assert verdict["runtime"].startswith("cpu-openvino-int8-")
+    assert verdict["kept"] > 0.9
+    taken = scorer._labeller.runtime.name
+    assert (taken == verdict["runtime"]) == ("of the labels that a model gives in fp32" not in caplog.text)
+
+
+@pytest.mark.slow
+def test_a_model_whose_data_is_not_here_is_scored_with_in_what_auto_takes(
+    scorer: BatchScorer, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = replace(scorer.pair.text, tags={DATASET_TAG: "elsewhere"})
+    assert find_examples(scorer.store, scorer.catalog, text, scorer.cache) is None
+    assert "was trained on the data set 'elsewhere', which this catalog does not hold" in caplog.text
 
 
 @pytest.mark.slow

@@ -1,0 +1,53 @@
+"""Pairs that an int8 encoder is made from: some give the ranges of its activations, others its labels are tried on."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itrp.inputs import ShardFile
+from itrp.shards import iter_batches
+from itrp.whole_files import write_whole
+
+CALIBRATED = 64
+"""Pairs that give the ranges."""
+TRIED = 100
+"""Pairs that labels are compared on."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pairs of the data that the models were trained on: real ones, because ranges of other pictures would clip theirs."""
+
+    pairs: ShardFile
+    trial: ShardFile
+    """None of the pairs above."""
+    folder: Path
+    """Where encoders in int8 are kept: making one takes half a minute."""
+
+    @property
+    def name(self) -> str:
+        """8 hex digits: equal for equal pairs."""
+        return self.pairs.hash[:8]
+
+
+def draw_calibration(shard: ShardFile, folder: Path) -> Calibration | None:
+    """The first rows of a shard, those for the ranges first; a small shard's are shared out alike. None for a single pair."""
+    table = pa.Table.from_batches([next(iter_batches(shard.path, batch_size=CALIBRATED + TRIED))])
+    if table.num_rows < 2:
+        return None
+    cut = max(1, table.num_rows * CALIBRATED // (CALIBRATED + TRIED))
+    return Calibration(
+        _write_rows(shard, table, 0, cut, folder), _write_rows(shard, table, cut, table.num_rows, folder), folder
+    )
+
+
+def _write_rows(shard: ShardFile, table: pa.Table, start: int, end: int, folder: Path) -> ShardFile:
+    name = sha256(f"{shard.hash} {start} {end}".encode()).hexdigest()
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        with write_whole(path) as draft:
+            pq.write_table(table.slice(start, end - start), draft)
+    return ShardFile(name, path, end - start)
