@@ -29,8 +29,8 @@ from itrp.text_encoder import TextEncoder
 logger = logging.getLogger(__name__)
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "openvino", "int8"]
-"""auto: bf16 where it is quicker on this processor, else fp32. openvino: the same by OpenVINO. int8: by OpenVINO too, several
-times quicker on CPUs, with a few per cent of error in the vectors."""
+"""auto: bf16 where it is quicker on this processor, else fp32. openvino: the same by OpenVINO. int8: by OpenVINO too, about
+twice as quick as fp32, with some per cent of error in the vectors."""
 TokenRows: TypeAlias = Sequence[NDArray[np.int32]]
 EmbedTexts: TypeAlias = Callable[[TokenRows], Vectors]
 """b token rows -> [b, d]."""
