@@ -35,19 +35,19 @@ class Calibration:
 
 def draw_calibration(shard: ShardFile, folder: Path) -> Calibration | None:
     """The first rows of a shard, those for the ranges first; a small shard's are shared out alike. None for a single pair."""
-    table = pa.Table.from_batches([next(iter_batches(shard.path, batch_size=CALIBRATED + TRIED))])
-    if table.num_rows < 2:
+    few = min(shard.pairs, CALIBRATED + TRIED)
+    if few < 2:
         return None
-    cut = max(1, table.num_rows * CALIBRATED // (CALIBRATED + TRIED))
-    return Calibration(
-        _write_rows(shard, table, 0, cut, folder), _write_rows(shard, table, cut, table.num_rows, folder), folder
-    )
+    cut = max(1, few * CALIBRATED // (CALIBRATED + TRIED))
+    return Calibration(_keep_rows(shard, 0, cut, folder), _keep_rows(shard, cut, few, folder), folder)
 
 
-def _write_rows(shard: ShardFile, table: pa.Table, start: int, end: int, folder: Path) -> ShardFile:
+def _keep_rows(shard: ShardFile, start: int, end: int, folder: Path) -> ShardFile:
+    """These rows as a shard of their own, written when they are first asked for."""
     name = sha256(f"{shard.hash} {start} {end}".encode()).hexdigest()
     path = folder / f"{name}.parquet"
     if not path.exists():
+        rows = pa.Table.from_batches([next(iter_batches(shard.path, batch_size=end))])
         with write_whole(path) as draft:
-            pq.write_table(table.slice(start, end - start), draft)
+            pq.write_table(rows.slice(start), draft)
     return ShardFile(name, path, end - start)

@@ -160,7 +160,7 @@ def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> Te
     if runtime.library == "openvino":
         from itrp.inference_openvino import compile_text
 
-        return TextEmbedder(name, encoder.tokenize, compile_text(encoder, runtime, threads))
+        return TextEmbedder(name, encoder.tokenize, compile_text(encoder, name, runtime, threads))
     quick = encoder
     if runtime.precision == "bf16":
         # what autocast would do at every call, once; sums and layer norms stay fp32: half the error of a model cast to bf16
@@ -184,7 +184,7 @@ def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> 
     if runtime.library == "openvino":
         from itrp.inference_openvino import compile_image
 
-        return ImageEmbedder(name, size, compile_image(encoder, runtime, threads))
+        return ImageEmbedder(name, size, compile_image(encoder, name, runtime, threads))
     quick = fold_encoder(encoder)
     if runtime.precision == "bf16":
         quick = copy.deepcopy(quick) if quick is encoder else quick

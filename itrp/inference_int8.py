@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from itrp.calibration import Calibration
@@ -81,7 +80,7 @@ def _quietly() -> Iterator[None]:
     before, console.quiet = console.quiet, True
     nncf.set_log_level(logging.ERROR)
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

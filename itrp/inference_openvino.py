@@ -18,7 +18,6 @@ from itrp.image_encoder import ImageEncoder
 from itrp.inference import Precision, Runtime
 from itrp.inference_int8 import Arrays, find_int8
 from itrp.inputs import ShardFile, iter_pixels, read_texts
-from itrp.model import fingerprint
 from itrp.pretrained import quiet_transformers
 from itrp.text_encoder import TextEncoder
 
@@ -36,13 +35,13 @@ def check_installed(precision: Precision) -> None:
         if precision == "int8":
             import nncf  # noqa: F401
     except ImportError as error:
+        found = "OpenVINO and NNCF, found not both" if precision == "int8" else "OpenVINO, found none"
         raise WrongUseError(
-            f"precision={precision}: expected OpenVINO and NNCF, found not both ({error}): "
-            "pip install 'itrp[openvino]', or use auto"
+            f"precision={precision}: expected {found} ({error}): pip install 'itrp[openvino]', or use auto"
         ) from None
 
 
-def compile_text(encoder: TextEncoder, runtime: Runtime, threads: int) -> Callable[[Any], Vectors]:
+def compile_text(encoder: TextEncoder, fingerprint: str, runtime: Runtime, threads: int) -> Callable[[Any], Vectors]:
     """Token rows -> [b, d] vectors, on so many threads at once."""
 
     def convert() -> Any:
@@ -53,7 +52,7 @@ def compile_text(encoder: TextEncoder, runtime: Runtime, threads: int) -> Callab
         for row in encoder.tokenize(read_texts(pairs)):
             yield [each.numpy() for each in encoder.collate([row], CPU)]
 
-    run = _compile(_find_network(encoder, runtime, convert, draw_samples), runtime, threads)
+    run = _compile(_find_network(encoder, fingerprint, runtime, convert, draw_samples), runtime, threads)
 
     @torch.inference_mode()
     def embed(rows: Any) -> Vectors:
@@ -63,7 +62,9 @@ def compile_text(encoder: TextEncoder, runtime: Runtime, threads: int) -> Callab
     return embed
 
 
-def compile_image(encoder: ImageEncoder, runtime: Runtime, threads: int) -> Callable[[NDArray[np.uint8]], Vectors]:
+def compile_image(
+    encoder: ImageEncoder, fingerprint: str, runtime: Runtime, threads: int
+) -> Callable[[NDArray[np.uint8]], Vectors]:
     """[b, size, size, 3] pixels -> [b, d] vectors, on so many threads at once."""
     size = encoder.config.size
 
@@ -78,7 +79,7 @@ def compile_image(encoder: ImageEncoder, runtime: Runtime, threads: int) -> Call
         for pixels in iter_pixels(pairs, size):
             yield from ([normalise(pixels[row : row + 1])] for row in range(len(pixels)))
 
-    run = _compile(_find_network(encoder, runtime, convert, draw_samples), runtime, threads)
+    run = _compile(_find_network(encoder, fingerprint, runtime, convert, draw_samples), runtime, threads)
 
     @torch.inference_mode()
     def embed(pixels: NDArray[np.uint8]) -> Vectors:
@@ -98,6 +99,7 @@ class _HiddenStates(nn.Module):
 
 def _find_network(
     encoder: TextEncoder | ImageEncoder,
+    fingerprint: str,
     runtime: Runtime,
     convert: Callable[[], Any],
     draw_samples: Callable[[ShardFile], Iterator[Arrays]],
@@ -107,7 +109,7 @@ def _find_network(
         return convert()
     samples = draw_samples(runtime.calibration.pairs)
     attention = isinstance(encoder, TextEncoder)
-    return find_int8(fingerprint(encoder), runtime.calibration, convert, samples, attention=attention)
+    return find_int8(fingerprint, runtime.calibration, convert, samples, attention=attention)
 
 
 def _convert(network: nn.Module, example: tuple[Tensor, ...], shapes: list[list[int]]) -> Any:

@@ -18,22 +18,18 @@ from itrp.inference_check import AGREEMENT, measure_agreement, settle_runtime
 from itrp.inputs import ShardFile, iter_pixels, read_ids, read_texts
 from itrp.model import build_model
 from itrp.pairs import Pair
-from itrp.shards import encode_shard, shard_hash
 
 CPU = torch.device("cpu")
 installed = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is an extra")
 
 
+def draw_pairs(count: int) -> list[Pair]:
+    return [Pair(each.id, each.text, each.image, f"{each.id}{each.suffix}") for each in generate_tweets(count, seed=3)]
+
+
 @pytest.fixture(scope="module")
-def shard(tmp_path_factory: pytest.TempPathFactory) -> ShardFile:
-    return write_shard(tmp_path_factory.mktemp("shards"), CALIBRATED + TRIED + 10)
-
-
-def write_shard(folder: Path, pairs: int) -> ShardFile:
-    data = encode_shard([Pair(each.id, each.text, each.image, each.id) for each in generate_tweets(pairs, seed=3)])
-    path = folder / "shard.parquet"
-    path.write_bytes(data)
-    return ShardFile(shard_hash(data), path, pairs)
+def shard(write_shard: Callable[..., ShardFile], tmp_path_factory: pytest.TempPathFactory) -> ShardFile:
+    return write_shard(tmp_path_factory.mktemp("shards"), draw_pairs(CALIBRATED + TRIED + 10))
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +58,10 @@ def test_equal_shards_give_equal_calibrations(shard: ShardFile, calibration: Cal
 
 
 @pytest.mark.parametrize(("pairs", "shares"), [(1, None), (2, (1, 1)), (41, (16, 25))])
-def test_small_shards_are_shared_out(tmp_path: Path, pairs: int, shares: tuple[int, int] | None) -> None:
-    found = draw_calibration(write_shard(tmp_path, pairs), tmp_path)
+def test_small_shards_are_shared_out(
+    write_shard: Callable[..., ShardFile], tmp_path: Path, pairs: int, shares: tuple[int, int] | None
+) -> None:
+    found = draw_calibration(write_shard(tmp_path, draw_pairs(pairs)), tmp_path)
     assert (found and (found.pairs.pairs, found.trial.pairs)) == shares
 
 

@@ -262,9 +262,7 @@ def test_int8_is_made_from_the_data_the_models_were_trained_on(
 
 
 @pytest.mark.slow
-def test_a_model_whose_data_is_not_here_is_scored_with_in_what_auto_takes(
-    scorer: BatchScorer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_model_whose_data_is_not_here_has_no_examples(scorer: BatchScorer, caplog: pytest.LogCaptureFixture) -> None:
     text = replace(scorer.pair.text, tags={DATASET_TAG: "elsewhere"})
     assert find_examples(scorer.store, scorer.catalog, text, scorer.cache) is None
     assert "was trained on the data set 'elsewhere', which this catalog does not hold" in caplog.text
