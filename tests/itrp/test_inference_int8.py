@@ -67,7 +67,7 @@ def test_small_shards_are_shared_out(
 
 @installed
 @pytest.mark.slow
-def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
+def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed_but_that(
     make_config: Callable[..., ExperimentConfig],
     calibration: Calibration,
     caplog: pytest.LogCaptureFixture,
@@ -89,7 +89,10 @@ def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
             assert 0.8 < correlate(found, expected) < 0.999999
     kept = sorted(path.suffix for path in calibration.folder.iterdir() if path.name.startswith("int8-"))
     assert kept == [".bin", ".bin", ".xml", ".xml"]
-    assert capfd.readouterr() == ("", "")
+    printed = capfd.readouterr()
+    # our own lines stand there too where an earlier test has sent the log to standard error
+    foreign = [line for line in printed.err.splitlines() if "making an encoder in int8" not in line]
+    assert (printed.out, foreign) == ("", [])
 
 
 def correlate(found: np.ndarray, expected: np.ndarray) -> float:
