@@ -132,6 +132,8 @@ def _compile(network: Any, runtime: Runtime, threads: int) -> Callable[..., NDAr
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
             "PERFORMANCE_HINT": "THROUGHPUT",
+            # else every network binds its first stream to the first core, and requests of two networks wait for one core
+            "ENABLE_CPU_PINNING": False,
         },
     )
     local = threading.local()

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", action="store_true", help="the row of one GPU instead of those of the CPU")
-    parser.add_argument("--pairs", type=int, help="default: 192, with --gpu 40,000")
+    parser.add_argument("--pairs", type=int, help="default: 576, with --gpu 40,000")
     parser.add_argument("--peer-pairs", type=int, default=96, help="the peers' (default: %(default)s)")
     parser.add_argument(
         "--repeats", type=int, default=3, help="of each, in turns; the median counts (default: %(default)s)"
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.gpu:
         record(rows_gpu(args.pairs or 40_000, args.repeats), "scoring")
     else:
-        record(rows(args.pairs or 192, args.repeats, args.peers, args.peer_pairs, args.work), "scoring")
+        record(rows(args.pairs or 576, args.repeats, args.peers, args.peer_pairs, args.work), "scoring")
 
 
 def rows(
-    pairs: int = 192,
+    pairs: int = 576,
     repeats: int = 3,
     peers: Sequence[str] = PEERS,
     peer_pairs: int = 96,
