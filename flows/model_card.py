@@ -47,7 +47,7 @@ def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> t
     settings = {
         "method": f"{how} of Sun, Li, Liu and Su 2023: no human label was used in training",
         "text encoder": f"{config.text.name}, {config.text.pooling} pooling",
-        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}",
+        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, decoded by {config.image.decoder}",
         "fine-tuned": tuned,
         "clustering, sampling": f"{config.clustering.method}, k = {config.k}, {sampling}",
         "rounds": f"{len(rounds)} of up to {max(result.pairs for result in rounds)} pairs",

@@ -124,8 +124,8 @@ class EmbeddingCache:
         return self._embed_images(fold_encoder(encoder), shard)
 
     def _embed_images(self, ready: ImageEncoder, shard: ShardFile) -> Vectors:
-        pixels = find_pixels(shard, ready.config.size, self.folder)
-        batches = [pixels] if pixels is not None else iter_pixels(shard, ready.config.size)
+        pixels = find_pixels(shard, ready.config.pixels, self.folder)
+        batches = [pixels] if pixels is not None else iter_pixels(shard, ready.config.pixels)
         return np.concatenate([_embed_pixels(ready, batch, self.device, self.batch_size) for batch in batches])
 
     def _cached(

@@ -1,6 +1,7 @@
 """Pictures: decode, check, resize. The one place where picture bytes meet a decoder.
 
-The pixels are those of Pillow's full decoding (no JPEG draft mode), so they equal torchvision's on PIL.
+The pixels are those of Pillow's full decoding (no JPEG draft mode), so they equal torchvision's on PIL; a model may ask for
+torchvision's own decoder instead (`PixelFormat.decoder`).
 Pillow's global switches stay untouched: formats are chosen by content and opened by their own class, and the
 pixel limit is judged here from the header: nothing depends on process-wide state, threads may share this.
 """
@@ -16,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from itrp.pixel_format import PixelFormat
 from itrp.refusals import RefusedError
 
 MAX_PIXELS = 50_000_000
@@ -64,13 +66,44 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     return _turn_upright(_to_rgb(frame), _read_orientation(frame))
 
 
-def load_pixels(data: bytes, size: int = 224) -> NDArray[np.uint8]:
+def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
     """[size, size, 3] uint8 RGB: the whole picture resized without a crop, bilinear with antialiasing.
 
-    Equals torchvision's `Resize((size, size))` on the PIL picture. Raises RefusedError like `decode_image`.
+    Pillow's equal torchvision's `Resize((size, size))` on the PIL picture. Raises RefusedError like `decode_image`.
     """
-    resized = decode_image(data).resize((size, size), Image.Resampling.BILINEAR)
+    if form.decoder == "torchvision" and _is_plain_jpeg(data):
+        pixels = _load_by_torchvision(data, form.size)
+        if pixels is not None:
+            return pixels
+    resized = decode_image(data).resize((form.size, form.size), Image.Resampling.BILINEAR)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def _is_plain_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:
+    """By its header: in colour, upright, not too large. All else is Pillow's, and so is what cannot be read."""
+    if _find_opener(data) is not JpegImageFile:
+        return False
+    try:
+        header = JpegImageFile(io.BytesIO(data))
+    except Exception:
+        return False
+    width, height = header.size
+    return header.mode == "RGB" and width * height <= max_pixels and _read_orientation(header) not in ROTATIONS
+
+
+def _load_by_torchvision(data: bytes, size: int) -> NDArray[np.uint8] | None:
+    """What `load_pixels` promises; None for a file that its decoder does not read."""
+    # heavy, and Pillow's pixels need none of it
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    try:
+        picture = decode_jpeg(torch.from_numpy(np.frombuffer(bytearray(data), np.uint8)), ImageReadMode.RGB)
+    except RuntimeError:
+        return None
+    with torch.inference_mode():
+        resized = torch.nn.functional.interpolate(picture[None], (size, size), mode="bilinear", antialias=True)
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
 def _load_first_frame(data: bytes, max_pixels: int) -> ImageFile.ImageFile:

@@ -24,6 +24,7 @@ from itrp.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
 from itrp.errors import WrongUseError
 from itrp.image_encoder import ImageEncoder
 from itrp.model import fingerprint
+from itrp.pixel_format import PixelFormat
 from itrp.text_encoder import TextEncoder
 
 logger = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class ImageEmbedder:
     """An image encoder ready to answer; any number of threads may call `embed`."""
 
     fingerprint: str
-    size: int
+    pixels: PixelFormat
     embed: EmbedPictures
 
 
@@ -180,11 +181,11 @@ def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> Te
 
 def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> ImageEmbedder:
     """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
-    name, size = fingerprint(encoder), encoder.config.size
+    name, form = fingerprint(encoder), encoder.config.pixels
     if runtime.library == "openvino":
         from itrp.inference_openvino import compile_image
 
-        return ImageEmbedder(name, size, compile_image(encoder, name, runtime, threads))
+        return ImageEmbedder(name, form, compile_image(encoder, name, runtime, threads))
     quick = fold_encoder(encoder)
     if runtime.precision == "bf16":
         quick = copy.deepcopy(quick) if quick is encoder else quick
@@ -198,7 +199,7 @@ def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> 
             batch = batch.pin_memory().to(runtime.device, non_blocking=True)
         return _to_vectors(quick(batch))
 
-    return ImageEmbedder(name, size, embed)
+    return ImageEmbedder(name, form, embed)
 
 
 def autocast_bf16(runtime: Runtime) -> AbstractContextManager[object]:

@@ -22,6 +22,7 @@ from itrp.embeddings import Vectors
 from itrp.images import load_pixels
 from itrp.inference import ImageEmbedder, Runtime, TextEmbedder
 from itrp.inputs import ShardFile, read_texts
+from itrp.pixel_format import PixelFormat
 from itrp.refusals import RefusedError
 from itrp.stages import StageTimes
 
@@ -82,9 +83,9 @@ class EmbeddingStream:
         try:
             for embedder in job.texts:
                 yield from self._cut_texts(running, embedder, decoding)
-            for size in sorted({embedder.size for embedder in job.images}):
-                wanted = [embedder for embedder in job.images if embedder.size == size]
-                yield from self._cut_pictures(running, wanted, size, decoding)
+            for form in sorted({embedder.pixels for embedder in job.images}):
+                wanted = [embedder for embedder in job.images if embedder.pixels == form]
+                yield from self._cut_pictures(running, wanted, form, decoding)
         except Exception as error:
             running.error = error
 
@@ -111,9 +112,9 @@ class EmbeddingStream:
             yield lambda start=start: compute(start)  # type: ignore[misc]  # the default binds it now
 
     def _cut_pictures(
-        self, running: "_Running", embedders: Sequence[ImageEmbedder], size: int, decoding: ThreadPoolExecutor
+        self, running: "_Running", embedders: Sequence[ImageEmbedder], form: PixelFormat, decoding: ThreadPoolExecutor
     ) -> Iterator[Callable[[], None]]:
-        """Decoded once for all encoders that take this size."""
+        """Decoded once for all encoders that take these pixels."""
 
         def compute(start: int, parts: list[Future[NDArray[np.uint8]]]) -> None:
             with self.times.waiting("compute", "decode"):
@@ -128,20 +129,20 @@ class EmbeddingStream:
                 pictures = batch.column(0).field("bytes").to_pylist()
                 parts = [
                     decoding.submit(
-                        self._decode, running.job.shard, start + first, pictures[first:][:DECODED_TOGETHER], size
+                        self._decode, running.job.shard, start + first, pictures[first:][:DECODED_TOGETHER], form
                     )
                     for first in range(0, len(pictures), DECODED_TOGETHER)
                 ]
                 yield lambda start=start, parts=parts: compute(start, parts)  # type: ignore[misc]
                 start += len(pictures)
 
-    def _decode(self, shard: ShardFile, first: int, pictures: Sequence[bytes], size: int) -> NDArray[np.uint8]:
+    def _decode(self, shard: ShardFile, first: int, pictures: Sequence[bytes], form: PixelFormat) -> NDArray[np.uint8]:
         """[b, size, size, 3] pixels. Raises RefusedError that names the pair."""
-        pixels = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
+        pixels = np.empty((len(pictures), form.size, form.size, 3), dtype=np.uint8)
         with self.times.working("decode"):
             for place, data in enumerate(pictures):
                 try:
-                    pixels[place] = load_pixels(data, size)
+                    pixels[place] = load_pixels(data, form)
                 except RefusedError as error:
                     where = f"row {first + place} of shard {shard.hash[:12]}"
                     raise RefusedError(error.code, f"the picture in {where}: {error.reason}") from error

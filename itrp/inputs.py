@@ -14,6 +14,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from itrp.images import load_pixels
+from itrp.pixel_format import PixelFormat
 from itrp.whole_files import write_whole
 
 READ_ROWS = 256
@@ -39,36 +40,36 @@ def read_texts(shard: ShardFile) -> list[str]:
     return pq.read_table(shard.path, columns=["text"]).column("text").to_pylist()
 
 
-def iter_pixels(shard: ShardFile, size: int) -> Iterator[NDArray[np.uint8]]:
+def iter_pixels(shard: ShardFile, form: PixelFormat) -> Iterator[NDArray[np.uint8]]:
     """Pictures in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads."""
     with ThreadPoolExecutor(cpu_count() or 1) as pool, pq.ParquetFile(shard.path) as file:
         for batch in file.iter_batches(READ_ROWS, columns=["image"]):
             pictures = batch.column(0).field("bytes").to_pylist()
-            yield np.stack(list(pool.map(lambda data: load_pixels(data, size), pictures)))
+            yield np.stack(list(pool.map(lambda data: load_pixels(data, form), pictures)))
 
 
-def find_pixels(shard: ShardFile, size: int, folder: Path) -> NDArray[np.uint8] | None:
+def find_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np.uint8] | None:
     """What `cache_pixels` has kept of a shard, None when it has not been asked to."""
-    path = _pixel_path(shard, size, folder)
+    path = _pixel_path(shard, form, folder)
     return np.load(path, mmap_mode="r") if path.exists() else None
 
 
-def cache_pixels(shard: ShardFile, size: int, folder: Path) -> NDArray[np.uint8]:
+def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np.uint8]:
     """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones."""
-    path = _pixel_path(shard, size, folder)
+    path = _pixel_path(shard, form, folder)
     if not path.exists():
         with write_whole(path) as draft:
-            pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, size, size, 3))
+            pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, form.size, form.size, 3))
             start = 0
-            for batch in iter_pixels(shard, size):
+            for batch in iter_pixels(shard, form):
                 pixels[start : start + len(batch)] = batch
                 start += len(batch)
             pixels.flush()
     return np.load(path, mmap_mode="r")
 
 
-def _pixel_path(shard: ShardFile, size: int, folder: Path) -> Path:
-    return folder / f"pixels-{size}" / f"{shard.hash}.npy"
+def _pixel_path(shard: ShardFile, form: PixelFormat, folder: Path) -> Path:
+    return folder / form.name / f"{shard.hash}.npy"
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def prepare_training_set(
         cache=cache,
         tokens=tokens,
         text_vectors=None if config.text.finetune else hold(Rows(list(cache.text_vectors(model.text, shards)))),
-        pixels=hold(Rows([cache_pixels(shard, config.image.size, cache.folder) for shard in shards]))
+        pixels=hold(Rows([cache_pixels(shard, config.image.pixels, cache.folder) for shard in shards]))
         if config.image.finetune
         else None,
         image_vectors=None if config.image.finetune else hold(Rows(list(cache.image_vectors(model.image, shards)))),

@@ -162,7 +162,7 @@ class Assessor:
         model, _ = load_system(self.registry.fetch(version))
         if isinstance(model, ItrpModel) and model.config.image.finetune:
             for shard in labelled.shards:
-                cache_pixels(shard, model.config.image.size, self.embeddings.folder)
+                cache_pixels(shard, model.config.image.pixels, self.embeddings.folder)
         return model.to(self.embeddings.device)
 
     def _load_itrp(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:

@@ -33,7 +33,11 @@ class CostBook:
         if isinstance(model, SupervisedModel):
             parts = model.config.network.model_dump(mode="json")
         else:
-            parts = {"text": model.config.text.name, "image": model.config.image.name, "size": model.config.image.size}
+            parts = {
+                "text": model.config.text.name,
+                "image": model.config.image.name,
+                "pixels": model.config.image.pixels.name,
+            }
         # a head of two or four rows costs nothing beside its encoders: systems that share these share one measurement
         shapes = sorted(
             (name, list(tensor.shape)) for name, tensor in model.state_dict().items() if not name.startswith("head.")

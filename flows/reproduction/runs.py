@@ -83,7 +83,7 @@ def _ask_itrp(desk: RunDesk, config: ExperimentConfig, place: Path, tracker: Run
     tracker.log_summary(config, data)
     if config.image.finetune:
         for shard in desk.labelled.shards:
-            cache_pixels(shard, config.image.size, cache.folder)
+            cache_pixels(shard, config.image.pixels, cache.folder)
     clusters = [_ask_round(trainer.model, desk, cache, place / "rounds", n) for n in range(1, trainer.rounds + 1)]
     return Answers(
         rounds=np.arange(1, trainer.rounds + 1),

@@ -20,6 +20,7 @@ from itrp.errors import WeightsUnavailableError
 from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
+from itrp.pixel_format import PixelFormat
 from itrp.text_encoder import pad_rows
 
 ENCODER_FOLDER = "encoder"
@@ -34,7 +35,7 @@ class JointNetwork(Network):
     def __init__(self, tasks: Sequence[Task], encoder: JointEncoder) -> None:
         super().__init__(tasks)
         self.encoder = encoder
-        self.size = _find_picture_size(encoder)
+        self.form = PixelFormat(_find_picture_size(encoder))
         processor = encoder.image_processor
         mean = getattr(processor, "image_mean", None) or OPENAI_CLIP_MEAN
         std = getattr(processor, "image_std", None) or OPENAI_CLIP_STD
@@ -46,7 +47,7 @@ class JointNetwork(Network):
         """tokens: one row a pair, ragged but for SigLIP's; pixels: [n, size, size, 3] uint8."""
         return {
             "tokens": [row for shard in shards for row in tokenize_rows(self.encoder, read_texts(shard))],
-            "pixels": Rows([cache_pixels(shard, self.size, cache.folder) for shard in shards]),
+            "pixels": Rows([cache_pixels(shard, self.form, cache.folder) for shard in shards]),
         }
 
     def collate(self, inputs: Inputs, rows: NDArray[np.integer], device: torch.device) -> Batch:

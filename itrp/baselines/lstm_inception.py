@@ -51,7 +51,7 @@ class LstmInception(Network):
         texts = (text for shard in shards for text in read_texts(shard))
         return {
             "words": [self.words.number_words(text, self.config.max_words) for text in texts],
-            "pixels": Rows([cache_pixels(shard, self.image.config.size, cache.folder) for shard in shards]),
+            "pixels": Rows([cache_pixels(shard, self.image.config.pixels, cache.folder) for shard in shards]),
         }
 
     def collate(self, inputs: Inputs, rows: NDArray[np.integer], device: torch.device) -> Batch:

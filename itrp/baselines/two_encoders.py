@@ -34,10 +34,10 @@ class TwoEncoders(Network):
 
     def read(self, shards: Sequence[ShardFile], cache: EmbeddingCache) -> Inputs:
         """tokens: one ragged row a pair; pixels: [n, size, size, 3] uint8."""
-        size = self.image.config.size
+        form = self.image.config.pixels
         return {
             "tokens": [row for shard in shards for row in self.text.tokenize(read_texts(shard))],
-            "pixels": Rows([cache_pixels(shard, size, cache.folder) for shard in shards]),
+            "pixels": Rows([cache_pixels(shard, form, cache.folder) for shard in shards]),
         }
 
     def collate(self, inputs: Inputs, rows: NDArray[np.integer], device: torch.device) -> Batch:

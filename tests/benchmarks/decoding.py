@@ -10,13 +10,15 @@ import argparse
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
-from itertools import cycle, islice
+from collections.abc import Callable, Sequence
+from itertools import count, cycle, islice
 from pathlib import Path
+from typing import get_args
 
 from itrp.images import decode_image
 from itrp.inputs import ShardFile, cache_pixels
 from itrp.pairs import Pair
+from itrp.pixel_format import Decoder, PixelFormat
 from itrp.shards import encode_shard, shard_hash
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.scoring_inputs import draw_pairs
@@ -38,18 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def rows(pictures: int = 2_000, repeats: int = 5) -> list[Row]:
-    """The whole path, and beside it what the JPEG decoder alone takes of it."""
+    """The whole path with each decoder, and beside it what Pillow's JPEG decoder alone takes of it."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         pairs = list(islice(cycle(draw_pairs(min(DISTINCT, pictures))), pictures))
         shard = _write_shard(work, [dataclasses.replace(pair, id=str(row)) for row, pair in enumerate(pairs)])
-        numbers = iter(range(2 * repeats))
-        ways = {
-            "whole": lambda: cache_pixels(shard, SIDE, work / f"cache-{next(numbers)}"),
-            "decoder": lambda: [decode_image(pair.image) for pair in pairs[:DISTINCT]],
+        numbers = count()
+        ways: dict[str, Callable[[], object]] = {
+            decoder: lambda decoder=decoder: cache_pixels(  # type: ignore[misc]
+                shard, PixelFormat(SIDE, decoder), work / f"cache-{next(numbers)}"
+            )
+            for decoder in get_args(Decoder)
         }
+        ways["JPEG decoder"] = lambda: [decode_image(pair.image) for pair in pairs[:DISTINCT]]
         timings = time_in_turns(ways, repeats)
-    return [_tell(timings["whole"], timings["decoder"], pictures, repeats)]
+    return [_tell(name, timings, pictures, repeats) for name in get_args(Decoder)]
 
 
 def _write_shard(folder: Path, pairs: Sequence[Pair]) -> ShardFile:
@@ -59,7 +64,8 @@ def _write_shard(folder: Path, pairs: Sequence[Pair]) -> ShardFile:
     return ShardFile(shard_hash(data), path, len(pairs))
 
 
-def _tell(whole: Timing, decoder: Timing, pictures: int, repeats: int) -> Row:
+def _tell(name: str, timings: dict[str, Timing], pictures: int, repeats: int) -> Row:
+    whole, decoder = timings[name], timings["JPEG decoder"]
     cores = len(os.sched_getaffinity(0))
     a_core = pictures / whole.cpu_seconds
     wall = pictures / whole.seconds
@@ -67,12 +73,12 @@ def _tell(whole: Timing, decoder: Timing, pictures: int, repeats: int) -> Row:
     expected, by_clock = PICTURES / (a_core * CORES), PICTURES / (wall * CORES / cores)
     floor = PICTURES / (alone * CORES)
     return Row(
-        what=DECODING,
+        what=DECODING if name == "pillow" else f"{DECODING}: image.decoder={name}",
         how=f"{pictures} JPEGs of 600 x 400 out of a shard, decoded and resized to {SIDE} x {SIDE} by threads on {cores} cores, "
         f"into a memory map; median of {repeats}",
         target=next(target.target for target in TARGETS if target.what == DECODING),
         measured=f"{a_core:.0f} pictures a core-second by CPU time; extrapolated to {CORES} cores: {expected:.1f} s",
-        floor=f"{floor:.1f} s: the JPEG decoder alone, {alone:.0f} pictures a core-second",
+        floor=f"{floor:.1f} s: Pillow's JPEG decoder alone, {alone:.0f} pictures a core-second",
         note=f"extrapolated from {cores} cores, not measured on {CORES}" if cores != CORES else "",
         figures={
             "pictures_a_core_second": a_core,

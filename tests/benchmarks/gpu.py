@@ -127,7 +127,7 @@ class Bench:
         model = draw_model("text", self.sizes)
         _, flops = flops_of(model, self.sizes, self.device)
         floor = self.sizes.pairs * flops / self.rates.convolution
-        pictures = model.config.image.size
+        pictures = model.config.image.pixels
         parts = [find_pixels(shard, pictures, self.folder) for shard in self.shards]
         embedder = prepare_image(model.image, choose_runtimes(self.device, "auto")[0])
         cache = EmbeddingCache(self.folder, self.device, self.sizes.batch)

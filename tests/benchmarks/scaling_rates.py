@@ -24,12 +24,13 @@ from itrp.experiments import small_image, small_text
 from itrp.inputs import iter_pixels
 from itrp.labels import Task
 from itrp.model import build_model
+from itrp.pixel_format import PixelFormat
 from serving.files import local_shards
 from serving.registry import MODEL_NAMES, ModelPair, ModelVersion, Registry
 from serving.scoring import BatchScorer
 
 SMALL_ROWS = 5000
-PIXELS = 224
+PIXELS = PixelFormat(224)
 """Size pictures are decoded to."""
 
 

@@ -164,7 +164,7 @@ def run_itrp(config: ExperimentConfig, tweets: ShardFile, labelled: ShardFile, s
     assert counted == [result.cluster_sizes for result in results], (
         "the checkpoints tell of other clusters than the run"
     )
-    pixels = torch.from_numpy(next(iter_pixels(tweets, config.image.size))[:PICTURES_COMPARED])
+    pixels = torch.from_numpy(next(iter_pixels(tweets, config.image.pixels))[:PICTURES_COMPARED])
     pictures = (pixels.permute(0, 3, 1, 2).float() - model.image.mean) / model.image.std
     losses = [result.loss for result in results]
     return Trace(pseudo_labels, answers, losses, seconds, peak, features[0], pictures.numpy())

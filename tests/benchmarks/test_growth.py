@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from itrp.images import load_pixels
+from itrp.pixel_format import PixelFormat
 from tests.benchmarks import growth, memory
 from tests.benchmarks.landing import make_pairs
 from tests.benchmarks.scaled_run import Scaled, Stage, ingest
@@ -57,7 +58,7 @@ def test_memory_that_grows_is_told() -> None:
 def test_pairs_made_in_bulk_are_all_different_and_have_pictures() -> None:
     pairs = list(make_pairs(450, first=7))
     assert len({pair.image_sha256 for pair in pairs}) == len({pair.id for pair in pairs}) == 450
-    assert load_pixels(pairs[0].image, 32).std() > 10
+    assert load_pixels(pairs[0].image, PixelFormat(32)).std() > 10
 
 
 def test_every_pair_made_in_bulk_is_ingested(tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ def test_the_pipeline_is_the_chain(platform: "Platform", monkeypatch: pytest.Mon
         platform.registry.set_alias(version, "champion")
     monkeypatch.setenv("ITRP_WORK_DIR", str(platform.settings.work_dir))
     monkeypatch.setenv("ITRP_DEVICE", "cpu")
-    report = itrp_pipeline("unlabelled", "labelled", overrides=["pairs=30", "image.size=64", "batch_size=16"])
+    report = itrp_pipeline(
+        "unlabelled", "labelled", overrides=["pairs=30", "image.size=64", "image.decoder=torchvision", "batch_size=16"]
+    )
     assert [each.version for each in report.trained] == ["3", "3"]
     assert [each.task for each in report.evaluated] == ["text", "image", "image-text"]
     assert [each.models for each in report.evaluated[:2]] == [["itrp-text-task/4"], ["itrp-image-task/4"]]

@@ -12,6 +12,7 @@ from itrp.embeddings import EmbeddingCache, autocast, choose_device, embed_pixel
 from itrp.images import load_pixels
 from itrp.inputs import Rows, ShardFile, cache_pixels
 from itrp.model import ItrpModel, build_model, fingerprint
+from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")
 
@@ -32,14 +33,15 @@ def test_vectors_of_a_shard_do_not_depend_on_the_batch_size(
 ) -> None:
     cache = EmbeddingCache(tmp_path, CPU, batch_size)
     texts = [tweet.text for tweet in tweets]
-    pixels = np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
+    pixels = np.stack([load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets])
     text, image = list(cache.text_vectors(model.text, shards)), list(cache.image_vectors(model.image, shards))
     assert [part.shape for part in text] == [(34, 32), (26, 32)]
     assert [part.shape for part in image] == [(34, 1024), (26, 1024)]
     assert {part.dtype for part in (*text, *image)} == {np.dtype(np.float32)}
     expected = np.concatenate([embed_tokens(model.text, model.text.tokenize([one]), CPU, 1) for one in texts])
     np.testing.assert_allclose(np.concatenate(text), expected, atol=1e-5)
-    np.testing.assert_allclose(np.concatenate(image), embed_pixels(model.image, pixels, CPU, 60), atol=1e-5)
+    expected = embed_pixels(model.image, pixels, CPU, 60)
+    np.testing.assert_allclose(np.concatenate(image), expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_vectors_are_written_once_and_need_no_shard_afterwards(
@@ -98,13 +100,13 @@ def test_an_encoder_in_training_leaves_no_vectors_behind(
 def test_pixels_that_were_cached_are_used(model: ItrpModel, shards: list[ShardFile], tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path, CPU)
     expected = cache.embed_images(model.image, shards[1])
-    cache_pixels(shards[1], 64, tmp_path)
+    cache_pixels(shards[1], PixelFormat(64), tmp_path)
     gone = type(shards[1])(shards[1].hash, tmp_path / "gone.parquet", shards[1].pairs)
-    np.testing.assert_allclose(cache.embed_images(model.image, gone), expected, atol=1e-5)
+    np.testing.assert_allclose(cache.embed_images(model.image, gone), expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_chosen_rows_are_those_of_the_whole(model: ItrpModel, tweets: list[SyntheticTweet]) -> None:
-    pixels = np.stack([load_pixels(tweet.image, 64) for tweet in tweets[:9]])
+    pixels = np.stack([load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets[:9]])
     whole = embed_pixels(model.image, pixels, CPU, 9)
     wanted = np.array([8, 0, 3, 4, 0])
     chosen = embed_pixel_rows(model.image, Rows([pixels[:4], pixels[4:]]), wanted, CPU, 2)

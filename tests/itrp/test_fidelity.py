@@ -27,6 +27,7 @@ from itrp.image_encoder import build_image_encoder
 from itrp.images import load_pixels
 from itrp.inputs import ShardFile
 from itrp.model import build_model
+from itrp.pixel_format import PixelFormat
 from itrp.randomness import round_seed
 from itrp.sampling import balance_indices
 from itrp.training import Trainer
@@ -182,7 +183,7 @@ def prepare() -> Iterator[Callable[[bytes], Tensor]]:
 
     def prepare_one(data: bytes) -> Tensor:
         with torch.inference_mode():
-            encoder(torch.from_numpy(load_pixels(data).copy()).unsqueeze(0))
+            encoder(torch.from_numpy(load_pixels(data, PixelFormat(224)).copy()).unsqueeze(0))
         return seen.pop()[0]
 
     yield prepare_one

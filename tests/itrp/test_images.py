@@ -12,6 +12,7 @@ from PIL import Image, ImageFile
 from torchvision import transforms
 
 from itrp.images import check_image, decode_image, load_pixels
+from itrp.pixel_format import PixelFormat
 from itrp.refusals import RefusedError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -27,6 +28,12 @@ def draw_noise(width: int = 97, height: int = 61, seed: int = 0) -> Image.Image:
     """A smooth coloured picture, so that a lossy format stays close to it."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def refused(data: bytes, **limits: int) -> RefusedError:
@@ -218,9 +225,7 @@ def test_exif_rotation_is_applied(orientation: int) -> None:
         7: upright[::-1, ::-1].transpose(1, 0, 2),
         8: np.rot90(upright, -1),
     }[orientation]
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encode(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    data = encode(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif_of(orientation))
     assert np.array_equal(np.asarray(decode_image(data)), upright)
 
 
@@ -235,7 +240,7 @@ def test_damaged_exif_does_not_refuse_the_picture() -> None:
 def test_pixels_equal_torchvisions(mode: str, size: int) -> None:
     data = encode(draw_noise(401, 233).convert(mode), "JPEG", quality=90)
     expected = transforms.Resize((size, size))(Image.open(io.BytesIO(data)).convert("RGB"))
-    pixels = load_pixels(data, size)
+    pixels = load_pixels(data, PixelFormat(size))
     assert pixels.dtype == np.uint8
     assert pixels.shape == (size, size, 3)
     assert np.array_equal(pixels, np.asarray(expected))
@@ -243,9 +248,9 @@ def test_pixels_equal_torchvisions(mode: str, size: int) -> None:
 
 def test_load_refuses_as_check_does() -> None:
     with pytest.raises(RefusedError, match="image_empty"):
-        load_pixels(b"")
+        load_pixels(b"", PixelFormat(224))
     with pytest.raises(RefusedError, match="image_too_large"):
-        load_pixels(png_header(100_000, 100_000))
+        load_pixels(png_header(100_000, 100_000), PixelFormat(224))
 
 
 def test_threads_agree_with_one_thread() -> None:
@@ -253,7 +258,7 @@ def test_threads_agree_with_one_thread() -> None:
 
     def outcome(data: bytes) -> object:
         try:
-            return load_pixels(data, 32).tobytes()
+            return load_pixels(data, PixelFormat(32)).tobytes()
         except RefusedError as error:
             return error.code
 
@@ -265,3 +270,45 @@ def test_pillows_globals_stay_as_they_are() -> None:
     before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     refused(png_header(100_000, 100_000))
     assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES) == before == (89478485, False)
+
+
+def load_both(data: bytes, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """By Pillow and by torchvision, as numbers that can be subtracted."""
+    pillow, torchvision = (load_pixels(data, PixelFormat(size, decoder)) for decoder in ("pillow", "torchvision"))
+    assert (torchvision.dtype, torchvision.shape, torchvision.flags.c_contiguous) == (np.uint8, (size, size, 3), True)
+    return pillow.astype(int), torchvision.astype(int)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
+@pytest.mark.parametrize("size", [64, 224, 300])
+def test_torchvisions_decoder_differs_by_one_step_in_few_pixels(options: dict[str, object], size: int) -> None:
+    pillow, torchvision = load_both(encode(draw_noise(401, 233), "JPEG", **options), size)
+    differs = np.abs(pillow - torchvision)
+    assert differs.max() == 1  # 0 would be Pillow's own
+    assert (differs > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(encode(draw_noise().convert("L"), "JPEG"), id="grey"),
+        pytest.param(encode(draw_noise().convert("CMYK"), "JPEG"), id="cmyk"),
+        pytest.param(encode(draw_noise(), "PNG"), id="png"),
+        pytest.param(encode(draw_noise(), "WEBP"), id="webp"),
+        pytest.param(encode(draw_noise(), "JPEG", exif=exif_of(6)), id="rotated"),
+    ],
+)
+def test_what_is_no_plain_jpeg_has_pillows_pixels(data: bytes) -> None:
+    np.testing.assert_array_equal(*load_both(data))
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_torchvisions_decoder_refuses_as_pillows_does(part: float) -> None:
+    data = encode(draw_noise(), "JPEG")
+    for broken in (b"", data[: int(len(data) * part)], b"\xff\xd8\xff" + data[100:], png_header(100_000, 100_000)):
+        codes = []
+        for decoder in ("pillow", "torchvision"):
+            with pytest.raises(RefusedError) as caught:
+                load_pixels(broken, PixelFormat(32, decoder))
+            codes.append(caught.value.code)
+        assert codes[0] == codes[1]

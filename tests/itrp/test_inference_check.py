@@ -15,6 +15,7 @@ from itrp.images import load_pixels
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
 from itrp.inference_check import EXAMPLES, SEED, measure_agreement, settle_runtime, share_kept
 from itrp.model import ItrpModel, build_model
+from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")
 EXACT, QUICK = exact_runtime(CPU), Runtime(CPU, "bf16")
@@ -33,7 +34,7 @@ def model(make_config: Callable[..., ExperimentConfig]) -> ItrpModel:
 def embed_examples(model: ItrpModel) -> np.ndarray:
     """[EXAMPLES, d] fused vectors in fp32."""
     tweets = list(generate_tweets(EXAMPLES, SEED))
-    pixels = np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
+    pixels = np.stack([load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets])
     text, image = prepare_text(model.text, EXACT), prepare_image(model.image, EXACT)
     words = text.embed(text.tokenize([tweet.text for tweet in tweets]))
     return np.concatenate([words, image.embed(pixels)], axis=1).astype(np.float64)

@@ -18,6 +18,7 @@ from itrp.inference_check import AGREEMENT, measure_agreement, settle_runtime
 from itrp.inputs import ShardFile, iter_pixels, read_ids, read_texts
 from itrp.model import build_model
 from itrp.pairs import Pair
+from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")
 installed = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is an extra")
@@ -76,7 +77,7 @@ def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed_but_that(
     model = build_model(make_config("small-text"))
     int8 = Runtime(CPU, "int8", "openvino", calibration)
     rows = model.text.tokenize(read_texts(calibration.trial))[:16]
-    pixels = next(iter(iter_pixels(calibration.trial, 64)))[:16]
+    pixels = next(iter(iter_pixels(calibration.trial, PixelFormat(64))))[:16]
     for made in (2, 0):
         caplog.clear()
         with caplog.at_level(logging.INFO, "itrp.inference_int8"):

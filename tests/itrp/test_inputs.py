@@ -13,6 +13,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.images import load_pixels
 from itrp.inputs import READ_ROWS, Rows, ShardFile, cache_pixels, find_pixels, iter_pixels, read_ids, read_texts
 from itrp.pairs import Pair
+from itrp.pixel_format import PixelFormat
 
 
 def test_ids_and_texts_come_in_stored_order(shards: list[ShardFile], tweets: list[SyntheticTweet]) -> None:
@@ -23,13 +24,13 @@ def test_ids_and_texts_come_in_stored_order(shards: list[ShardFile], tweets: lis
 def test_cached_pixels_are_those_decoded_directly(
     shards: list[ShardFile], tweets: list[SyntheticTweet], tmp_path: Path
 ) -> None:
-    expected = np.stack([load_pixels(tweet.image, 48) for tweet in tweets[34:]])
-    cached = cache_pixels(shards[1], 48, tmp_path)
+    expected = np.stack([load_pixels(tweet.image, PixelFormat(48)) for tweet in tweets[34:]])
+    cached = cache_pixels(shards[1], PixelFormat(48), tmp_path)
     assert cached.dtype == np.uint8
     assert isinstance(cached, np.memmap)
     assert not cached.flags.writeable
     np.testing.assert_array_equal(cached, expected)
-    np.testing.assert_array_equal(np.concatenate(list(iter_pixels(shards[1], 48))), expected)
+    np.testing.assert_array_equal(np.concatenate(list(iter_pixels(shards[1], PixelFormat(48)))), expected)
 
 
 def test_a_shard_of_several_reads_stays_in_order(write_shard: Callable[..., ShardFile], tmp_path: Path) -> None:
@@ -40,9 +41,9 @@ def test_a_shard_of_several_reads_stays_in_order(write_shard: Callable[..., Shar
 
     count = READ_ROWS + 5
     shard = write_shard(tmp_path, [Pair(str(number), "a", grey(number), "a.png") for number in range(count)])
-    batches = list(iter_pixels(shard, 32))
+    batches = list(iter_pixels(shard, PixelFormat(32)))
     assert [len(batch) for batch in batches] == [READ_ROWS, 5]
-    cached = cache_pixels(shard, 32, tmp_path / "cache")
+    cached = cache_pixels(shard, PixelFormat(32), tmp_path / "cache")
     assert cached.shape == (count, 32, 32, 3)
     assert cached[:, 0, 0, 0].tolist() == [number % 256 for number in range(count)]
 
@@ -52,18 +53,19 @@ def test_pixels_are_decoded_once_and_need_no_shard_afterwards(
 ) -> None:
     pairs = [Pair(tweet.id, tweet.text, tweet.image, "a.jpg") for tweet in tweets[:3]]
     shard = write_shard(tmp_path, pairs)
-    assert find_pixels(shard, 32, tmp_path / "cache") is None
-    first = np.array(cache_pixels(shard, 32, tmp_path / "cache"))
+    assert find_pixels(shard, PixelFormat(32), tmp_path / "cache") is None
+    first = np.array(cache_pixels(shard, PixelFormat(32), tmp_path / "cache"))
     file = next((tmp_path / "cache").rglob("*.npy"))
     os.utime(file, (1, 1))
     shard.path.unlink()
-    np.testing.assert_array_equal(cache_pixels(shard, 32, tmp_path / "cache"), first)
-    found = find_pixels(shard, 32, tmp_path / "cache")
+    np.testing.assert_array_equal(cache_pixels(shard, PixelFormat(32), tmp_path / "cache"), first)
+    found = find_pixels(shard, PixelFormat(32), tmp_path / "cache")
     assert found is not None
     np.testing.assert_array_equal(found, first)
     assert file.stat().st_mtime == 1
-    assert find_pixels(shard, 33, tmp_path / "cache") is None  # another size is another file
-    assert find_pixels(shards[0], 32, tmp_path / "cache") is None
+    assert find_pixels(shard, PixelFormat(33), tmp_path / "cache") is None  # another size is another file
+    assert find_pixels(shard, PixelFormat(32, "torchvision"), tmp_path / "cache") is None
+    assert find_pixels(shards[0], PixelFormat(32), tmp_path / "cache") is None
 
 
 def test_what_a_killed_run_left_half_written_is_not_taken(
@@ -73,8 +75,10 @@ def test_what_a_killed_run_left_half_written_is_not_taken(
     folder.mkdir()
     for pid in (os.getpid(), 999_999):
         (folder / f"{shards[1].hash}.{pid}.draft").write_bytes(b"half a fi")
-    assert find_pixels(shards[1], 32, tmp_path) is None
-    np.testing.assert_array_equal(cache_pixels(shards[1], 32, tmp_path)[0], load_pixels(tweets[34].image, 32))
+    assert find_pixels(shards[1], PixelFormat(32), tmp_path) is None
+    np.testing.assert_array_equal(
+        cache_pixels(shards[1], PixelFormat(32), tmp_path)[0], load_pixels(tweets[34].image, PixelFormat(32))
+    )
 
 
 def test_a_shard_that_cannot_be_decoded_leaves_no_cache_file(
@@ -82,8 +86,8 @@ def test_a_shard_that_cannot_be_decoded_leaves_no_cache_file(
 ) -> None:
     shard = write_shard(tmp_path, [Pair("1", "a", tweets[0].image, "a.jpg"), Pair("2", "a", b"no picture", "b.jpg")])
     with pytest.raises(Exception, match="expected a JPEG, PNG, GIF or WebP"):
-        cache_pixels(shard, 32, tmp_path / "cache")
-    assert find_pixels(shard, 32, tmp_path / "cache") is None
+        cache_pixels(shard, PixelFormat(32), tmp_path / "cache")
+    assert find_pixels(shard, PixelFormat(32), tmp_path / "cache") is None
 
 
 def test_rows_of_several_parts_are_one_array() -> None:

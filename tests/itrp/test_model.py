@@ -221,7 +221,10 @@ def test_the_fingerprint_names_what_decides_the_vectors(make_config: Callable[..
     assert (fingerprint(other.text), fingerprint(other.image)) == (text, image)
 
 
-@pytest.mark.parametrize("change", ["text.pooling=cls", "text.max_tokens=16", "text.strip_link=true", "image.size=96"])
+@pytest.mark.parametrize(
+    "change",
+    ["text.pooling=cls", "text.max_tokens=16", "text.strip_link=true", "image.size=96", "image.decoder=torchvision"],
+)
 def test_the_fingerprint_changes_with_a_setting_that_shapes_the_vectors(
     make_config: Callable[..., ExperimentConfig], change: str
 ) -> None:

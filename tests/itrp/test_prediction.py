@@ -11,6 +11,7 @@ from itrp.embeddings import EmbeddingCache
 from itrp.images import load_pixels
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model, fingerprint
+from itrp.pixel_format import PixelFormat
 from itrp.prediction import classify_vectors, embed_shard, predict_shard, predict_shards
 
 CPU = torch.device("cpu")
@@ -53,7 +54,9 @@ def test_predictions_are_the_forward_pass(
     cache = EmbeddingCache(tmp_path, CPU, 7)
     found = predict_shards(model, shards, cache)
     expected = forward_by_hand(
-        model, [tweet.text for tweet in tweets], np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
+        model,
+        [tweet.text for tweet in tweets],
+        np.stack([load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets]),
     )
     assert found.shape == (60, model.config.k)
     assert found.dtype == np.float32

@@ -21,6 +21,7 @@ from itrp.images import load_pixels
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model
 from itrp.pairs import Pair
+from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_shards
 from itrp.sampling import balance_indices
 from itrp.training import Trainer
@@ -152,7 +153,7 @@ def test_training_is_algorithm_1(
     """Pseudo-labels, sample, head, optimizers and modes: any of them astray would end in other weights."""
     monkeypatch.setattr(training_set, "TEXTS_TOGETHER", 1000)  # dropout is drawn for a whole batch, as by hand
     config = make_config(experiment, *changes)
-    pixels = np.stack([load_pixels(tweet.image, 64) for tweet in tweets])
+    pixels = np.stack([load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets])
     texts = [tweet.text for tweet in tweets]
     hand, faulty = ByHand(config, texts, pixels), WithOldHeadOptimizer(config, texts, pixels)
     for number, result in enumerate(start(config).run(), start=1):

@@ -23,6 +23,7 @@ from itrp.experiments import find_experiment
 from itrp.inputs import ShardFile, iter_pixels, read_texts
 from itrp.labels import UNLABELLED, Task
 from itrp.model import build_model
+from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_pairs, predict_shard, predict_shards
 from itrp.systems import load_system
 
@@ -406,4 +407,4 @@ def test_an_itrp_model_answers_pairs_in_memory_too(
 def test_the_shards_are_those_of_the_tweets(shards: list[ShardFile], tweets: list[SyntheticTweet]) -> None:
     """What the comparisons above stand on."""
     assert read_texts(shards[1]) == [tweet.text for tweet in tweets[34:]]
-    assert sum(len(batch) for batch in iter_pixels(shards[1], 64)) == 26
+    assert sum(len(batch) for batch in iter_pixels(shards[1], PixelFormat(64))) == 26

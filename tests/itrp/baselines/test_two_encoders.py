@@ -16,6 +16,7 @@ from itrp.config import ImageEncoderConfig, TextEncoderConfig
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.images import load_pixels
 from itrp.labels import Task
+from itrp.pixel_format import PixelFormat
 
 PAIRINGS = {"bert-resnet": "resnet18", "roberta-efficientnet": "efficientnet_b0"}
 """Image encoder of each: the smallest of its family."""
@@ -29,7 +30,9 @@ def configs(
 ) -> dict[str, TwoEncodersConfig]:
     folder = tmp_path_factory.mktemp("two-encoders")
     texts = {"bert-resnet": tiny_text, "roberta-efficientnet": write_roberta(folder / "roberta", seed=0)}
-    seen = np.stack([load_pixels(tweet.image, 64) for tweet in tweets[32:]])  # not those that are learned below
+    seen = np.stack(
+        [load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets[32:]]
+    )  # not those that are learned below
     return {
         pairing: TwoEncodersConfig(
             text=TextEncoderConfig(name=str(texts[pairing]), finetune=True),
