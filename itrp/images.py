@@ -79,7 +79,7 @@ def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _is_plain_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:
+def _is_plain_jpeg(data: bytes) -> bool:
     """By its header: in colour, upright, not too large. All else is Pillow's, and so is what cannot be read."""
     if _find_opener(data) is not JpegImageFile:
         return False
@@ -88,7 +88,7 @@ def _is_plain_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:
     except Exception:
         return False
     width, height = header.size
-    return header.mode == "RGB" and width * height <= max_pixels and _read_orientation(header) not in ROTATIONS
+    return header.mode == "RGB" and width * height <= MAX_PIXELS and _read_orientation(header) not in ROTATIONS
 
 
 def _load_by_torchvision(data: bytes, size: int) -> NDArray[np.uint8] | None:
