@@ -33,6 +33,8 @@ from tests.benchmarks.record import Row, record
 from tests.benchmarks.scoring_inputs import save_models, write_shards
 from tests.benchmarks.targets import BACKFILL, SCORING_CPU, SCORING_GPU, TARGETS
 
+PAIRS = 576
+"""So many that a network's first shapes are no large part of it."""
 GFLOP = 40
 """Two BERT passes over 25 tokens and two ResNet-101 passes at 224 x 224."""
 PEERS = ("plain-1", "plain-32", "ray", "ray-bf16", "daft", "daft-bf16")
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", action="store_true", help="the row of one GPU instead of those of the CPU")
-    parser.add_argument("--pairs", type=int, help="default: 576, with --gpu 40,000")
+    parser.add_argument("--pairs", type=int, help=f"default: {PAIRS}, with --gpu 40,000")
     parser.add_argument("--peer-pairs", type=int, default=96, help="the peers' (default: %(default)s)")
     parser.add_argument(
         "--repeats", type=int, default=3, help="of each, in turns; the median counts (default: %(default)s)"
@@ -66,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.gpu:
         record(rows_gpu(args.pairs or 40_000, args.repeats), "scoring")
     else:
-        record(rows(args.pairs or 576, args.repeats, args.peers, args.peer_pairs, args.work), "scoring")
+        record(rows(args.pairs or PAIRS, args.repeats, args.peers, args.peer_pairs, args.work), "scoring")
 
 
 def rows(
-    pairs: int = 576,
+    pairs: int = PAIRS,
     repeats: int = 3,
     peers: Sequence[str] = PEERS,
     peer_pairs: int = 96,
