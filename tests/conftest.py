@@ -1,6 +1,7 @@
 """What several rooms' tests stand on: a clean environment, a Prefect server, one small trained platform, cheap copies of it."""
 
 import atexit
+import logging
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ["PREFECT_HOME"] = str(_HOME / "prefect")
 
 from flows.orchestration import prepare_environment  # noqa: E402
+from infra.logs import CHATTY, ROOMS  # noqa: E402
 from infra.settings import Settings  # noqa: E402
 
 prepare_environment(Settings(work_dir=_HOME))
@@ -48,6 +50,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "built" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+
+
+@pytest.fixture
+def log_as_before() -> Iterator[None]:
+    """For tests that configure logging, as every command does in the process it runs in: afterwards it is as it was."""
+    loggers = [logging.getLogger(name) for name in ("", *ROOMS, *CHATTY)]
+    before = [([*logger.handlers], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,17 @@
-"""The command line, in this process and as a program."""
+"""The command line, in this process and as a program; an empty landing zone."""
 
-import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.flows.landing_zone import Zone
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,11 @@ class Done:
 
 
 @pytest.fixture
-def itrp(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
-    """`itrp(work_dir, *arguments)`: run the command line here; descriptors are caught, not only sys.stdout.
-
-    What it does to logging is taken back.
-    """
+def itrp(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], log_as_before: None
+) -> Callable[..., Done]:
+    """`itrp(work_dir, *arguments)`: run the command line here; descriptors are caught, not only sys.stdout."""
     from flows.cli import main
-
-    before = _remember_logging()
 
     def run(work_dir: Path, *arguments: object) -> Done:
         monkeypatch.setenv("ITRP_WORK_DIR", str(work_dir))
@@ -42,22 +42,16 @@ def itrp(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         out, err = capfd.readouterr()
         return Done(status, out, err)
 
-    yield run
-    _restore_logging(before)
+    return run
 
 
-def _remember_logging() -> dict[str, tuple[list[logging.Handler], int, bool]]:
-    names = ["", "itrp", "infra", "serving", "flows"]
-    loggers = {name: logging.getLogger(name) for name in names}
-    return {name: ([*logger.handlers], logger.level, logger.propagate) for name, logger in loggers.items()}
+@pytest.fixture
+def zone(tmp_path: Path) -> "Iterator[Zone]":
+    """An empty one."""
+    from tests.flows.landing_zone import open_zone
 
-
-def _restore_logging(before: dict[str, tuple[list[logging.Handler], int, bool]]) -> None:
-    for name, (handlers, level, propagate) in before.items():
-        logger = logging.getLogger(name)
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        logger.propagate = propagate
+    with open_zone(tmp_path) as zone:
+        yield zone
 
 
 @pytest.fixture(scope="session")

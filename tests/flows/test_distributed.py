@@ -102,6 +102,7 @@ def test_torchruns_variables_are_read() -> None:
             read_launch(partial)
 
 
+@pytest.mark.usefixtures("log_as_before")
 def test_without_torchrun_the_next_step_is_told(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +114,7 @@ def test_without_torchrun_the_next_step_is_told(
     assert err.startswith("itrp (process 0): expected torchrun's RANK, WORLD_SIZE and LOCAL_RANK")
 
 
+@pytest.mark.usefixtures("log_as_before")
 def test_a_supervised_system_trains_in_one_process(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,92 +1,21 @@
 """Landing -> shards, catalog, quarantine; real store, real catalog."""
 
-import io
 import json
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
-from sqlalchemy import select
 
-from flows.ingestion import IngestReport, ingest_landing, replay_quarantine
+from flows.ingestion import IngestReport
 from flows.ingestion.report import MiscountError
-from infra.catalog import Catalog, open_catalog
 from infra.catalog_queries import find_tweet, list_shards
 from infra.errors import StoreError
-from infra.object_store import ObjectStore, open_store
 from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
 from itrp.pairs import REASONS
 from itrp.shards import read_shard
-
-FOLDER = "landing/day/"
-
-
-def encode(image: Image.Image, format_: str = "JPEG", **options: object) -> bytes:
-    sink = io.BytesIO()
-    image.save(sink, format_, **options)
-    return sink.getvalue()
-
-
-def draw(seed: int = 0, width: int = 24, height: int = 16) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-GOOD = encode(draw())
-
-
-@dataclass
-class Zone:
-    """A store and a catalog in a folder."""
-
-    store: ObjectStore
-    catalog: Catalog
-
-    def drop(self, name: str, *records: dict[str, Any] | bytes, pictures: dict[str, bytes] | None = None) -> str:
-        """Put pictures, then the batch file, as a collector does."""
-        for picture, data in (pictures or {}).items():
-            self.store.put(FOLDER + picture, data)
-        lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
-        self.store.put(FOLDER + name, b"".join(line + b"\n" for line in lines))
-        return FOLDER + name
-
-    def ingest(self, **options: Any) -> IngestReport:
-        return ingest_landing(self.store, self.catalog, **options)
-
-    def replay(self) -> IngestReport:
-        return replay_quarantine(self.store, self.catalog)
-
-    def shards(self) -> list[tuple[int, str, int]]:
-        with self.catalog.session() as session:
-            return [(shard.position, shard.hash, shard.pairs) for shard in list_shards(session, "landing")]
-
-    def rows(self, table: Any) -> list[Any]:
-        with self.catalog.session() as session:
-            return [*session.scalars(select(table))]
-
-    def stored_ids(self) -> list[str]:
-        ids: list[str] = []
-        with self.catalog.session() as session:
-            for shard in list_shards(session, "landing"):
-                ids += read_shard(self.store.get(shard.key), ["id"]).column("id").to_pylist()
-        return ids
-
-
-@pytest.fixture
-def zone(tmp_path: Path) -> Iterator[Zone]:
-    catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")
-    yield Zone(open_store((tmp_path / "objects").as_uri()), catalog)
-    catalog.dispose()
-
-
-def tweet(id_: object, image: str = "good.jpg", text: object = "words", **more: object) -> dict[str, Any]:
-    return {"id": id_, "text": text, "image": image, **more}
+from tests.flows.failing_store import FailingStore
+from tests.flows.landing_zone import FOLDER, GOOD, Zone, draw, encode, tweet
 
 
 def test_a_batch_becomes_a_shard_with_its_origin(zone: Zone) -> None:
@@ -305,66 +234,11 @@ def test_x_api_response(zone: Zone) -> None:
     assert zone.stored_ids() == ["1", "3"]
 
 
-def test_replay_after_the_picture_arrived(zone: Zone) -> None:
-    zone.drop(
-        "a.jsonl",
-        tweet("1"),
-        b"",
-        tweet("2", "late.jpg"),
-        tweet("3", "never.jpg"),
-        tweet("4", "odd.jpg"),
-        pictures={"good.jpg": GOOD},
-    )
-    zone.ingest()
-    zone.store.put(FOLDER + "late.jpg", GOOD)
-    zone.store.put(FOLDER + "odd.jpg", b"")
-    assert zone.replay() == IngestReport(3, 1, 0, 2, 1, {"image_empty": 1, "image_missing": 1})
-    rows = {row.tweet_id: (row.line, row.code, row.resolved_at is not None) for row in zone.rows(QuarantinedTweet)}
-    assert rows == {
-        "2": (3, "image_missing", True),
-        "3": (4, "image_missing", False),
-        "4": (5, "image_empty", False),
-    }
-    with zone.catalog.session() as session:
-        (origin,) = find_tweet(session, "2")
-    assert (origin.tweet.line, origin.landing_object.key) == (3, FOLDER + "a.jsonl")
-    assert zone.replay() == IngestReport(2, 0, 0, 2, 0, {"image_empty": 1, "image_missing": 1})
-    assert zone.stored_ids() == ["1", "2"]
-
-
-def test_replay_when_the_batch_file_changed_or_went(zone: Zone) -> None:
-    zone.drop("a.jsonl", tweet("1", "late.jpg"), tweet("2", "late.jpg"))
-    zone.drop("b.jsonl", tweet("9", "late.jpg"))
-    zone.ingest()
-    zone.store.put(FOLDER + "late.jpg", GOOD)
-    zone.drop("a.jsonl", tweet("other"))
-    zone.store.delete([FOLDER + "b.jsonl"])
-    assert zone.replay() == IngestReport(3, 0, 0, 3, 0, {"image_missing": 3})
-    reasons = " ".join(row.reason for row in zone.rows(QuarantinedTweet))
-    assert reasons.count("found it replaced") == 2
-    assert "put it back" in reasons
-    assert zone.stored_ids() == []
-
-
-def test_an_old_refusal_does_not_take_in_another_tweet(zone: Zone) -> None:
-    """Line 1 holds another tweet today; the ingestion of the new file takes that one in, not the old row."""
-    zone.drop("a.jsonl", tweet("1", "absent.jpg"), pictures={"good.jpg": GOOD})
-    zone.ingest()
-    zone.drop("a.jsonl", tweet("5"))
-    for _ in range(2):
-        # Before tweet 5 is stored, and after it.
-        assert zone.replay() == IngestReport(1, 0, 0, 1, 0, {"image_missing": 1})
-        (row,) = zone.rows(QuarantinedTweet)
-        assert (row.tweet_id, row.image_key, row.resolved_at) == ("1", FOLDER + "absent.jpg", None)
-        zone.ingest()
-    assert zone.stored_ids() == ["5"]
-
-
 def test_a_failing_store_leaves_nothing_half_in(zone: Zone) -> None:
     zone.drop("a.jsonl", *(tweet(n) for n in range(40)), pictures={"good.jpg": GOOD})
     zone.drop("b.jsonl", *(tweet(n) for n in range(40, 80)), tweet(80, "broken.jpg"), pictures={"broken.jpg": GOOD})
     zone.drop("c.jsonl", *(tweet(n) for n in range(90, 100)))
-    broken = Zone(FailingStore(zone.store), zone.catalog)  # type: ignore[arg-type]
+    broken = Zone(FailingStore(zone.store, "broken.jpg"), zone.catalog)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="the disk is away"):
         broken.ingest(shard_size=10)
     # a.jsonl filled shards and was committed; b.jsonl filled shards and was not.
@@ -373,23 +247,6 @@ def test_a_failing_store_leaves_nothing_half_in(zone: Zone) -> None:
     assert zone.rows(QuarantinedTweet) == []
     assert zone.ingest(shard_size=10) == IngestReport(lines=51, pairs=51, shards=6)
     assert [pairs for _, _, pairs in zone.shards()] == [10] * 8 + [1, 10]
-
-
-class FailingStore:
-    """A real store, one object of which cannot be read."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    @contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        if key.endswith("broken.jpg"):
-            raise StoreError("the disk is away: mount it")
-        with self._store.open(key) as stream:
-            yield stream
 
 
 def test_two_ingestions_at_once(zone: Zone) -> None:

@@ -16,7 +16,7 @@ from flows.promotion_run import run_promotion
 from flows.scoring_run import find_work, pin_scorer
 from infra.catalog_queries import list_shards
 from infra.tables import ModelRun
-from itrp.errors import DataError, UnmappedModelError, WrongUseError
+from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import Task
 from itrp.shards import read_shard
 from serving.labels import decode_labels
@@ -342,52 +342,3 @@ def test_halves_of_different_models_are_refused_together(extended: Journey) -> N
             "itrp-text-task/3 is one half of a model of four clusters: evaluate it alone, or with the other half of the "
             "same training run"
         )
-
-
-def test_a_supervised_model_of_one_task_stands_beside_an_itrp_model(platform: "Platform") -> None:
-    from flows.training_run import run_training
-
-    trained = run_training(platform, "small-clip-text", "labelled", ["epochs=1", "pairs=40", "validation=0"])
-    assert trained.models == ["itrp-text-task/3"]
-    alone = run_evaluation(platform, ["itrp-text-task/3"], "labelled", protocol="last")
-    assert (alone.task, alone.models, alone.round) == ("text", ["itrp-text-task/3"], 1)
-    both = run_evaluation(platform, ["itrp-text-task/3", "itrp-image-task/2"], "labelled", set_name="RM")
-    assert (both.task, both.set, both.n) == ("image-text", "RM", 12)
-    assert both.models == ["itrp-text-task/3", "itrp-image-task/2"]
-    promote_by_hand(platform, both.models)
-    scorer = pin_scorer(platform)
-    rows = [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=False)]
-    assert sum(row.pairs for row in rows) == 30
-
-
-def test_a_supervised_system_needs_labels(platform: "Platform") -> None:
-    from flows.training_run import run_training
-
-    with pytest.raises(DataError, match="the data set 'unlabelled' has no human labels"):
-        run_training(platform, "small-clip-text", "unlabelled")
-
-
-def test_the_command_line_names_both_versions(
-    platform: "Platform", itrp: Callable[..., Any], prefect_server: str
-) -> None:
-    settings = ["epochs=1", "pairs=40", "batch_size=40"]
-    done = itrp(platform.settings.work_dir, "train", "small-cma-clip", "--data", "labelled", *settings)
-    assert done.status == 0, done.err
-    first, second = done.out.strip().splitlines()
-    assert first.startswith(
-        "itrp-text-task/3 and itrp-image-task/3 (challenger) from small-cma-clip on labelled: 1 epochs, MLflow run "
-    )
-    assert second == "next: itrp evaluate itrp-text-task@challenger itrp-image-task@challenger --data NAME tells its F1"
-
-
-def test_what_is_asked_without_training_is_not_trained(trained: "Platform", itrp: Callable[..., Any]) -> None:
-    from flows.training_run import run_training
-
-    told = (
-        "small-zero-shot-vlm is asked without training: itrp zero-shot MODEL --data NAME evaluates one, "
-        "itrp reproduce figure4 this one"
-    )
-    with pytest.raises(WrongUseError, match=told):
-        run_training(trained, "small-zero-shot-vlm", "labelled")
-    done = itrp(trained.settings.work_dir, "train", "small-zero-shot-vlm", "--data", "labelled")
-    assert (done.status, done.out, done.err) == (2, "", f"itrp: {told}\n")

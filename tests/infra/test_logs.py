@@ -2,24 +2,15 @@
 
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from infra.logs import CHATTY, ROOMS, RedactingFilter, StandardErrorHandler, configure_logging
+from infra.logs import RedactingFilter, StandardErrorHandler, configure_logging
 
 
 @pytest.fixture(autouse=True)
-def _restore_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_left(monkeypatch: pytest.MonkeyPatch, log_as_before: None) -> None:
     monkeypatch.setenv("MLFLOW_LOGGING_LEVEL", "WARNING")
-    root = logging.getLogger()
-    handlers, level = [*root.handlers], root.level
-    levels = {name: logging.getLogger(name).level for name in (*ROOMS, *CHATTY)}
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, old in levels.items():
-        logging.getLogger(name).setLevel(old)
 
 
 def test_plain_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

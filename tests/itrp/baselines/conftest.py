@@ -18,11 +18,14 @@ from sklearn.metrics import f1_score
 from torch import nn
 from transformers import AutoTokenizer, SiglipConfig, SiglipImageProcessor, SiglipModel
 
-from itrp.baselines.config import NetworkConfig, SupervisedConfig
+from itrp.annotations import Annotations
+from itrp.baselines.config import NetworkConfig, SupervisedConfig, TwoEncodersConfig
 from itrp.baselines.network import Network
 from itrp.baselines.stand_ins import write_clip, write_detector, write_lxmert, write_word_vectors
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model, restore_supervised_model
+from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.baselines.tweet_words import tokenize_tweet
+from itrp.config import ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
@@ -40,6 +43,7 @@ Ask = Callable[[Network, Sequence[tuple[str, int]]], dict[Task, torch.Tensor]]
 MakeModel = Callable[..., SupervisedModel]
 Overfit = Callable[..., dict[Task, float]]
 Damage = Callable[..., Path]
+Start = Callable[..., SupervisedTrainer]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,54 @@ def labelled(
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingCache:
     return EmbeddingCache(tmp_path_factory.mktemp("cache"), CPU)
+
+
+@pytest.fixture(scope="session")
+def encoders(tiny_text: Path, tiny_image: Path) -> TwoEncodersConfig:
+    """BERT of width 32 and ShuffleNet."""
+    return TwoEncodersConfig(
+        text=TextEncoderConfig(name=str(tiny_text), finetune=True),
+        image=ImageEncoderConfig(name="shufflenet_v2_x0_5", weights=str(tiny_image), size=64, finetune=True),
+    )
+
+
+@pytest.fixture(scope="session")
+def annotations(tweets: list[SyntheticTweet]) -> Annotations:
+    """The 60 tweets' truth; every fifth is a test pair."""
+    text = np.array([tweet.text_is_represented for tweet in tweets], dtype=np.int64)
+    image = np.array([tweet.image_adds for tweet in tweets], dtype=np.int64)
+    return Annotations(
+        ids=np.array([tweet.id for tweet in tweets]),
+        split=np.where(np.arange(len(tweets)) % 5 == 4, "test", "train"),
+        text=text,
+        image=image,
+        controversial=np.zeros(len(tweets), dtype=bool),
+        corrected_text=text,
+        corrected_image=image,
+    )
+
+
+@pytest.fixture
+def start(
+    encoders: TwoEncodersConfig, annotations: Annotations, shards: list[ShardFile], cache: EmbeddingCache
+) -> Start:
+    """start(key=value, ..., annotations=...): a trainer on the two shards, for the text task unless told otherwise."""
+
+    def make(
+        network: NetworkConfig = encoders, labels: Annotations = annotations, **changes: object
+    ) -> SupervisedTrainer:
+        settings = {
+            "name": "small",
+            "task": Task.TEXT,
+            "optimizer": OptimizerConfig(learning_rate=1e-3),
+            "batch_size": 16,
+            "epochs": 2,
+            **changes,
+        }
+        model = build_supervised_model(SupervisedConfig(network=network, **settings))
+        return SupervisedTrainer(model, shards, labels, cache=cache)
+
+    return make
 
 
 @pytest.fixture(scope="session")
