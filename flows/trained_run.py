@@ -31,7 +31,7 @@ class TrainedRun:
     """Cluster -> class where it is known."""
     tags: Mapping[str, Any] = field(default_factory=dict)
     discard: Callable[[], object] = lambda: None
-    """Removes what the run kept on this machine for a resume; called after registration."""
+    """Removes what the run kept for a resume alone; called after registration."""
 
 
 def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersion]:

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from flows.data_sets import KnownData, find_data
@@ -13,6 +14,7 @@ from flows.seed_agreement import record_agreement
 from flows.supervised_run import train_supervised
 from flows.tracking import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
+from infra.errors import StoreError
 from infra.object_store import ObjectStore
 from infra.tables import ModelRun
 from itrp.baselines.config import SupervisedConfig
@@ -135,7 +137,7 @@ def train_unsupervised(
         round=trainer.rounds,
         mapping=None,
         tags={CHECKPOINTS_TAG: prefix},
-        discard=lambda: shutil.rmtree(trainer.checkpoints),
+        discard=partial(_forget_resuming, platform.store, prefix, trainer),
     )
 
 
@@ -177,14 +179,27 @@ def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownDat
 
 def _prepare_folder(store: ObjectStore, prefix: str, folder: Path, *, resume: bool) -> None:
     """Start from nothing, or from what a killed run left: here, or (on another machine) in the object store."""
+    draft = folder.with_name(f".{folder.name}.draft")  # killed in the middle, it has brought nothing
+    shutil.rmtree(draft, ignore_errors=True)
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     elif not folder.exists():
         for info in store.list(prefix):
-            path = folder / info.key.removeprefix(prefix)
+            path = draft / info.key.removeprefix(prefix)
             path.parent.mkdir(parents=True, exist_ok=True)
             with store.open(info.key) as source, path.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
+        if draft.exists():
+            draft.replace(folder)
+
+
+def _forget_resuming(store: ObjectStore, prefix: str, trainer: Trainer) -> None:
+    """Of a registered run its rounds' weights stay; the optimizer's state, which is twice as large, and this folder go."""
+    shutil.rmtree(trainer.checkpoints)
+    try:
+        store.delete([f"{prefix}{round_folder(trainer.checkpoints, trainer.rounds).name}/{OPTIMIZER_FILE}"])
+    except StoreError as error:  # the model is trained and registered
+        logger.warning("the optimizer's state under %s is of no use any more and stays: %s", prefix, error)
 
 
 def _follow_rounds(
