@@ -73,15 +73,17 @@ def _keep(network: Any, path: Path) -> None:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """NNCF draws progress bars on rich's own console and logs what it does to each layer."""
-    import nncf
+    import nncf  # sets its logger's level
     import rich
 
-    console = rich.get_console()
-    before, console.quiet = console.quiet, True
-    nncf.set_log_level(logging.ERROR)
+    console, log = rich.get_console(), nncf.nncf_logger
+    before = console.quiet, log.level
+    console.quiet = True
+    log.setLevel(logging.ERROR)  # nncf.set_log_level would also set that of every handler it finds there
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        console.quiet = before
+        console.quiet = before[0]
+        log.setLevel(before[1])

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import logging
 import threading
 from dataclasses import replace
 from hashlib import sha256
@@ -243,22 +242,24 @@ def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is an extra")
 def test_int8_is_made_from_the_data_the_models_were_trained_on(
-    platform: "Platform", trained: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture
+    platform: "Platform", trained: "Platform", tmp_path: Path
 ) -> None:
+    from itrp.inference_check import AGREEMENT
+
     scorer = make_scorer(platform, trained, tmp_path, "int8")
     shard = landed(scorer)[0]
-    with caplog.at_level(logging.INFO):
-        row = scorer.score(shard)
-    assert row.pairs == shard.pairs
+    assert scorer.score(shard).pairs == shard.pairs
     used = [pair for path in (tmp_path / "int8").glob("*.parquet") for pair in read_ids(ShardFile("", path, 0))]
     with scorer.catalog.session() as session:
         first = list_shards(session, "unlabelled")[0]
     assert sorted(used) == sorted(read_ids(local_shards(scorer.store, [first], tmp_path)[0]))
-    (verdict, *_) = [json.loads(path.read_text()) for path in (tmp_path / "checks").iterdir()]
-    assert verdict["runtime"].startswith("cpu-openvino-int8-")
-    assert verdict["kept"] > 0.9
-    taken = scorer._labeller.runtime.name
-    assert (taken == verdict["runtime"]) == ("of the labels that a model gives in fp32" not in caplog.text)
+    verdicts = [json.loads(path.read_text()) for path in (tmp_path / "checks").iterdir()]
+    assert len(verdicts) == 2
+    (tried,) = {verdict["runtime"] for verdict in verdicts}
+    assert tried.startswith("cpu-openvino-int8-")
+    worst = min(verdict["kept"] for verdict in verdicts)
+    assert worst > 0.9
+    assert (scorer._labeller.runtime.name == tried) == (worst >= AGREEMENT)
 
 
 @pytest.mark.slow
