@@ -15,6 +15,7 @@ from itrp.datasets.synthetic import generate_tweets
 from itrp.embeddings import embed_pixels, embed_tokens
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
 from itrp.inference_check import AGREEMENT, measure_agreement, settle_runtime
+from itrp.inference_int8 import _quietly
 from itrp.inputs import ShardFile, iter_pixels, read_ids, read_texts
 from itrp.model import build_model
 from itrp.pairs import Pair
@@ -94,6 +95,22 @@ def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
     kept = sorted(path.suffix for path in calibration.folder.iterdir() if path.name.startswith("int8-"))
     assert kept == [".bin", ".bin", ".xml", ".xml"]
     assert capfd.readouterr() == ("", "")
+
+
+@installed
+@pytest.mark.slow
+def test_nncf_is_silenced_for_a_while_and_no_handler_is_touched() -> None:
+    import nncf
+
+    handler, before = logging.NullHandler(logging.INFO), nncf.nncf_logger.level
+    nncf.nncf_logger.addHandler(handler)
+    try:
+        with _quietly():
+            assert not nncf.nncf_logger.isEnabledFor(logging.WARNING)
+            assert handler.level == logging.INFO
+    finally:
+        nncf.nncf_logger.removeHandler(handler)
+    assert nncf.nncf_logger.level == before < logging.WARNING
 
 
 def correlate(found: np.ndarray, expected: np.ndarray) -> float:

@@ -242,7 +242,7 @@ def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is an extra")
 def test_int8_is_made_from_the_data_the_models_were_trained_on(
-    platform: "Platform", trained: "Platform", tmp_path: Path
+    platform: "Platform", trained: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from itrp.inference_check import AGREEMENT
 
@@ -260,6 +260,7 @@ def test_int8_is_made_from_the_data_the_models_were_trained_on(
     worst = min(verdict["kept"] for verdict in verdicts)
     assert worst > 0.9
     assert (scorer._labeller.runtime.name == tried) == (worst >= AGREEMENT)
+    assert ("of the labels that a model gives in fp32" in caplog.text) == (worst < AGREEMENT)
 
 
 @pytest.mark.slow
