@@ -146,7 +146,7 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
     """`fork(folder)`: a platform in a new folder that begins as the trained one and may be changed at will.
 
     Objects and caches, which are never written to in place, are hard links; databases are copies. Artifacts of MLflow
-    lie under absolute addresses: the old versions' stay where they are, and are only read.
+    lie under absolute addresses: the old versions' stay where they are, and are only read; new ones come into the folder.
     """
     registry = trained.registry
     versions = [registry.resolve(f"itrp-{task}-task/{number}") for task in ("text", "image") for number in (1, 2)]
@@ -154,6 +154,7 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
 
     def copy(folder: Path) -> "Platform":
         from flows.platform import open_platform
+        from flows.tracking import EXPERIMENT
 
         source = trained.settings.work_dir
         for name in ("objects", "cache/embeddings", "cache/answers", "cache/costs"):
@@ -161,6 +162,9 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         for name in ("catalog.db", "mlflow.db"):
             with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:
                 old.backup(new)
+        with sqlite3.connect(folder / "mlflow.db") as runs:
+            location = (folder / "mlflow-artifacts").as_uri()
+            runs.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (location, EXPERIMENT))
         platform = open_platform(Settings(work_dir=folder, device="cpu"))
         for version, files in fetched:  # as if this registry had fetched them
             shutil.copytree(files, platform.registry.folder_of(version), copy_function=os.link)
