@@ -130,7 +130,7 @@ def find_experiment_id(settings: Settings) -> str:
     if found is not None:
         return str(found.experiment_id)
     is_server = settings.mlflow_uri.startswith("http")
-    location = None if is_server else (settings.work_dir / "mlflow-artifacts").as_uri()
+    location = None if is_server else locate_artifacts(settings)
     try:
         return str(client.create_experiment(EXPERIMENT, artifact_location=location))
     except MlflowException:  # another process was quicker
@@ -138,6 +138,11 @@ def find_experiment_id(settings: Settings) -> str:
         if found is None:
             raise
         return str(found.experiment_id)
+
+
+def locate_artifacts(settings: Settings) -> str:
+    """The address of the work folder's artifacts, which are used where there is no MLflow server."""
+    return (settings.work_dir / "mlflow-artifacts").as_uri()
 
 
 def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, float]], step: int = 0) -> None:

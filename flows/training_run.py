@@ -197,7 +197,7 @@ def _forget_resuming(store: ObjectStore, prefix: str, trainer: Trainer) -> None:
     """Of a registered run its rounds' weights stay; the optimizer's state, which is twice as large, and this folder go."""
     shutil.rmtree(trainer.checkpoints)
     try:
-        store.delete([f"{prefix}{round_folder(trainer.checkpoints, trainer.rounds).name}/{OPTIMIZER_FILE}"])
+        _delete_optimizer(store, prefix, trainer.rounds)
     except StoreError as error:  # the model is trained and registered
         logger.warning("the optimizer's state under %s is of no use any more and stays: %s", prefix, error)
 
@@ -226,7 +226,11 @@ def _upload_round(store: ObjectStore, prefix: str, folder: Path, number: int) ->
     for path in sorted(source.iterdir(), key=lambda path: path.suffix == ".json"):
         if store.stat(target + path.name) is None:
             store.put(target + path.name, path)
-    store.delete([f"{prefix}{round_folder(folder, number - 1).name}/{OPTIMIZER_FILE}"])
+    _delete_optimizer(store, prefix, number - 1)
+
+
+def _delete_optimizer(store: ObjectStore, prefix: str, number: int) -> None:
+    store.delete([f"{prefix}{round_folder(Path(), number).name}/{OPTIMIZER_FILE}"])
 
 
 def _record(platform: Platform, trained: TrainedRun, version: ModelVersion, flow_run_id: str | None) -> None:

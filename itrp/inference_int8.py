@@ -77,7 +77,7 @@ def _quietly() -> Iterator[None]:
     import rich
 
     console, log = rich.get_console(), nncf.nncf_logger
-    before = console.quiet, log.level
+    quiet, level = console.quiet, log.level
     console.quiet = True
     log.setLevel(logging.ERROR)  # nncf.set_log_level would also set that of every handler it finds there
     try:
@@ -85,5 +85,5 @@ def _quietly() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        console.quiet = before[0]
-        log.setLevel(before[1])
+        console.quiet = quiet
+        log.setLevel(level)

@@ -154,7 +154,7 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
 
     def copy(folder: Path) -> "Platform":
         from flows.platform import open_platform
-        from flows.tracking import EXPERIMENT
+        from flows.tracking import EXPERIMENT, locate_artifacts
 
         source = trained.settings.work_dir
         for name in ("objects", "cache/embeddings", "cache/answers", "cache/costs"):
@@ -162,10 +162,11 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         for name in ("catalog.db", "mlflow.db"):
             with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:
                 old.backup(new)
+        settings = Settings(work_dir=folder, device="cpu")
         with sqlite3.connect(folder / "mlflow.db") as runs:
-            location = (folder / "mlflow-artifacts").as_uri()
-            runs.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (location, EXPERIMENT))
-        platform = open_platform(Settings(work_dir=folder, device="cpu"))
+            moved = (locate_artifacts(settings), EXPERIMENT)
+            runs.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", moved)
+        platform = open_platform(settings)
         for version, files in fetched:  # as if this registry had fetched them
             shutil.copytree(files, platform.registry.folder_of(version), copy_function=os.link)
         return platform

@@ -48,10 +48,13 @@ def itrp(
 @pytest.fixture
 def zone(tmp_path: Path) -> "Iterator[Zone]":
     """An empty one."""
-    from tests.flows.landing_zone import open_zone
+    from infra.catalog import open_catalog
+    from infra.object_store import open_store
+    from tests.flows.landing_zone import Zone
 
-    with open_zone(tmp_path) as zone:
-        yield zone
+    catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")
+    yield Zone(open_store((tmp_path / "objects").as_uri()), catalog)
+    catalog.dispose()
 
 
 @pytest.fixture(scope="session")

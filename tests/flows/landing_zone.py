@@ -2,10 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +10,9 @@ from PIL import Image
 from sqlalchemy import select
 
 from flows.ingestion import IngestReport, ingest_landing, replay_quarantine
-from infra.catalog import Catalog, open_catalog
+from infra.catalog import Catalog
 from infra.catalog_queries import list_shards
-from infra.object_store import ObjectStore, open_store
+from infra.object_store import ObjectStore
 from itrp.shards import read_shard
 
 FOLDER = "landing/day/"
@@ -69,14 +66,6 @@ class Zone:
             for shard in list_shards(session, "landing"):
                 ids += read_shard(self.store.get(shard.key), ["id"]).column("id").to_pylist()
         return ids
-
-
-@contextmanager
-def open_zone(folder: Path) -> Iterator[Zone]:
-    """An empty one in the folder."""
-    catalog = open_catalog(f"sqlite:///{folder}/catalog.db")
-    yield Zone(open_store((folder / "objects").as_uri()), catalog)
-    catalog.dispose()
 
 
 def tweet(id_: object, image: str = "good.jpg", text: object = "words", **more: object) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from PIL import Image
 from sqlalchemy import select
 
 from flows.ingestion import IngestReport, ingest_folder, ingest_landing, replay_quarantine
-from infra.catalog import Catalog, open_catalog
+from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset, list_shards
-from infra.object_store import ObjectStore, open_store
+from infra.object_store import ObjectStore
 from infra.tables import LandingObject, QuarantinedTweet
 from itrp.annotations import Annotations
 from itrp.datasets.itr import ItrFolder
@@ -22,21 +21,20 @@ from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError, WrongUseError
 from itrp.shards import read_shard
+from tests.flows.landing_zone import Zone
 
 REAL = Path(__file__).parents[2].parent / "shared/data/twitter100k_layout"
 ONE_HOT = {"11": "1000", "01": "0100", "10": "0010", "00": "0001"}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    return open_store((tmp_path / "objects").as_uri())
+def store(zone: Zone) -> ObjectStore:
+    return zone.store
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")
-    yield catalog
-    catalog.dispose()
+def catalog(zone: Zone) -> Catalog:
+    return zone.catalog
 
 
 def draw(number: int) -> bytes:

@@ -30,6 +30,7 @@ from itrp.errors import WeightsUnavailableError
 from itrp.images import decode_image
 from itrp.inputs import ShardFile
 from itrp.joint_encoder import JointEncoder, load_joint_encoder
+from tests.itrp.drawn_models import draw_model
 
 CPU = torch.device("cpu")
 KINDS = ("clip", "siglip", "siglip2")
@@ -87,16 +88,11 @@ def save_letters(folder: Path, places: int) -> None:
 
 
 def save_with(folder: Path, kind: type, config: object) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = kind(config)
-        for parameter in model.parameters():  # far from zero, so that wrong input shows in the vectors
-            if parameter.ndim > 1:
-                torch.nn.init.normal_(parameter, std=0.2)
-        if hasattr(model, "logit_bias"):
-            model.logit_bias.data.fill_(-10.0)
-        model.logit_scale.data.fill_(2.5)
-        model.save_pretrained(folder)
+    model = draw_model(kind, config)
+    if hasattr(model, "logit_bias"):
+        model.logit_bias.data.fill_(-10.0)
+    model.logit_scale.data.fill_(2.5)
+    model.save_pretrained(folder)
 
 
 @pytest.fixture(scope="session")

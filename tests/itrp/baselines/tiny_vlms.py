@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     CLIPImageProcessor,
@@ -23,6 +22,7 @@ from transformers import (
 )
 
 from itrp.baselines.zero_shot_vlm import OPTIONS
+from tests.itrp.drawn_models import draw_model
 
 TEXT_TOWER = {
     "hidden_size": 32,
@@ -115,11 +115,5 @@ def save_qwen2_vl(folder: Path) -> None:
 
 
 def save_with(folder: Path, kind: type, config: Any, processor: Any) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = kind(config)
-        for parameter in model.parameters():  # far from zero, so that wrong input shows in the answers
-            if parameter.ndim > 1:
-                torch.nn.init.normal_(parameter, std=0.2)
-        model.save_pretrained(folder)
+    draw_model(kind, config).save_pretrained(folder)
     processor.save_pretrained(folder)
