@@ -49,7 +49,8 @@ def test_a_bare_process_gets_the_predictors_answers(trained: "Platform", rows: p
     rows.to_parquet(tmp_path / "rows.parquet")
     empty = tmp_path / "empty"
     empty.mkdir()
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": trained.registry.uri}
+    # both: connecting to another registry in this process has set both
+    environment = {**os.environ, **dict.fromkeys(("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"), trained.registry.uri)}
     done = subprocess.run(
         [sys.executable, "-c", LOAD, tmp_path / "rows.parquet"],
         cwd=empty, env=environment, capture_output=True, text=True, check=False,
