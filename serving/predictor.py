@@ -1,7 +1,9 @@
 """One registered task model answering for texts and pictures in memory."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,11 +11,22 @@ from numpy.typing import NDArray
 
 from itrp.embeddings import choose_device
 from itrp.errors import UnmappedModelError
+from itrp.images import check_image
 from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import mapped_probabilities
 from itrp.prediction import predict_pairs
+from itrp.refusals import RefusedError
 from itrp.systems import System, asked_task, load_system
+from itrp.texts import check_text
+from serving.former_models import renew_former_model
 from serving.registry import explain_unmapped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+CLASSES = 2
+"""Each task is a yes or a no."""
 
 
 class Predictor:
@@ -27,6 +40,7 @@ class Predictor:
     @classmethod
     def load(cls, folder: Path, device: str = "auto") -> "Predictor":
         """Read a folder that a system's `save` wrote. Raises DataError when it holds none."""
+        renew_former_model(sys._getframe(1))
         model, mapping = load_system(folder)
         return cls(model, mapping, choose_device(device))
 
@@ -40,7 +54,9 @@ class Predictor:
 
         Raises UnmappedModelError when no mapping from clusters to classes was chosen yet.
         """
-        return mapped_probabilities(np.asarray(clusters, dtype=np.float64), self.require_mapping())
+        named = mapped_probabilities(np.asarray(clusters, dtype=np.float64), self.require_mapping())
+        missing = CLASSES - named.shape[1]  # a mapping may have no cluster for the last class
+        return np.pad(named, ((0, 0), (0, missing))) if missing > 0 else named
 
     def require_mapping(self) -> tuple[int, ...]:
         """The mapping cluster -> class. Raises UnmappedModelError when none was chosen yet."""
@@ -49,11 +65,41 @@ class Predictor:
         return self.mapping
 
     def predict(self, texts: Sequence[str], images: Sequence[bytes]) -> NDArray[np.float64]:
-        """[n, classes] probabilities for n texts and their pictures' bytes.
+        """[n, classes] probabilities for n texts and their pictures' bytes, n >= 0; column 1 is the probability of class 1.
 
-        Raises RefusedError for bytes that are no picture and UnmappedModelError for a model without class names.
+        Raises RefusedError, with the number of the row, for what is no tweet, and UnmappedModelError for a model without
+        class names.
         """
-        return self.name_classes(predict_pairs(self.model, texts, images, self.device))
+        self.require_mapping()
+        if not len(texts) and not len(images):
+            return np.empty((0, CLASSES))
+        _check_rows(texts, check_text)
+        try:
+            found = predict_pairs(self.model, texts, images, self.device)
+        except RefusedError:
+            _check_rows(images, check_image)  # which one it was
+            raise
+        return self.name_classes(found)
+
+    def answer(self, data: Any, *, string_paths: bool = True) -> "pd.DataFrame":
+        """What a registered model answers: `label`, `probability` of class 1 and `reason`, one row each, the input's index.
+
+        data: a DataFrame, columns or records with text and image (serving.model_input); a row that cannot be used gets an
+        empty label and the reason. string_paths: serving.image_input.read_image.
+        """
+        # late: it imports MLflow, and scoring needs none of it here
+        from serving.row_answers import answer_rows
+
+        return answer_rows(self, data, string_paths=string_paths)
+
+
+def _check_rows(values: Sequence[Any], check: Callable[[Any], object]) -> None:
+    """Raises the first refusal with the number of its row."""
+    for row, value in enumerate(values):
+        try:
+            check(value)
+        except RefusedError as error:
+            raise RefusedError(error.code, f"row {row}: {error.reason}") from error
 
 
 def class_vocabulary(task: Task) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Putting a saved model into the registry: pyfunc from code, safetensors, a signature and an example."""
 
+import base64
 import io
 import json
 import warnings
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = ("itrp", "torch", "torchvision", "transformers", "safetensors", "numpy", "pandas", "pillow", "mlflow")
 """Packages whose versions a registered model names."""
+MODEL_CONFIG = {"string_paths": True}
+"""What whoever loads a model may change: `load_model(..., model_config={"string_paths": False})` reads no path from text."""
 
 
 def register_model(
@@ -46,8 +49,9 @@ def register_model(
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"model": str(folder)},
             signature=build_signature(),
+            model_config=MODEL_CONFIG,
             pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS],
-            metadata={"task": str(task), "classes": class_vocabulary(task), "relations": RELATIONS, **dict(tags)},
+            metadata={**describe_answers(task), "relations": RELATIONS, **dict(tags)},
             # an unmapped model refuses to answer, so MLflow's trial run of the example would fail
             input_example=_example() if description["mapping"] is not None else None,
         )
@@ -93,20 +97,43 @@ def _model_task(description: Mapping[str, Any]) -> str:
 
 
 def build_signature() -> Any:
-    """text: string, image: binary -> label: long, probability: double."""
+    """What the model answers. Its inputs are judged row by row by our own checks: serving.model_input says why."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     return ModelSignature(
-        Schema([ColSpec("string", "text"), ColSpec("binary", "image")]),
-        Schema([ColSpec("long", "label"), ColSpec("double", "probability")]),
+        outputs=Schema(
+            [
+                ColSpec("long", "label", required=False),
+                ColSpec("double", "probability", required=False),
+                ColSpec("string", "reason", required=False),
+            ]
+        )
     )
 
 
+def describe_answers(task: Task) -> dict[str, Any]:
+    """What a registered model's metadata says of its columns: what goes in, what comes out, and which class is which."""
+    from serving.model_input import COLUMNS
+
+    names = class_vocabulary(task)
+    return {
+        "task": str(task),
+        "classes": names,
+        "inputs": dict(COLUMNS),
+        "outputs": {
+            "label": f"0: {names['0']}; 1: {names['1']}; empty where the row cannot be used",
+            "probability": f"of class 1 ({names['1']}), whatever the label is, as in label files",
+            "reason": "why the row cannot be used; empty where it can",
+        },
+    }
+
+
 def _example() -> Any:
-    """One made-up pair: a plain blue picture and a sentence of ours."""
+    """One made-up pair, as it is sent over HTTP: a plain blue picture in base64 and a sentence of ours."""
     import pandas as pd
 
     picture = io.BytesIO()
     Image.new("RGB", (64, 48), (60, 110, 200)).save(picture, "PNG")
-    return pd.DataFrame({"text": ["nothing but blue sky today"], "image": [picture.getvalue()]})
+    written = base64.b64encode(picture.getvalue()).decode()
+    return pd.DataFrame({"text": ["nothing but blue sky today"], "image": [written]})

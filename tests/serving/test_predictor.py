@@ -49,9 +49,22 @@ def test_one_pair_is_answered_as_among_others(mapped: Predictor, built: "object"
     assert np.abs(mapped.predict(texts, images[::-1]) - together).max() > 1e-4
 
 
-def test_bytes_that_are_no_picture_are_refused(mapped: Predictor) -> None:
-    with pytest.raises(RefusedError):
-        mapped.predict(["words"], [b"<html></html>"])
+def test_a_mapping_without_one_of_the_classes_still_has_its_probability(mapped: Predictor) -> None:
+    clusters = np.array([[0.9, 0.1]])
+    assert Predictor(mapped.model, (0, 0), mapped.device).name_classes(clusters).tolist() == [[1, 0]]
+    assert Predictor(mapped.model, (1, 1), mapped.device).name_classes(clusters).argmax(axis=1).tolist() == [1]
+
+
+def test_what_is_refused_is_told_with_its_row(mapped: Predictor, built: "object") -> None:
+    image = (built.drawn / "unlabelled/images/1.jpg").read_bytes()  # type: ignore[attr-defined]
+    with pytest.raises(RefusedError, match="image_not_a_picture: row 1: "):
+        mapped.predict(["words", "words"], [image, b"<html></html>"])
+    with pytest.raises(RefusedError, match="text_missing: row 2: expected a text, found none"):
+        mapped.predict(["words", "words", None], [image] * 3)  # type: ignore[list-item]
+
+
+def test_no_pairs_have_no_probabilities(mapped: Predictor) -> None:
+    assert mapped.predict([], []).shape == (0, 2)
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: "Path") -> None:
