@@ -1,13 +1,15 @@
 """The two task models in MLflow's registry: versions, aliases, tags, and their files."""
 
 import json
-import os
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from itrp.errors import NotFoundError, NotReadyError, StoreError, UnmappedModelError, WrongUseError
 from itrp.labels import Task
@@ -21,6 +23,9 @@ CHAMPION = "champion"
 """Alias of the version that scores."""
 CHALLENGER = "challenger"
 """Alias of the newest version."""
+
+DRAFT_SECONDS = 24 * 3600
+"""A download that has not ended after a day has been killed."""
 
 MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's answers about a version, and about an alias, that is not there."""
@@ -152,19 +157,35 @@ class Registry:
         """The version's folder as `ItrpModel.save` wrote it, downloaded once."""
         folder = self.folder_of(version)
         if not folder.exists():
-            from mlflow.artifacts import download_artifacts
-
-            draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
-            draft.mkdir(parents=True, exist_ok=True)
-            found = download_artifacts(artifact_uri=f"models:/{version.name}/{version.version}", dst_path=str(draft))
-            model = next(Path(found).glob("artifacts/*/model.json")).parent
+            # a name nobody else draws: containers that share this folder have the same process ids
+            draft = folder.with_name(f"{folder.name}.{uuid4().hex}.draft")
             try:
-                model.replace(folder)
-            except OSError:  # another process was quicker
-                if not folder.exists():
-                    raise
-            shutil.rmtree(draft, ignore_errors=True)
+                self._download(version, draft, folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+            self._forget_drafts(folder)
         return folder
+
+    def _download(self, version: ModelVersion, draft: Path, folder: Path) -> None:
+        connect_mlflow(self.uri)  # MLflow's module functions ask the registry that was named last
+        from mlflow.artifacts import download_artifacts
+
+        draft.mkdir(parents=True)
+        found = download_artifacts(artifact_uri=f"models:/{version.name}/{version.version}", dst_path=str(draft))
+        model = next(Path(found).glob("artifacts/*/model.json")).parent
+        try:
+            model.replace(folder)
+        except OSError:  # another process was quicker
+            if not folder.exists():
+                raise
+
+    @staticmethod
+    def _forget_drafts(folder: Path) -> None:
+        """Remove what downloads of this version that were killed left behind; one under way is younger than a day."""
+        for draft in folder.parent.glob(f"{folder.name}.*.draft"):
+            with suppress(FileNotFoundError):
+                if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                    shutil.rmtree(draft, ignore_errors=True)
 
     def _known(self, name: str) -> str:
         found = self.client.search_model_versions(f"name='{name}'")

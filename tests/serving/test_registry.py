@@ -1,5 +1,6 @@
 """References, versions, aliases and files of registered models, in a real MLflow registry on SQLite."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from serving.registry import CHALLENGER, CHAMPION, Registry, origin_tags, parse_
 
 if TYPE_CHECKING:
     from flows.platform import Platform
+    from tests.serving.conftest import Registered
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,37 @@ def test_files_are_fetched_once(trained: "Platform", tmp_path: Path) -> None:
     assert registry.fetch(version) == folder
     assert (folder / "mark").exists()
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".draft")]
+
+
+@pytest.mark.slow
+def test_workers_with_one_process_id_fetch_side_by_side(registered: "Registered", tmp_path: Path) -> None:
+    """Threads here, containers with a shared volume there."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    registry = Registry(registered.registry.uri, tmp_path / "models")
+    left = registry.folder_of(registered.version)
+    old, young = (left.with_name(f"{left.name}.{name}.draft") for name in ("1", "2"))
+    for draft in (old, young):  # of downloads that were killed long ago, and that may be under way
+        (draft / "artifacts").mkdir(parents=True)
+    os.utime(old, (1, 1))
+    with ThreadPoolExecutor(8) as pool:
+        folders = [*pool.map(lambda _: registry.fetch(registered.version), range(8))]
+    assert set(folders) == {left}
+    model = (registered.folder / "weights.safetensors").read_bytes()
+    assert (left / "weights.safetensors").read_bytes() == model
+    assert sorted(path.name for path in left.parent.iterdir()) == sorted([left.name, young.name])
+
+
+@pytest.mark.slow
+def test_a_download_that_fails_leaves_nothing(registered: "Registered", tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from mlflow.exceptions import MlflowException
+
+    registry = Registry(registered.registry.uri, tmp_path / "models")
+    with pytest.raises(MlflowException):
+        registry.fetch(replace(registered.version, version="99"))
+    assert [*registry.cache.iterdir()] == []
 
 
 def test_a_version_deleted_and_made_again_is_another_one(platform: "Platform") -> None:
