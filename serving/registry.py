@@ -198,7 +198,11 @@ class Registry:
 def connect_mlflow(uri: str) -> "MlflowClient":
     """A client for a tracking and registry address; also makes it the one MLflow's module functions use."""
     import mlflow
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
+    if mlflow.get_tracking_uri() != uri:
+        # it remembers places by run and model id alone, which a copy of a work folder has too
+        _artifact_repos_cache.clear()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
