@@ -198,7 +198,7 @@ def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
 def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
     from pathlib import Path
 
-    start(args, flows=False)
+    start(args, flows=False, private=False)
     from flows.progress import ProgressReporter
     from itrp.datasets import synthetic
 

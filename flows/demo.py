@@ -41,7 +41,7 @@ def prepare_demo(folder: str) -> None:
         if not (path / MARKER).exists():
             raise WrongUseError(f"{path} holds files the demo did not make: give another folder with --folder")
         shutil.rmtree(path)
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     (path / MARKER).touch()
     for name in ("OBJECT_STORE_URL", "OBJECT_STORE_ACCESS_KEY", "OBJECT_STORE_SECRET_KEY", "CATALOG_URL", "MLFLOW_URI"):
         os.environ.pop(f"ITRP_{name}", None)

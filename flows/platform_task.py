@@ -1,7 +1,7 @@
 """Opening the platform as the first task of a flow."""
 
 from flows.io_task import io_task
-from flows.orchestration import configure_worker_logging, prepare_environment, started_by_worker
+from flows.orchestration import configure_worker_logging, keep_private, prepare_environment, started_by_worker
 from flows.platform import Platform, open_platform
 from infra.settings import load_settings
 
@@ -13,4 +13,5 @@ def open_platform_task() -> Platform:
     prepare_environment(settings)
     if started_by_worker():
         configure_worker_logging(settings)
+        keep_private(settings)
     return open_platform(settings)

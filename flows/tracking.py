@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flows.model_card import write_model_card
 from flows.plots import plot_clusters, plot_rounds
 from flows.provenance import describe_environment, find_commit, flatten
+from infra.moved_folder import ARTIFACTS
 from infra.settings import Settings
 from itrp.baselines.supervised_training import EpochResult
 from itrp.experiments import AnyConfig, TrainedConfig
@@ -142,7 +143,7 @@ def find_experiment_id(settings: Settings) -> str:
 
 def locate_artifacts(settings: Settings) -> str:
     """The address of the work folder's artifacts, which are used where there is no MLflow server."""
-    return (settings.work_dir / "mlflow-artifacts").as_uri()
+    return (settings.work_dir / ARTIFACTS).as_uri()
 
 
 def log_figures(settings: Settings, run_id: str, figures: Sequence[tuple[str, float]], step: int = 0) -> None:

@@ -22,6 +22,7 @@ os.environ["PREFECT_HOME"] = str(_HOME / "prefect")
 
 from flows.orchestration import prepare_environment  # noqa: E402
 from infra.logs import CHATTY, ROOMS  # noqa: E402
+from infra.moved_folder import ARTIFACTS  # noqa: E402
 from infra.settings import Settings  # noqa: E402
 
 prepare_environment(Settings(work_dir=_HOME))
@@ -145,8 +146,8 @@ def trained(built: Built) -> "Platform":
 def fork(trained: "Platform") -> "Callable[[Path], Platform]":
     """`fork(folder)`: a platform in a new folder that begins as the trained one and may be changed at will.
 
-    Objects and caches, which are never written to in place, are hard links; databases are copies. Artifacts of MLflow
-    lie under absolute addresses: the old versions' stay where they are, and are only read; new ones come into the folder.
+    Objects and caches, which are never written to in place, are hard links, and so are models' weights; databases and
+    other artifacts are copies. Opening the platform makes MLflow's places those of the new folder.
     """
     registry = trained.registry
     versions = [registry.resolve(f"itrp-{task}-task/{number}") for task in ("text", "image") for number in (1, 2)]
@@ -154,7 +155,6 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
 
     def copy(folder: Path) -> "Platform":
         from flows.platform import open_platform
-        from flows.tracking import EXPERIMENT, locate_artifacts
 
         source = trained.settings.work_dir
         for name in ("objects", "cache/embeddings", "cache/answers", "cache/costs"):
@@ -162,16 +162,18 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         for name in ("catalog.db", "mlflow.db"):
             with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:
                 old.backup(new)
-        settings = Settings(work_dir=folder, device="cpu")
-        with sqlite3.connect(folder / "mlflow.db") as runs:
-            moved = (locate_artifacts(settings), EXPERIMENT)
-            runs.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", moved)
-        platform = open_platform(settings)
+        shutil.copytree(source / ARTIFACTS, folder / ARTIFACTS, copy_function=_link_weights)
+        platform = open_platform(Settings(work_dir=folder, device="cpu"))
         for version, files in fetched:  # as if this registry had fetched them
             shutil.copytree(files, platform.registry.folder_of(version), copy_function=os.link)
         return platform
 
     return copy
+
+
+def _link_weights(source: str, target: str) -> None:
+    """MLflow writes over other artifacts in place, which a hard link would pass on."""
+    (os.link if source.endswith(".safetensors") else shutil.copy2)(source, target)
 
 
 @pytest.fixture
