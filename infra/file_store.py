@@ -1,6 +1,7 @@
 """Objects as files of one local folder, with S3's order of keys and without half-written objects."""
 
 import errno
+import hashlib
 import io
 import logging
 import os
@@ -56,6 +57,11 @@ class FileStore:
         except OSError as error:
             raise _explain(error, key) from error
         return _describe(key, status) if stat.S_ISREG(status.st_mode) else None
+
+    def identify(self, info: ObjectInfo) -> str:
+        with self.open(info.key) as stream:
+            etag = _describe(info.key, os.fstat(stream.fileno())).etag
+            return f"{etag}-{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
     def get(self, key: str) -> bytes:
         with self.open(key) as stream:

@@ -26,7 +26,8 @@ class ObjectInfo:
 
     key: str
     etag: str
-    """Changes when the content does. Comparable only within one store."""
+    """Changes when the content does; in a folder also when a file is touched or copied (`ObjectStore.identify`). Comparable
+    only within one store."""
     size: int
     """Bytes."""
     modified: datetime
@@ -54,6 +55,13 @@ class ObjectStore(Protocol):
 
     def stat(self, key: str) -> ObjectInfo | None:
         """What is known of the object; None when there is none."""
+        ...
+
+    def identify(self, info: ObjectInfo) -> str:
+        """The object's ETag as a catalog should keep it: one by which its content is known in a copied folder too.
+
+        A folder reads the object for it; compare with `infra.object_etags`. Raises ObjectMissingError when there is none.
+        """
         ...
 
     def get(self, key: str) -> bytes:

@@ -73,6 +73,9 @@ class S3Store:
             raise
         return ObjectInfo(key, found.etag or "", found.size or 0, _in_utc(found.last_modified))
 
+    def identify(self, info: ObjectInfo) -> str:
+        return info.etag  # S3 makes it of the content
+
     def get(self, key: str) -> bytes:
         with self.open(key) as stream:
             return stream.read()

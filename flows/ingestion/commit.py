@@ -1,6 +1,6 @@
-"""The catalog's side of an ingestion: what is known already, and one transaction a group."""
+"""The catalog's side of an ingestion: which tweets are known already, and one transaction a group."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,8 +12,7 @@ from flows.ingestion.group import Group
 from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset, get_or_create_dataset
 from infra.errors import CatalogError
-from infra.object_store import ObjectInfo
-from infra.tables import Dataset, LandingObject, QuarantinedTweet, Shard, StoredTweet, now
+from infra.tables import LandingObject, QuarantinedTweet, Shard, StoredTweet, now
 from itrp.pairs import Refusal
 
 T = TypeVar("T")
@@ -39,27 +38,12 @@ def find_contents(target: Target, ids: Sequence[str]) -> dict[str, str]:
         dataset = get_dataset(session, target.name)
         if dataset is None:
             return found
-        for some in _slices(ids):
+        for some in slices(ids):
             query = select(StoredTweet.tweet_id, StoredTweet.content_sha256).where(
                 StoredTweet.dataset_id == dataset.id, StoredTweet.tweet_id.in_(some)
             )
             found.update((tweet_id, content) for tweet_id, content in session.execute(query))
     return found
-
-
-def select_new(target: Target, objects: Iterable[ObjectInfo]) -> list[ObjectInfo]:
-    """Those objects whose key and ETag the data set has not swallowed, in the order given."""
-    new: list[ObjectInfo] = []
-    for some in _slices([*objects]):
-        with target.catalog.session() as session:
-            query = (
-                select(LandingObject.key, LandingObject.etag)
-                .join(Dataset, Dataset.id == LandingObject.dataset_id)
-                .where(Dataset.name == target.name, LandingObject.key.in_([info.key for info in some]))
-            )
-            known = {(key, etag) for key, etag in session.execute(query)}
-        new += [info for info in some if (info.key, info.etag) not in known]
-    return new
 
 
 def commit_group(target: Target, group: Group) -> None:
@@ -184,6 +168,7 @@ def _fit(text: str | None, size: int) -> str | None:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:size]
 
 
-def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Values in parts of what one query may ask for."""
     for start in range(0, len(values), LOOK_UP):
         yield values[start : start + LOOK_UP]

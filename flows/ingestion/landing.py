@@ -14,8 +14,9 @@ from flows.ingestion.checking import (
     read_at_most,
     split_chunks,
 )
-from flows.ingestion.commit import Target, select_new
+from flows.ingestion.commit import Target
 from flows.ingestion.group import Batch
+from flows.ingestion.known import select_new
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
 from infra.catalog import Catalog
@@ -62,7 +63,7 @@ def ingest_landing(
         found = store.list(LANDING_PREFIX, endings=BATCH_ENDINGS, start_after=start_after)
     else:
         found = _find_batches(store, Selection(LANDING_PREFIX, BATCH_ENDINGS, start_after), keys)
-    new = select_new(target, found)
+    new = select_new(target, store, found)
     logger.info("%d new batch files in %s", len(new), store.url)
     with open_pool() as pool:
         for info in new:
@@ -116,11 +117,12 @@ def _ingest_object(
 ) -> None:
     with ExitStack() as stack:
         try:
+            etag = store.identify(info)  # before it is read: what is changed meanwhile is new to the next run
             records = stack.enter_context(read_records(store, info.key))
         except ObjectMissingError:
             logger.warning("%s was removed before it could be read: passed over", info.key)
             return
-        batch = pending.begin(info.key, info.etag)
+        batch = pending.begin(info.key, etag)
         ingest_records(records, fetch_from(store), batch, pending, pool, on_progress)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from flows.ingestion.checking import CHUNK, Record, check_in_order, fetch_from, open_pool
 from flows.ingestion.commit import Target
 from flows.ingestion.group import Batch
+from flows.ingestion.known import is_unchanged
 from flows.ingestion.landing import LANDING_DATASET, Progress, read_records
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
@@ -99,7 +100,7 @@ def _replay_batch(
     """Try the rows of one version of one batch file."""
     batch = rows[0].batch
     info = store.stat(batch.key)
-    replaced = info is not None and info.etag != batch.etag
+    replaced = info is not None and not is_unchanged(store, info, batch.etag)
     with ExitStack() as stack:
         records: Iterator[Record] = iter(())
         if info is not None:

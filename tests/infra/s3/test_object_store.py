@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from infra.errors import InfraError, ObjectKeyError, ObjectMissingError, StoreError
+from infra.object_etags import content_of, listed_etag
 from infra.object_store import ObjectStore, check_key, check_prefix, open_store
 from infra.parallel import get_many
 
@@ -115,6 +116,18 @@ def test_put_over_changes_content_and_etag(store: ObjectStore, fresh: str) -> No
     assert first.etag != second.etag
     listed = [*store.list(fresh)]
     assert [(info.key, info.etag, info.size) for info in listed] == [(fresh + "x", second.etag, 3)]
+
+
+def test_equal_contents_are_identified_as_equal(store: ObjectStore, fresh: str) -> None:
+    first = store.put(fresh + "x", b"one")
+    known = store.identify(first)
+    found = store.stat(first.key)
+    assert found is not None
+    assert store.identify(found) == known
+    assert listed_etag(known) == found.etag
+    again, other = store.put(first.key, b"one"), store.put(fresh + "y", b"two")
+    assert (content_of(store.identify(again)) or again.etag) == (content_of(known) or known)
+    assert (content_of(store.identify(other)) or other.etag) != (content_of(known) or known)
 
 
 def test_stream_by_lines_and_by_pieces(store: ObjectStore, fresh: str) -> None:
