@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
+from infra.file_sync import make_folder, sync_folder
 from infra.object_store import TEMPORARY, FolderAddress, ObjectInfo, Selection, check_key
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,9 @@ class FileStore:
         target = self._locate(key)
         with self._whole_file(key, data) as temporary:
             info = _describe(key, temporary.stat())
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             temporary.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)  # the catalog's row about it is written next
         return info
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
@@ -98,7 +99,7 @@ class FileStore:
         if target.is_file():
             return False
         with self._whole_file(key, data) as temporary:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             try:
                 # A hard link is the one way to give a finished file a name that fails when the name is taken.
                 target.hardlink_to(temporary)
@@ -106,7 +107,7 @@ class FileStore:
                 if target.is_dir():
                     raise
                 return False
-            _sync_folder(target.parent)
+            sync_folder(target.parent)  # the catalog's row about it is written next
         return True
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -184,7 +185,7 @@ class FileStore:
         temporary = self._temporary / uuid.uuid4().hex
         source = data.open("rb") if isinstance(data, Path) else io.BytesIO(data)
         try:
-            self._temporary.mkdir(parents=True, exist_ok=True)
+            make_folder(self._temporary)
             with source:
                 _write(temporary, source)
             yield temporary
@@ -214,15 +215,6 @@ def _write(path: Path, source: BinaryIO) -> None:
         moment = time.time_ns()
         os.utime(stream.fileno(), ns=(moment, moment))
         os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name survive a power cut: the catalog's row about it is written next."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_quietly(path: Path) -> None:

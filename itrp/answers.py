@@ -131,8 +131,8 @@ def load_answers(folder: Path) -> AnyAnswers | None:
 
 
 def _save(folder: Path, answers: AnyAnswers, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / ARRAYS_FILE, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
+    with write_whole(folder / ARRAYS_FILE) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
     with write_whole(folder / FACTS_FILE) as draft:
         draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
 

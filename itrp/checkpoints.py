@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from itrp.errors import DataError
+from itrp.whole_files import make_folder, place_folder
 
 TUNED_FILE = "tuned.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -33,12 +34,12 @@ def save_round(
     """Write a round under a temporary name and rename it; the optimizer's state of the round before goes."""
     draft = folder / f".draft-{number:04d}"
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    make_folder(draft)
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tuned.items()}, draft / TUNED_FILE)
     save_file(_flatten_optimizers(optimizers), draft / OPTIMIZER_FILE)
     (draft / STATE_FILE).write_text(json.dumps(state, indent=1, sort_keys=True) + "\n")
     final = round_folder(folder, number)
-    draft.replace(final)
+    place_folder(draft, final)
     (round_folder(folder, number - 1) / OPTIMIZER_FILE).unlink(missing_ok=True)
     return final
 

@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from itrp.calibration import Calibration
+from itrp.whole_files import sync
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,9 @@ def _keep(network: Any, path: Path) -> None:
         draft = Path(folder) / path.name
         openvino.save_model(network, draft, compress_to_fp16=False)
         for suffix in (".bin", ".xml"):
+            sync(draft.with_suffix(suffix))
             draft.with_suffix(suffix).replace(path.with_suffix(suffix))
+            sync(path.parent)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""Files that other processes may look for at any time: whole, or not there."""
+"""Files and folders that other processes may look for at any time: whole, or not there, and still so after a power cut."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,46 @@ from uuid import uuid4
 def write_whole(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to: the file takes its place when the block ends, and goes when the block fails.
 
-    Any number of processes and threads may write one file at once; the last one's stays.
+    Any number of processes and threads may write one file at once; the last one's stays. When this returns, the file
+    outlives a power cut: a name whose content was lost would be taken for a finished file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{uuid4().hex}.draft")
     try:
         yield draft
+        sync(draft)
         draft.replace(path)
+        sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def place_folder(draft: Path, folder: Path) -> None:
+    """Give a finished folder its name, with all that is in it, so that both outlive a power cut.
+
+    Raises OSError where a folder with files stands there already.
+    """
+    make_folder(folder.parent)
+    for path in draft.rglob("*"):
+        sync(path)
+    sync(draft)
+    draft.replace(folder)
+    sync(folder.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each entered for good in the one above."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Write a file's content, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,8 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.file_sync import sync_folder
+
 
 def _draw() -> str:
     return secrets.token_hex(20)
@@ -58,4 +60,7 @@ def write_private(file: Path, text: str) -> None:
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
         output.write(text)
+        output.flush()
+        os.fsync(output.fileno())
     draft.replace(file)
+    sync_folder(file.parent)

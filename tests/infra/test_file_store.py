@@ -11,6 +11,7 @@ import pytest
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
 from infra.file_store import ABANDONED_SECONDS
 from infra.object_store import ObjectStore, open_store
+from tests.disk import record_disk
 
 
 @pytest.fixture
@@ -141,6 +142,17 @@ def test_what_killed_writers_left_is_removed_a_day_later(store: ObjectStore, roo
         os.utime(root / ".tmp" / name, (moment, moment))
     open_store(root.as_uri())
     assert [path.name for path in (root / ".tmp").iterdir()] == ["young"]
+
+
+@pytest.mark.parametrize(("act", "named"), [("put", "rename"), ("put_if_absent", "link")])
+def test_an_object_is_on_the_disk_before_it_has_its_key_and_the_key_is_too(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, act: str, named: str
+) -> None:
+    calls = record_disk(monkeypatch)
+    getattr(store, act)("shards/new/x", b"data")
+    draft, *rest = calls
+    assert draft[0] == "sync"
+    assert rest == [("sync", "objects"), ("sync", "shards"), (named, "x"), ("sync", "new")]
 
 
 def test_a_finished_put_leaves_no_temporary_file(store: ObjectStore, root: Path) -> None:

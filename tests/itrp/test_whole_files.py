@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from itrp.whole_files import write_whole
+from itrp.whole_files import place_folder, write_whole
+from tests.disk import record_disk
 
 
 def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
@@ -49,3 +50,36 @@ def test_many_may_write_one_file_at_once(tmp_path: Path) -> None:
     assert set(seen) <= set(texts)
     assert path.read_text() in texts
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_is_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record_disk(monkeypatch)
+    with write_whole(tmp_path / "a" / "b" / "file") as draft:
+        draft.write_text("whole")
+    top = tmp_path.name
+    assert calls == [("sync", top), ("sync", "a"), ("sync", draft.name), ("rename", "file"), ("sync", "b")]
+
+
+def test_a_folder_is_on_the_disk_before_it_has_its_name_and_the_name_is_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = tmp_path / "draft"
+    (draft / "inner").mkdir(parents=True)
+    (draft / "inner" / "file").write_text("x")
+    calls = record_disk(monkeypatch)
+    place_folder(draft, tmp_path / "round")
+    assert calls == [
+        ("sync", "inner"), ("sync", "file"), ("sync", "draft"), ("rename", "round"), ("sync", tmp_path.name)
+    ]  # fmt: skip
+    assert (tmp_path / "round" / "inner" / "file").read_text() == "x"
+
+
+def test_a_finished_folder_is_not_replaced(tmp_path: Path) -> None:
+    for name in ("draft", "round"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    with pytest.raises(OSError, match="not empty"):
+        place_folder(tmp_path / "draft", tmp_path / "round")
+    assert (tmp_path / "round" / "file").read_text() == "round"
