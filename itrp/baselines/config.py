@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from itrp.config import FrozenConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig, answered_tasks
+from itrp.config import (
+    LARGEST_SEED,
+    LARGEST_SKLEARN_SEED,
+    FrozenConfig,
+    ImageEncoderConfig,
+    OptimizerConfig,
+    Real,
+    TextEncoderConfig,
+    Whole,
+    Words,
+    answered_tasks,
+)
 from itrp.labels import Task
 
 STAND_IN = "stand-in"
@@ -23,12 +34,12 @@ class LstmInceptionConfig(FrozenConfig):
     """LSTM+InceptionNet: an LSTM over pretrained word vectors, GoogLeNet or Inception v3, an MLP."""
 
     kind: Literal["lstm-inception"] = "lstm-inception"
-    words: str = ""
+    words: Words = ""
     """Word vectors: a gensim or GloVe text file, or FILE.npy with its words, one a line, in FILE.vocab.txt."""
-    vocabulary: int | None = Field(400_000, ge=1)
+    vocabulary: Whole | None = Field(400_000, ge=1)
     """Read, and save with a model, the first so many words of the file (they are sorted by frequency); None for all."""
-    max_words: int = Field(64, ge=1)
-    hidden: int = Field(200, ge=1)
+    max_words: Whole = Field(64, ge=1, le=10_000)
+    hidden: Whole = Field(200, ge=1, le=65_536)
     """Width of the LSTM's state, and of the MLP's hidden layer."""
     image: ImageEncoderConfig = ImageEncoderConfig(name="googlenet", finetune=True)
 
@@ -37,7 +48,7 @@ class ClipConfig(FrozenConfig):
     """CLIP: the text and the picture embedding side by side, a linear layer."""
 
     kind: Literal["clip"] = "clip"
-    name: str = "openai/clip-vit-base-patch32"
+    name: Words = Field("openai/clip-vit-base-patch32", min_length=1)
     """Hub id or local folder of a transformers CLIP or SigLIP model."""
     normalise: bool = True
     """Embeddings of length 1, as the checkpoint was trained; false: as its projections give them."""
@@ -47,31 +58,31 @@ class CmaClipConfig(FrozenConfig):
     """CMA-CLIP: sequence-wise attention over CLIP's tokens and patches, then modality-wise attention a task."""
 
     kind: Literal["cma-clip"] = "cma-clip"
-    name: str = "openai/clip-vit-base-patch32"
+    name: Words = Field("openai/clip-vit-base-patch32", min_length=1)
     """Hub id or local folder of a transformers CLIP model."""
-    layers: int = Field(2, ge=1)
-    heads: int = Field(8, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    layers: Whole = Field(2, ge=1, le=100)
+    heads: Whole = Field(8, ge=1, le=1024)
+    dropout: Real = Field(0.1, ge=0, lt=1)
 
 
 class LxmertConfig(FrozenConfig):
     """LXMERT: a cross-modal transformer over tokens and detector regions."""
 
     kind: Literal["lxmert"] = "lxmert"
-    name: str = "unc-nlp/lxmert-base-uncased"
+    name: Words = Field("unc-nlp/lxmert-base-uncased", min_length=1)
     """Hub id or local folder of a transformers LXMERT model."""
-    regions: str = ""
+    regions: Words = ""
     """An npz file with the user's own region features (see `itrp.baselines.regions`); empty: the detector's."""
-    detector: str = "fasterrcnn_resnet50_fpn"
+    detector: Words = Field("fasterrcnn_resnet50_fpn", min_length=1)
     """torchvision's detector for pictures without given regions."""
-    detector_weights: str = "COCO_V1"
+    detector_weights: Words = Field("COCO_V1", min_length=1)
     """A torchvision weights name, or the path of a local .pth or .safetensors file."""
-    detector_size: int | None = Field(None, ge=32)
+    detector_size: Whole | None = Field(None, ge=32, le=10_000)
     """Shortest side the detector sees a picture at; None: the detector's own."""
-    min_score: float = Field(0.05, ge=0, lt=1)
+    min_score: Real = Field(0.05, ge=0, lt=1)
     """Regions that the detector is less sure of are left out."""
-    boxes: int = Field(36, ge=1)
-    max_tokens: int = Field(64, ge=8, le=512)
+    boxes: Whole = Field(36, ge=1, le=10_000)
+    max_tokens: Whole = Field(64, ge=8, le=512)
 
 
 NetworkConfig = Annotated[
@@ -82,22 +93,22 @@ NetworkConfig = Annotated[
 class SupervisedConfig(FrozenConfig):
     """A supervised system: trained on human labels, all parameters fine-tuned (Sun et al. 2023, section 4.2)."""
 
-    name: str
+    name: Words = Field(min_length=1)
     task: Task
     """text, image, or image-text for both at once, each with a head of its own."""
     network: NetworkConfig
     optimizer: OptimizerConfig = OptimizerConfig(name="adam", learning_rate=2e-5)
     """Of every parameter."""
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(32, ge=1)
-    embed_batch_size: int = Field(64, ge=1)
+    epochs: Whole = Field(10, ge=1, le=100_000)
+    batch_size: Whole = Field(32, ge=1, le=1_000_000)
+    embed_batch_size: Whole = Field(64, ge=1, le=1_000_000)
     """Pairs at a time when only answers are wanted."""
-    validation: float = Field(0.1, ge=0, lt=1)
+    validation: Real = Field(0.1, ge=0, lt=1)
     """Share of the labelled train split that is not trained on and chooses the epoch under the protocol `dev`. With 0, as in the
     paper's code, nothing honest can choose it, and the last epoch is taken."""
-    pairs: int | None = Field(None, ge=2)
+    pairs: Whole | None = Field(None, ge=2)
     """Train on the first so many labelled pairs; None for all."""
-    seed: int = Field(0, ge=0)
+    seed: Whole = Field(0, ge=0, le=LARGEST_SEED)
 
     @model_validator(mode="after")
     def _check_everything_is_trained(self) -> "SupervisedConfig":
@@ -105,6 +116,10 @@ class SupervisedConfig(FrozenConfig):
             encoder = getattr(self.network, side, None)
             if encoder is not None and not encoder.finetune:
                 raise ValueError(f"a supervised system trains every parameter: network.{side}.finetune must be true")
+        if self.validation and self.seed > LARGEST_SKLEARN_SEED:
+            raise ValueError(
+                f"scikit-learn holds pairs out with a seed up to {LARGEST_SKLEARN_SEED:,}, but seed is {self.seed}"
+            )
         return self
 
     @property
@@ -116,15 +131,15 @@ class SupervisedConfig(FrozenConfig):
 class ZeroShotConfig(FrozenConfig):
     """A model that answers without any training: what a person would take today."""
 
-    name: str
+    name: Words = Field(min_length=1)
     method: Literal["similarity", "vlm"]
     """One threshold on the cosine of a dual encoder (CLIP, SigLIP), or the most likely of four answers of a vision-language
     model."""
-    model: str
+    model: Words = Field(min_length=1)
     """Hub id or local folder of the transformers model."""
-    embed_batch_size: int = Field(8, ge=1)
+    embed_batch_size: Whole = Field(8, ge=1, le=1_000_000)
     """Pairs at a time."""
-    seed: int = Field(0, ge=0)
+    seed: Whole = Field(0, ge=0, le=LARGEST_SEED)
     """Nothing is drawn: every seed gives the same answers."""
 
     @property

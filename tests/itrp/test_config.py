@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from itrp.config import ExperimentConfig, ImageEncoderConfig, OptimizerConfig, TextEncoderConfig, override
 from itrp.errors import WrongUseError
-from itrp.experiments import small_text
+from itrp.experiments import find_trainable, small_text
 from itrp.labels import Task
 
 PLAIN = ExperimentConfig(name="plain", task=Task.TEXT)
@@ -87,6 +87,41 @@ def test_an_unknown_key_is_named_beside_the_known_ones(key: str) -> None:
         ("head_optimizer.learning_rate=-1e-5", "head_optimizer.learning_rate"),
         ("text.optimizer.name=lion", "text.optimizer.name"),
         ("text.optimizer.name=[", "text.optimizer.name"),
+        ("seed=9223372036854775808", "seed"),
+        (f"seed={'9' * 5000}", "seed"),
+        (f"seed=0x{'f' * 5000}", "seed"),
+        (f"seed={'[' * 5000}{']' * 5000}", "seed"),
+        ("seed={a: {b: 1}}", "seed"),
+        ("seed=true", "seed"),
+        ("batch_size=true", "batch_size"),
+        ("batch_size=100000000000", "batch_size"),
+        ("dropout=false", "dropout"),
+        ("dropout=.nan", "dropout"),
+        ("epochs=1e30", "epochs"),
+        ("pairs=.inf", "pairs"),
+        ("pairs=yes", "pairs"),
+        ("head_optimizer.learning_rate=inf", "head_optimizer.learning_rate"),
+        ("head_optimizer.learning_rate=.inf", "head_optimizer.learning_rate"),
+        ("head_optimizer.learning_rate=1e999", "head_optimizer.learning_rate"),
+        ("head_optimizer.learning_rate=1e300", "head_optimizer.learning_rate"),
+        ("text.optimizer.learning_rate=.nan", "text.optimizer.learning_rate"),
+        ("text.optimizer.learning_rate=true", "text.optimizer.learning_rate"),
+        ('text.name=""', "text.name"),
+        (r'text.name="a\0b"', "text.name"),
+        ("text.name=true", "text.name"),
+        (r'image.weights="a\nb"', "image.weights"),
+        (f"image.weights={'x' * 5000}", "image.weights"),
+        ("name=", "name"),
+        ("name=../../x", "name"),
+        ("name=/tmp/x", "name"),
+        ("name=a/b", "name"),
+        ("name=..", "name"),
+        ("name=x.", "name"),
+        ("name='x '", "name"),
+        (r'name="x\0"', "name"),
+        ("name=12", "name"),
+        (f"name={'x' * 101}", "name"),
+        ("clustering.n_init=0", "clustering.n_init"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key(assignment: str, key: str) -> None:
@@ -94,6 +129,45 @@ def test_a_bad_value_is_named_with_its_key(assignment: str, key: str) -> None:
         override(PLAIN, [assignment])
     assert str(caught.value).startswith(f"{key}: ")
     assert "found" in str(caught.value)
+    assert len(str(caught.value)) <= 400
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_value_says_what_was_expected() -> None:
+    told = {
+        "batch_size=true": "batch_size: expected a number, found True",
+        "seed=9223372036854775808": "seed: Input should be less than or equal to 9223372036854775807, found 9223372036854775808",
+        "head_optimizer.learning_rate=.inf": "head_optimizer.learning_rate: Input should be a finite number, found inf",
+        "name=../../x": "name: expected 1 to 100 of A-Z a-z 0-9 . _ + - and blanks, beginning with a letter or digit and "
+        "ending in neither a dot nor a blank, found '../../x'",
+    }
+    for assignment, message in told.items():
+        with pytest.raises(WrongUseError) as caught:
+            override(PLAIN, [assignment])
+        assert str(caught.value) == message
+
+
+def test_references_that_stand_for_gigabytes_are_text() -> None:
+    bomb = (
+        "[&a [x,x,x,x,x,x,x,x,x],&b [*a,*a,*a,*a,*a,*a,*a,*a],&c [*b,*b,*b,*b,*b,*b,*b,*b],&d [*c,*c,*c,*c,*c,*c,*c]]"
+    )
+    with pytest.raises(WrongUseError, match=r"seed: Input should be a valid integer, .*found '\[&a \[x,x"):
+        override(PLAIN, [f"seed={bomb}"])
+
+
+def test_seeds_end_where_the_libraries_do() -> None:
+    assert override(PLAIN, [f"seed={2**63 - 1}"]).seed == 2**63 - 1
+    vanilla = ["algorithm=vanilla", "task=image-text", "k=4"]
+    assert override(PLAIN, [*vanilla, f"seed={2**32 - 1}"]).seed == 2**32 - 1
+    with pytest.raises(WrongUseError, match="clusters with a seed up to 4,294,967,295, but seed is 4294967296"):
+        override(PLAIN, [*vanilla, f"seed={2**32}"])
+    with pytest.raises(WrongUseError, match="holds pairs out with a seed up to 4,294,967,295, but seed is 4294967296"):
+        override(find_trainable("paper-clip-text"), [f"seed={2**32}"])
+
+
+def test_a_name_that_a_model_has_already_is_read() -> None:
+    """Names were free before: a registered model keeps its own."""
+    assert ExperimentConfig.model_validate({**PLAIN.model_dump(), "name": "mine/old name."}).name == "mine/old name."
 
 
 def test_an_assignment_without_a_sign_is_explained() -> None:
