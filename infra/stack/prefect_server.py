@@ -14,12 +14,18 @@ from infra.stack.secrets import Secrets
 from infra.stack.service import Service, find_program, own_paths
 
 USER = "admin"
+WORKER = "worker-"
+"""What the names of workers begin with; their pool follows."""
 HINT = "pip install itrp"
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where the server keeps who holds a slot of a limit. In its memory, a restart would lose it, and running runs be ended."""
 
 
 def make_prefect(folder: Path, ports: Ports, secrets: Secrets, log: Path) -> Service:
     """The server with its background services in one process; it brings its own tables up to date."""
     folder.mkdir(parents=True, exist_ok=True)
+    # names the process that holds it: of a killed server, whose number another process may have by now, it would lock for ever
+    (folder / "concurrency_leases" / "expirations.lock").unlink(missing_ok=True)
     command = [find_program("prefect", HINT), "server", "start", "--host", "127.0.0.1", "--port", str(ports.prefect)]
     database = f"postgresql+asyncpg://prefect:{secrets.prefect_database_password}@127.0.0.1:{ports.postgres}/prefect"
     environment = {
@@ -33,6 +39,7 @@ def make_prefect(folder: Path, ports: Ports, secrets: Secrets, log: Path) -> Ser
         "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
         "PREFECT_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         "DO_NOT_TRACK": "1",
     }
     address = f"http://127.0.0.1:{ports.prefect}/api/health"
@@ -49,7 +56,7 @@ def make_worker(pool: str, ports: Ports, secrets: Secrets, environment: Mapping[
     def answers() -> bool:
         return any(heard > begun for heard in _heartbeats(ports, secrets, pool))
 
-    return Service(f"worker-{pool}", command, log, answers, environment)
+    return Service(WORKER + pool, command, log, answers, environment)
 
 
 def _heartbeats(ports: Ports, secrets: Secrets, pool: str) -> list[datetime]:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.stack import mlflow_server, prefect_server
+from infra.stack.engines import end_engines, mark_workers
 from infra.stack.mlflow_server import make_mlflow, responds
 from infra.stack.ports import Ports
 from infra.stack.postgres import create_databases, make_postgres
-from infra.stack.prefect_server import make_prefect, make_worker
+from infra.stack.prefect_server import WORKER, make_prefect, make_worker
 from infra.stack.seaweedfs import Identity, make_seaweedfs, own_bucket
 from infra.stack.secrets import keep_secrets, write_private
 from infra.stack.service import Service, StackError, find_program, own_paths
@@ -66,13 +67,14 @@ class Stack:
         self._run(make_prefect(self.folder / "prefect", ports, secrets, self.log("prefect")))
         self.deploy()
         self._run(self._make_bridge())
+        self._end_engines()  # of an earlier stack in this folder that was killed
         for pool in POOLS:
             self.start_worker(pool)
 
     def start_worker(self, pool: str) -> None:
         """Start the worker of a pool, the first time or again."""
-        log = self.log(f"worker-{pool}")
-        self._run(make_worker(pool, self.ports, self.secrets, self.environment, log))
+        environment = {**self.environment, **mark_workers(self.folder)}
+        self._run(make_worker(pool, self.ports, self.secrets, environment, self.log(WORKER + pool)))
 
     def deploy(self) -> None:
         """Run `itrp deploy`. Raises StackError with what it said."""
@@ -85,10 +87,24 @@ class Stack:
             raise StackError(f"itrp deploy failed:\n{done.stderr[-3000:]}")
 
     def stop(self) -> None:
-        """Stop everything, last started first."""
-        for name, service in reversed(self.services.items()):
-            logger.info("stopping %s", name)
-            service.stop()
+        """Stop everything, last started first, and the runs that killed workers have left behind."""
+        workers = [name for name in reversed(self.services) if name.startswith(WORKER)]
+        for name in workers:
+            self._stop(name)
+        if workers:  # without one this folder may be another stack's, and what is marked there its own
+            self._end_engines()
+        for name in reversed(self.services):
+            if name not in workers:
+                self._stop(name)
+
+    def _stop(self, name: str) -> None:
+        logger.info("stopping %s", name)
+        self.services[name].stop()
+
+    def _end_engines(self) -> None:
+        ended = end_engines(self.folder)
+        if ended:
+            logger.info("ended %d processes that workers had left behind", ended)
 
     def log(self, name: str) -> Path:
         """The log of a service."""
@@ -98,7 +114,8 @@ class Stack:
         """A file to `source` in a shell, which then talks to this stack. Only its owner may read it: it holds passwords."""
         shared = {name: value for name, value in self.environment.items() if name not in ("PATH", "HOME")}
         file = self.folder / "env.sh"
-        write_private(file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in shared.items()))
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in shared.items()]
+        write_private(file, "".join([_put_on_path(find_program("itrp", "pip install itrp").parent), *lines]))
         return file
 
     def addresses(self) -> dict[str, str]:
@@ -154,8 +171,16 @@ class Stack:
             "PREFECT_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
             "PREFECT_API_AUTH_STRING": f"{prefect_server.USER}:{secrets.prefect_password}",
             "PREFECT_PLUGINS_ENABLED": "true",
+            # waits of 2, 4, 8 … s between tries: four minutes outlive a restart of Prefect's server, one, the default, not always
+            "PREFECT_CLIENT_MAX_RETRIES": "7",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "PREFECT_LOGGING_EXTRA_LOGGERS": "itrp,infra,serving,flows",
             "DO_NOT_TRACK": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
+
+
+def _put_on_path(programs: Path) -> str:
+    """A line of shell: our commands first, each time it is sourced once, and the reader's own PATH behind."""
+    folder = shlex.quote(str(programs))
+    return f'case ":$PATH:" in *:{folder}:*) ;; *) export PATH={folder}:"$PATH" ;; esac\n'

@@ -3,15 +3,19 @@
 import json
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from infra.stack import engines
+from infra.stack.engines import end_engines, find_engines, mark_workers
 from infra.stack.ports import Ports, choose_ports, free_ports
 from infra.stack.secrets import Secrets, keep_secrets
 from infra.stack.service import Service, StackError, find_program, own_paths
+from infra.stack.stack import Stack
 
 PARENT = """
 import subprocess, sys
@@ -113,3 +117,65 @@ def test_ports_in_use_are_told() -> None:
         port = server.getsockname()[1]
         assert Ports(mlflow=port).taken().count(port) == 1
     assert choose_ports().taken() == []
+
+
+ENGINE = """
+import subprocess, sys
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, stdout=subprocess.DEVNULL)
+print(left.pid, flush=True)
+"""
+"""A worker that dies at once and leaves a run behind, in a session of its own and without a parent."""
+
+
+def leave_engine(marks: dict[str, str]) -> psutil.Process:
+    told = subprocess.run(
+        [sys.executable, "-c", ENGINE], env={**own_paths(), **marks}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return psutil.Process(int(told.stdout))
+
+
+@pytest.mark.slow
+def test_what_a_dead_worker_has_left_is_found_and_ended_and_nothing_else(tmp_path: Path) -> None:
+    ours = leave_engine(mark_workers(tmp_path / "ours"))
+    others = [leave_engine(marks) for marks in (mark_workers(tmp_path / "ours-too"), {"PREFECT_HOME": str(tmp_path)})]
+    try:
+        assert ours.parent() is None or ours.parent().pid != psutil.Process().pid
+        assert find_engines(tmp_path / "ours") == [ours]
+        assert end_engines(tmp_path / "ours") == 1
+        assert is_gone(ours)
+        assert not any(is_gone(other) for other in others)
+        assert end_engines(tmp_path / "ours") == 0
+    finally:
+        for each in (ours, *others):
+            if each.is_running():
+                each.kill()
+
+
+@pytest.mark.slow
+def test_an_engine_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "TERM_SECONDS", 2)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    environment = {**own_paths(), **mark_workers(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", deaf], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # deaf from here on
+        assert end_engines(tmp_path) == 1
+        assert not psutil.pid_exists(process.pid)
+
+
+def test_a_shell_that_sources_the_environment_finds_our_commands_and_keeps_its_own(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, choose_ports())
+    script = (
+        f'. {stack.write_environment()}; . {tmp_path / "env.sh"}; command -v itrp; command -v prefect; echo "$PATH"'
+    )
+    done = subprocess.run(
+        ["sh", "-ec", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    )
+    itrp, prefect, path = done.stdout.split()
+    programs = Path(sys.executable).parent
+    assert (Path(itrp), Path(prefect)) == (programs / "itrp", programs / "prefect")
+    assert path == f"{programs}:/usr/bin:/bin"
+
+
+def test_workers_alone_are_marked(tmp_path: Path) -> None:
+    assert engines.MARK not in Stack(tmp_path, choose_ports()).environment
