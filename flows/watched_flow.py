@@ -1,7 +1,10 @@
 """The form of our Prefect flows: a time limit, and hooks that leave nothing open and say what to do."""
 
+import asyncio
 import functools
 import logging
+import re
+import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -13,6 +16,7 @@ from prefect.states import Completed
 
 from flows.orchestration import started_by_worker
 from infra.errors import InfraError
+from infra.logs import Redactor
 from infra.settings import load_settings
 from itrp.errors import ItrpError, NotReadyError
 
@@ -22,6 +26,13 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 HOUR = 3600
+TOLD = 2000
+"""So many characters of an error are shown on the run's page."""
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$-])")
+
+
+class SlotLostError(InfraError):
+    """Prefect's server no longer knows that the run holds its deployment's slot, and another run may begin beside it."""
 
 
 def watched_flow(
@@ -31,13 +42,21 @@ def watched_flow(
 
     Under a worker, what is not ready yet (NotReadyError: no model is trained) is no failure: the run ends in the state
     "Waiting", completed, with the reason, so that a fresh installation does not send a notification every hour.
+
+    Prefect ends a run whose lease of the deployment's slot cannot be renewed in the way it ends one whose time is up, and
+    says so of both. Ended before its time, the run fails with SlotLostError.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            begun = time.monotonic()
             try:
                 return function(*args, **kwargs)
+            except asyncio.CancelledError as error:  # thrown into this thread by Prefect
+                if time.monotonic() - begun > hours * HOUR - 5:
+                    raise
+                raise _explain_lost_slot(name) from error
             except NotReadyError as error:
                 if not started_by_worker():
                     raise
@@ -61,14 +80,40 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     error = state.data
     if flow_run.deployment_id is None or not isinstance(error, BaseException):
         return
-    told = " ".join(str(error).split())[:2000]
+    told = _tell(error)
     step = (
         ""
         if isinstance(error, ItrpError | InfraError)
         else "\n\nThis is a fault of itrp: report it with the run's logs."
     )
     create_markdown_artifact(
-        key="failure", markdown=f"**{type(error).__name__}**: {told}{step}", description=told[:200]
+        key="failure",
+        markdown=f"**{escape_markdown(type(error).__name__)}**: {escape_markdown(told)}{step}",
+        description=escape_markdown(told[:200]),
+    )
+
+
+def escape_markdown(text: str) -> str:
+    """The text as it stands, where markdown or HTML would make something else of it."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _tell(error: BaseException) -> str:
+    """The error on one line, not too long; secrets are blotted out before it is cut, so that no half of one is left."""
+    text = " ".join(str(error).split())
+    try:
+        secrets = load_settings().secrets
+    except InfraError:  # wrong settings may be the very error that is told
+        secrets = ()
+    return Redactor(secrets)(text)[:TOLD]
+
+
+def _explain_lost_slot(name: str) -> SlotLostError:
+    return SlotLostError(
+        f"expected to be the only run of {name}, found that Prefect's server no longer knows of it: its lease of the slot is "
+        "gone, as after a restart of a server that keeps leases in its memory (PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE), or "
+        "the server could not be reached for minutes. This run was ended before another began beside it, its time was not up. "
+        "What it has done is kept; the next run goes on where it stopped"
     )
 
 

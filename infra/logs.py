@@ -11,10 +11,12 @@ CHATTY = ("alembic", "git", "httpx", "huey", "matplotlib", "mlflow", "sqlalchemy
 """Libraries that tell a person at the command line more than they asked for."""
 
 _SIGNED = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s'\"]+", re.IGNORECASE)
+_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)[^\s/'\"]+(?=@)", re.IGNORECASE)
+"""In a URL, such as one that a library quotes: `scheme://user:password@host`."""
 
 
 class Redactor:
-    """Blots secrets out of a text, and the signatures of presigned URLs."""
+    """Blots secrets out of a text, passwords in URLs that nobody has named, and the signatures of presigned ones."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # Longest first: a secret that begins like another must not leave the other's end behind.
@@ -23,7 +25,7 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        text = _SIGNED.sub(r"\1***", text)
+        text = _PASSWORD.sub(r"\1***", _SIGNED.sub(r"\1***", text))
         return self._secrets.sub("***", text) if self._secrets else text
 
 

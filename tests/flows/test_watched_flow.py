@@ -1,16 +1,18 @@
 """How our flows end: waiting, failed with the next step, crashed with nothing left open."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from prefect.artifacts import Artifact
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.concurrency._leases import maintain_concurrency_lease
 from prefect.states import Crashed, Failed
 
 from flows.tracking import FLOW_RUN_TAG, find_experiment_id
-from flows.watched_flow import close_open_runs, explain_failure, watched_flow
+from flows.watched_flow import TOLD, close_open_runs, explain_failure, watched_flow
 from infra.errors import StoreError
 from itrp.errors import NotReadyError
 
@@ -57,6 +59,66 @@ def test_a_failed_run_shows_the_error_and_the_next_step(prefect_server: str) -> 
     assert ours is not None
     assert str(ours.data).startswith("**KeyError**: 'shard'")
     assert "This is a fault of itrp" in str(ours.data)
+
+
+@pytest.mark.slow
+def test_what_a_failed_run_shows_holds_no_secret_and_no_markup(
+    prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ITRP_OBJECT_STORE_SECRET_KEY", "key-of-the-store")
+    run = FlowRun(flow_id=uuid4(), deployment_id=uuid4())
+    error = StoreError(
+        "postgresql://itrp:hunter2@db/itrp refused [a link](javascript:alert(1)) <img src=x> **key-of-the-store** a_b_c"
+    )
+    explain_failure(unready, run, Failed(data=error))
+    found = Artifact.get("failure")
+    assert found is not None
+    shown = (
+        r"postgresql://itrp:\*\*\*@db/itrp refused \[a link\]\(javascript:alert\(1\)\) \<img src=x\> "
+        r"\*\*\*\*\*\*\* a\_b\_c"
+    )
+    assert found.data == f"**StoreError**: {shown}"
+    assert found.description == shown
+
+
+@pytest.mark.slow
+def test_a_secret_at_the_cut_is_blotted_out_whole(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ITRP_OBJECT_STORE_SECRET_KEY", "s" * 40)
+    run = FlowRun(flow_id=uuid4(), deployment_id=uuid4())
+    explain_failure(unready, run, Failed(data=StoreError("x" * (TOLD - 5) + "s" * 40)))
+    found = Artifact.get("failure")
+    assert found is not None
+    assert "sssss" not in str(found.data)
+
+
+@watched_flow("with-a-slot", "with-a-slot", hours=1)
+def with_a_slot() -> None:
+    """A flow that holds a lease as Prefect's engine does for a deployment with a limit."""
+    with maintain_concurrency_lease(uuid4(), 300, raise_on_lease_renewal_failure=True):
+        for _ in range(600):
+            time.sleep(0.1)
+
+
+@watched_flow("too-slow", "too-slow", hours=2 / 3600)
+def too_slow() -> None:
+    """A flow that is given up."""
+    for _ in range(600):
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_run_whose_lease_is_gone_says_so(prefect_server: str) -> None:
+    """The server answers that there is no such lease, as one that keeps them in its memory does after a restart."""
+    state: Any = with_a_slot(return_state=True)
+    assert (state.type, state.name) == (StateType.FAILED, "Failed")
+    assert "expected to be the only run of with-a-slot" in state.message
+    assert "timeout" not in state.message
+
+
+@pytest.mark.slow
+def test_a_run_whose_time_is_up_says_that(prefect_server: str) -> None:
+    state: Any = too_slow(return_state=True)
+    assert (state.name, state.message) == ("TimedOut", "Flow run exceeded timeout of 2.0 second(s)")
 
 
 def test_a_crash_leaves_no_run_of_mlflow_running(

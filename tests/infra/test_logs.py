@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from infra.logs import RedactingFilter, StandardErrorHandler, configure_logging
+from infra.logs import RedactingFilter, Redactor, StandardErrorHandler, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,19 @@ def test_signatures_of_urls_are_blotted_out(capsys: pytest.CaptureFixture[str]) 
     )
     err = capsys.readouterr().err
     assert "?X-Amz-Credential=***&X-Amz-Expires=900&X-Amz-Signature=***" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no answer from postgresql+psycopg://itrp:hunter2@db:5432/itrp", "postgresql+psycopg://itrp:***@db:5432/itrp"),
+        ("https://user:p%40ss@host/a and s3://key:other@store/b", "https://user:***@host/a and s3://key:***@store/b"),
+        ("redis://:hunter2@queue:6379/1", "redis://:***@queue:6379/1"),
+        ("see http://127.0.0.1:9000/a@b and mail@example.org", "see http://127.0.0.1:9000/a@b and mail@example.org"),
+    ],
+)
+def test_passwords_of_urls_that_nobody_has_named_are_blotted_out(text: str, told: str) -> None:
+    assert told in Redactor()(text)
 
 
 def test_a_filter_blots_secrets_out_of_others_handlers(capsys: pytest.CaptureFixture[str]) -> None:
