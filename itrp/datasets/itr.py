@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from itrp.annotations import Annotations
-from itrp.datasets.itr_corrections import apply_corrections, read_controversial
-from itrp.datasets.itr_labels import ItrLabels, read_itr_labels, read_texts
+from itrp.datasets.delimited import AmbiguousTableError
+from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
+from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
+from itrp.datasets.itr_texts import read_texts
 from itrp.datasets.pictures import read_picture
+from itrp.datasets.rounded_ids import find_rounding
 from itrp.errors import DataError
 from itrp.pairs import Candidate
 
@@ -31,16 +34,15 @@ class ItrFolder:
             raise DataError(f"expected the folder of ITR's pictures (T<id>.jpg) at {images}, found no folder")
         self.source_files = tuple(path for path in (labels, controversial, texts) if path is not None)
         """The files whose content makes this source what it is."""
-        self.labels: ItrLabels = read_itr_labels(labels)
-        if texts is not None:
-            self.labels = self.labels.with_texts(read_texts(texts))
+        self.labels: ItrLabels = _read_labels(labels, texts)
+        if rounding := find_rounding(self.labels.ids):
+            raise DataError(f"{labels}: {rounding}")
         if not self.labels.has_texts:
             raise DataError(
                 f"expected tweet texts, none in {labels}: today's public form has only ids and labels. "
                 "Give a CSV or JSONL file with the columns tweet_id and tweet as the texts file"
             )
-        corrections = read_controversial(controversial) if controversial is not None else ()
-        self._annotations = apply_corrections(self.labels, corrections)
+        self._annotations = _apply_list(self.labels, controversial)
 
     def candidates(self) -> Iterator[Candidate]:
         """One record a row of the label file; `line` counts its rows from 1, without the header."""
@@ -56,3 +58,26 @@ class ItrFolder:
     def annotations(self) -> Annotations:
         """Labels of all rows: row i belongs to the candidate with line i + 1."""
         return self._annotations
+
+
+def _read_labels(path: Path, texts: Path | None) -> ItrLabels:
+    """The label file, with the texts of the texts file where there is one. Raises DataError when these are of other tweets."""
+    if texts is None:
+        return read_itr_labels(path)
+    try:
+        labels = read_itr_labels(path)
+    except AmbiguousTableError:  # its own texts are not needed
+        labels = read_itr_labels(path, texts=False)
+    found = read_texts(texts)
+    if found and not found.keys() & set(labels.ids):
+        raise DataError(
+            f"expected texts of the tweets in {path}, found in {texts} {len(found):,} others, such as {next(iter(found))[:40]}: "
+            "give the texts file of this label file"
+        )
+    return labels.with_texts(found)
+
+
+def _apply_list(labels: ItrLabels, path: Path | None) -> Annotations:
+    if path is None:
+        return apply_corrections(labels, ())
+    return apply_corrections(labels, read_controversial(path), vouched=check_truth(path, labels))

@@ -3,24 +3,25 @@
 Today's (`textimage.csv`): tweet_id, the two labels, four one-hot columns of the relation. In 32 rows a
 fragment of the tweet's text, commas and quotes included, stands between id and labels, and 2 rows have lost a
 zero. The former (`textimage-data.csv`): tweet_id, user_id, tweet and the same labels, quoted, with backslash
-escapes.
+escapes. People write both again with pandas, R and spreadsheets, and join texts to the one of today.
 """
 
-import csv
-import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.datasets.lines import iter_lines
+from itrp.datasets.delimited import Dialect, Names, Row, TextTable
+from itrp.datasets.itr_texts import read_texts
 from itrp.errors import DataError
 from itrp.labels import RELATIONS, relation_code
+
+__all__ = ["LABEL_COLUMNS", "PUBLISHED_ROWS", "PUBLISHED_TRAIN_ROWS", "ItrLabels", "read_itr_labels", "read_texts"]
 
 LABEL_COLUMNS = (
     "text_is_represented",
@@ -33,6 +34,12 @@ LABEL_COLUMNS = (
 PUBLISHED_ROWS = 4471
 PUBLISHED_TRAIN_ROWS = 3576
 """Sun et al. 2023 train on the first 3,576 of the file's 4,471 rows (four fifths) and test on the rest."""
+
+TEXT_COLUMNS = ("tweet", "text")
+_FORMER = ("tweet_id", "user_id", "tweet", *LABEL_COLUMNS)
+"""Header of the form that is documented to escape by backslashes."""
+_WHOLE = re.compile(r"([01])[.,]0+")
+"""A label that went through a float, as a join in pandas leaves it."""
 
 _ONE_HOT = {
     "11": ("1", "0", "0", "0"),
@@ -89,19 +96,38 @@ class ItrLabels:
         return replace(self, texts=tuple(texts.get(id_, old) for id_, old in zip(self.ids, self.texts, strict=True)))
 
 
-def read_itr_labels(path: Path) -> ItrLabels:
-    """Read either form, repair damaged rows, and verify every row's labels against its one-hot columns.
+def read_itr_labels(path: Path, *, texts: bool = True) -> ItrLabels:
+    """Read either form, and verify every row's labels against its one-hot columns.
 
-    Raises DataError naming the row that can be neither read nor repaired, or when it is no label file.
+    A file without texts is repaired where fragments of text stand between id and labels. In a file with texts that would
+    cut them: how it is written is decided by its content, and what is ambiguous is refused. Without `texts` the file's
+    texts are not wanted, whatever they are.
+    Raises AmbiguousTableError naming the first text that could be read in two ways, and DataError naming the row that can
+    be neither read nor repaired, or when it is no label file.
     """
-    rows = _read_rows(path, quoted=_is_quoted_form(path))
-    header = next(rows, [])
+    table = TextTable(path)
+    delimiter, header = table.find_header(lambda names: [*_find_columns(names, path).values()])
     places = _find_columns(header, path)
+    text = next((name for name in TEXT_COLUMNS if name in places), None)
+    if text is None:
+        rows = (row for _, row in table.rows(Dialect(delimiter, doubled=True, strict=False)))
+        return _collect(rows, places["tweet_id"], None, places[LABEL_COLUMNS[0]], path)
+    kept = ("tweet_id", *([text] if texts else []), *LABEL_COLUMNS)
+    _, chosen = table.read(
+        lambda names: [_find_columns(names, path)[name] for name in kept],
+        lambda names, row: _find_fault(names, row, places[LABEL_COLUMNS[0]]),
+        lambda names: tuple(names) == _FORMER,
+    )
+    return _collect(chosen, 0, 1, 2, path) if texts else _collect(chosen, 0, None, 1, path)
+
+
+def _collect(rows: Iterable[Row], tweet_id: int, text: int | None, labels: int, path: Path) -> ItrLabels:
+    """The labels of rows whose columns stand in these places."""
     ids, texts, codes, damages = [], [], [], []
     for number, row in enumerate(rows):
-        code, damage = _find_labels(row, places[LABEL_COLUMNS[0]], path, number)
-        ids.append(row[places["tweet_id"]].strip())
-        texts.append(row[places["tweet"]] if "tweet" in places else None)
+        code, damage = _find_labels(row, labels, path, number)
+        ids.append(row[tweet_id].strip())
+        texts.append(row[text] if text is not None else None)
         codes.append(code)
         damages.append(damage)
     return ItrLabels(
@@ -114,46 +140,16 @@ def read_itr_labels(path: Path) -> ItrLabels:
     )
 
 
-def read_texts(path: Path) -> dict[str, str]:
-    """Texts by tweet id from a CSV (columns tweet_id or id, tweet or text) or a JSONL file of the same.
-
-    Raises DataError when the file is missing or has no such columns.
-    """
-    rows = _read_json_rows(path) if path.suffix in (".jsonl", ".json") else _read_csv_rows(path)
-    texts: dict[str, str] = {}
-    for number, row in enumerate(rows, start=1):
-        tweet_id = row.get("tweet_id", row.get("id"))
-        text = row.get("tweet", row.get("text"))
-        if tweet_id is None or not isinstance(text, str):
-            raise DataError(
-                f"expected tweet_id (or id) and tweet (or text) in every row of {path}, "
-                f"row {number} has {sorted(row)[:8]}"
-            )
-        texts[str(tweet_id)] = text
-    return texts
-
-
-def _is_quoted_form(path: Path) -> bool:
+def _find_fault(names: Names, row: Row, place: int) -> str | None:
+    """What keeps a row of a file with texts from being read: other fields than the header's, or labels elsewhere."""
+    missing = len(names) - len(row)
+    if missing not in (0, 1):  # one less where a zero was lost
+        return f"{len(row)} fields for {len(names)} columns"
     try:
-        with path.open("rb") as file:
-            return b"user_id" in file.readline(4096)
-    except OSError as error:
-        raise DataError(f"expected a file at {path}, it cannot be opened: {error.strerror}") from error
-
-
-def _read_rows(path: Path, *, quoted: bool) -> Iterator[list[str]]:
-    """Rows that hold anything.
-
-    Bytes that are not UTF-8 become lone surrogates: the text check refuses that one row.
-    """
-    dialect: dict[str, Any] = {"escapechar": "\\", "doublequote": False} if quoted else {}
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        try:
-            for row in csv.reader(file, **dialect):
-                if any(row):
-                    yield row
-        except csv.Error as error:
-            raise DataError(f"expected a CSV file at {path}, it cannot be read: {error}") from error
+        _find_labels(row[: place + 6], place, Path(), 0)
+    except DataError:
+        return f"labels that disagree with the one-hot columns ({','.join(row[place : place + 6])[:80]})"
+    return None
 
 
 def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
@@ -177,7 +173,7 @@ def _find_labels(row: Sequence[str], place: int, path: Path, number: int) -> tup
     fragment pushed them right. Where only five fields are left, one zero was lost: there is one place to put
     it back.
     """
-    fields = [field.strip() for field in row]
+    fields = [_read_whole(field.strip()) for field in row]
     while fields and not fields[-1]:
         fields.pop()
     start = len(fields) - 6
@@ -190,38 +186,16 @@ def _find_labels(row: Sequence[str], place: int, path: Path, number: int) -> tup
             return str(codes.pop()), _Damage.ZERO_LOST
     raise DataError(
         f"expected labels that agree with the one-hot columns, found in row {number} (0-based) of "
-        f"{path}: {','.join(fields[-6:])[:100]}. Fetch the file again, or correct the row"
+        f"{path}: {','.join(fields[-6:])[:100]}. Fetch the file again, or correct the row: labels are 0 or 1 (1.0 counts as 1)"
     )
+
+
+def _read_whole(field: str) -> str:
+    match = _WHOLE.fullmatch(field)
+    return match[1] if match else field
 
 
 def _check_labels(fields: Sequence[str]) -> str | None:
     """The relation code of six label fields, None when labels and one-hot columns disagree."""
     code = "".join(fields[:2])
     return code if _ONE_HOT.get(code) == tuple(fields[2:]) else None
-
-
-def _read_csv_rows(path: Path) -> Iterator[dict[str, Any]]:
-    rows = _read_rows(path, quoted=_is_quoted_form(path))
-    names = [name.strip() for name in next(rows, [])]
-    for row in rows:
-        yield dict(zip(names, row, strict=False))
-
-
-def _read_json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in iter_lines(file):
-                if line is None or line.strip():
-                    yield _parse_row(line, path, number)
-    except OSError as error:
-        raise DataError(f"expected a texts file at {path}, it cannot be opened: {error.strerror}") from error
-
-
-def _parse_row(line: bytes | None, path: Path, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line or b"")
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"expected a JSON object in line {number} of {path}, it cannot be read: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"expected a JSON object in line {number} of {path}, found a {type(row).__name__}")
-    return row

@@ -1,6 +1,5 @@
 """ITR's label files in both published forms, their repair, the split, and the relabelling list."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -9,41 +8,15 @@ import pytest
 
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, count_changes, read_controversial
-from itrp.datasets.itr_labels import LABEL_COLUMNS, read_itr_labels, read_texts
+from itrp.datasets.itr_labels import read_itr_labels, read_texts
 from itrp.errors import DataError
 from itrp.labels import Task
 from itrp.pairs import Refusal
 from itrp.refusals import MissingPictureError
+from tests.itrp.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
 REAL = Path(__file__).parents[2].parent / "shared/data/itr"
 real = [pytest.mark.real, pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout")]
-
-HEADER = "tweet_id," + ",".join(LABEL_COLUMNS) + ",,,\n"
-ONE_HOT = {"11": "1,0,0,0", "01": "0,1,0,0", "10": "0,0,1,0", "00": "0,0,0,1"}
-
-
-def labels(code: str) -> str:
-    return f"{code[0]},{code[1]},{ONE_HOT[code]}"
-
-
-def write_published(path: Path, *rows: str) -> Path:
-    path.write_text(HEADER + "".join(row + "\n" for row in rows))
-    return path
-
-
-def write_quoted(path: Path, rows: list[tuple[str, str, str]]) -> Path:
-    """The former form: (id, text, relation code), everything quoted, quotes escaped by a backslash."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL, escapechar="\\", doublequote=False, lineterminator="\n")
-        writer.writerow(["tweet_id", "user_id", "tweet", *LABEL_COLUMNS])
-        for tweet_id, text, code in rows:
-            writer.writerow([tweet_id, "99", text, *labels(code).split(",")])
-    return path
-
-
-def codes(path: Path) -> list[str]:
-    read = read_itr_labels(path)
-    return [f"{t}{i}" for t, i in zip(read.text, read.image, strict=True)]
 
 
 def test_published_form(tmp_path: Path) -> None:
@@ -122,11 +95,6 @@ def test_counts(tmp_path: Path) -> None:
     read = read_itr_labels(path)
     assert read.counts("train") == {"00": 1, "01": 1, "10": 0, "11": 2}
     assert read.counts("test") == {"00": 0, "01": 0, "10": 1, "11": 0}
-
-
-def write_list(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
 
 
 def test_corrections(tmp_path: Path) -> None:
@@ -239,6 +207,14 @@ class TestReal:
         path = tmp_path / "shifted.csv"
         path.write_bytes(b"".join([lines[0], *lines[2:]]))
         with pytest.raises(DataError, match="belongs to another label file"):
+            apply_corrections(read_itr_labels(path), read_controversial(REAL / "controversial_samples.txt"))
+
+    def test_relabelling_of_a_file_in_another_order_is_refused(self, tmp_path: Path) -> None:
+        """Two neighbours of the same relation change places: all labels before the change still agree."""
+        lines = (REAL / "textimage.csv").read_bytes().splitlines(keepends=True)
+        path = tmp_path / "shuffled.csv"
+        path.write_bytes(b"".join([lines[0], lines[2], lines[1], *lines[3:]]))
+        with pytest.raises(DataError, match="rows in their published order"):
             apply_corrections(read_itr_labels(path), read_controversial(REAL / "controversial_samples.txt"))
 
     def test_rounded_ids_are_quarantined(self, tmp_path: Path) -> None:
