@@ -1,13 +1,18 @@
 """Twitter100k's layout (Hu et al.): line i of text.txt belongs to images/<i>.jpg."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from itrp.annotations import Annotations
+from itrp.datasets.broken_lines import describe_broken_lines
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
 from itrp.datasets.pictures import read_picture
 from itrp.errors import DataError
 from itrp.pairs import Candidate, Refusal
+
+_PICTURE = re.compile(r"(0|[1-9]\d*)\.jpg")
+_MARK = b"\xef\xbb\xbf"
 
 
 class Twitter100kFolder:
@@ -34,17 +39,40 @@ class Twitter100kFolder:
         """The files whose content makes this source what it is."""
         return (self.label_path,)
 
+    def check_counts(self) -> None:
+        """Whether the last line belongs to the last picture: one line too many moves all texts after it to other pictures.
+
+        Pictures in between may be missing, and blank lines may follow the last picture. Without any picture nothing can
+        be given a wrong one. Raises DataError that names the lines that look broken.
+        """
+        numbers = self._list_pictures()
+        if not numbers:
+            return
+        lines = [*self._read_lines()]
+        filled = max((number for number, line in enumerate(lines, start=1) if line is None or line.strip()), default=0)
+        last = max(numbers)
+        if filled <= last <= len(lines) and 0 not in numbers:
+            return
+        found = f"{filled:,} lines for {len(numbers):,} pictures, the last of them images/{last}.jpg"
+        raise DataError(
+            f"expected line i of {self.label_path} to belong to images/<i>.jpg, found {found}: "
+            f"{self._explain(lines, numbers, filled)}. Nothing was stored"
+        )
+
     def candidates(self) -> Iterator[Candidate | Refusal]:
-        """One record a line; here a blank line is a tweet with an empty text, because its number counts."""
+        """One record a line; here a blank line is a tweet with an empty text, because its number counts.
+
+        Raises DataError before the first one when lines and pictures do not belong together.
+        """
+        self.check_counts()
         source = str(self.label_path)
-        with self.label_path.open("rb") as stream:
-            for number, line in iter_lines(stream):
-                key = f"images/{number}.jpg"
-                if line is None:
-                    reason = f"expected a line of at most {MAX_LINE_BYTES:,} bytes, found a longer one"
-                    yield Refusal(source, number, "record_too_long", reason, str(number), key)
-                else:
-                    yield Candidate(source, number, str(number), _decode_text(line), key)
+        for number, line in enumerate(self._read_lines(), start=1):
+            key = f"images/{number}.jpg"
+            if line is None:
+                reason = f"expected a line of at most {MAX_LINE_BYTES:,} bytes, found a longer one"
+                yield Refusal(source, number, "record_too_long", reason, str(number), key)
+            else:
+                yield Candidate(source, number, str(number), _decode_text(line), key)
 
     def read_picture(self, key: str) -> bytes:
         """The picture's bytes. Raises MissingPictureError when there is no such file."""
@@ -53,6 +81,34 @@ class Twitter100kFolder:
     def annotations(self) -> Annotations | None:
         """None: nobody labelled these tweets."""
         return None
+
+    def _list_pictures(self) -> set[int]:
+        matches = (_PICTURE.fullmatch(path.name) for path in (self.path / "images").iterdir())
+        return {int(match[1]) for match in matches if match}
+
+    def _read_lines(self) -> Iterator[bytes | None]:
+        """Raises DataError for UTF-16, whose lines end elsewhere."""
+        with self.label_path.open("rb") as stream:
+            if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+                raise DataError(f"expected UTF-8 in {self.label_path}, found UTF-16: save it as UTF-8")
+            stream.seek(0)
+            for number, line in iter_lines(stream):
+                yield line.removeprefix(_MARK) if line is not None and number == 1 else line
+
+    def _explain(self, lines: list[bytes | None], numbers: set[int], filled: int) -> str:
+        if 0 in numbers:
+            return "pictures are numbered from 1 on, so rename images/0.jpg and all after it"
+        if filled > max(numbers):
+            return (
+                f"{describe_broken_lines(lines[:filled])}; put a text that holds a line break on one line, or remove the "
+                "lines at the end whose pictures are missing"
+            )
+        longest = max(range(len(lines)), key=lambda place: len(lines[place] or b""), default=-1) + 1
+        return (
+            "a text was lost, or two stand on one line"
+            + (f" (line {longest} is the longest)" if longest else "")
+            + "; give each picture its line, an empty one where it has no text"
+        )
 
 
 def _decode_text(line: bytes) -> str | bytes:

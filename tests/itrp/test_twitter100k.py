@@ -1,5 +1,6 @@
 """Twitter100k's layout."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,73 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_no_labels(folder: Path) -> None:
     assert Twitter100kFolder(folder).annotations() is None
+
+
+def write_layout(folder: Path, lines: list[str], pictures: Iterable[int], end: str = "\n") -> Twitter100kFolder:
+    (folder / "images").mkdir(parents=True)
+    (folder / "text.txt").write_text("\n".join(lines) + (end if lines else ""), encoding="utf-8")
+    for number in pictures:
+        (folder / f"images/{number}.jpg").write_bytes(b"bytes")
+    return Twitter100kFolder(folder)
+
+
+WORDS = ["red", "bike", "rain", "river", "gate", "market", "lamp", "sea", "train", "blue"]
+TEN = [f"tweet number {n} about {word}" for n, word in enumerate(WORDS, 1)]
+BROKEN = [*TEN[:3], "tweet number 4 has", "a line break about river", *TEN[4:]]
+
+
+def test_one_line_too_many_is_refused_and_named(tmp_path: Path) -> None:
+    source = write_layout(tmp_path / "t", BROKEN, range(1, 11))
+    with pytest.raises(
+        DataError, match=r"11 lines for 10 pictures, .* line 5 \(a line break about river\) looks most like"
+    ):
+        next(source.candidates())
+    assert len([*write_layout(tmp_path / "u", TEN, range(1, 11)).candidates()]) == 10
+
+
+def test_the_line_that_lacks_a_link_before_it_is_named(tmp_path: Path) -> None:
+    lines = [
+        f"{word} and more of it http://t.co/{n}"
+        for n, word in enumerate(["One", "RT", "so", "Ducks", "OMG", "I", "And", "when"])
+    ]
+    lines[3:4] = ["Ducks and", "More of it http://t.co/3"]
+    with pytest.raises(DataError, match=r": line 5 \(More of it http://t\.co/3\) looks most like"):
+        write_layout(tmp_path / "t", lines, range(1, 9)).check_counts()
+
+
+@pytest.mark.parametrize(
+    ("lines", "pictures", "told"),
+    [
+        (
+            TEN,
+            range(1, 12),
+            r"10 lines for 11 pictures, .* a text was lost, or two stand on one line \(line 6 is the longest\)",
+        ),
+        (TEN, range(10), r"10 lines for 10 pictures, the last of them images/9\.jpg: pictures are numbered from 1 on"),
+        (TEN, [1, 2, 5, 9], r"10 lines for 4 pictures, the last of them images/9\.jpg: no line looks broken"),
+        ([], [1], r"0 lines for 1 pictures, .* a text was lost, or two stand on one line; give"),
+    ],
+    ids=["too few lines", "from zero", "last picture missing", "no line"],
+)
+def test_counts_that_do_not_fit_are_refused(
+    tmp_path: Path, lines: list[str], pictures: Iterable[int], told: str
+) -> None:
+    with pytest.raises(DataError, match=told):
+        write_layout(tmp_path / "t", lines, pictures).check_counts()
+
+
+def test_pictures_between_may_be_missing_and_blank_lines_may_follow(tmp_path: Path) -> None:
+    source = write_layout(tmp_path / "t", TEN, [2, 5, 10], end="\n\n  \n")
+    assert [c.line for c in source.candidates()] == [*range(1, 13)]
+    assert len([*write_layout(tmp_path / "u", TEN, [2, 10], end="").candidates()]) == 10
+
+
+def test_a_mark_is_no_text_and_utf16_is_told(tmp_path: Path) -> None:
+    source = write_layout(tmp_path / "t", ["\ufeffone"], [1])
+    assert [c.text for c in source.candidates() if isinstance(c, Candidate)] == ["one"]
+    source.label_path.write_text("one\n", encoding="utf-16")
+    with pytest.raises(DataError, match="found UTF-16: save it as UTF-8"):
+        next(source.candidates())
 
 
 @pytest.mark.slow
