@@ -173,7 +173,9 @@ def _add_promote(commands: "Commands") -> None:
         "--to", metavar="VERSION", help="move the champion to this version without asking the gate (roll back)"
     )
     parser.add_argument(
-        "--accept", action="store_true", help="promote on label-free figures where there is no labelled data set"
+        "--accept",
+        action="store_true",
+        help="promote on label-free figures where there is no labelled data set, and in spite of warnings about the training",
     )
 
 

@@ -20,7 +20,8 @@ MARKER = ".itrp-demo"
 UNLABELLED_PAIRS = 600
 LABELLED_PAIRS = 500
 NEW_TWEETS = 200
-OVERRIDES = ["subset_size=200"]
+OVERRIDES = ["subset_size=200", "head_optimizer.learning_rate=3e-4"]
+"""Three rounds; and a head that learns slowly, with which 19 of 100 tweets are answered apart by the two models, not 5."""
 
 
 @dataclass(frozen=True)

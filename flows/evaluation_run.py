@@ -15,6 +15,7 @@ from flows.naming_rules import Naming, open_naming
 from flows.platform import Platform
 from flows.plots import plot_confusion
 from flows.tracking import log_figures
+from flows.training_warnings import tags_until
 from itrp.cost import Cost, add_costs
 from itrp.errors import WrongUseError
 from itrp.evaluation import (
@@ -148,7 +149,7 @@ def _name_classes(
     if version.model_task is Task.IMAGE_TEXT:  # of the relation 2*T + I this version answers T or I
         mapping = tuple(c // 2 if version.task is Task.TEXT else c % 2 for c in mapping)
     tags = {
-        **origin_tags(version),
+        **tags_until(origin_tags(version), choice.round),
         "itrp.mapped_on": data,
         "itrp.mapped_from": version.version,
         **naming.tags(choice),

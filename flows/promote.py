@@ -5,6 +5,7 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 
 from flows.io_task import io_task
+from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.promotion_run import PromoteReport, run_promotion
@@ -18,7 +19,10 @@ def promote_task(
     platform: Platform, task: Task, data: str | None, set_name: str, dry_run: bool, to: str | None, accept: bool
 ) -> PromoteReport:
     """Decide on one task's challenger."""
-    return run_promotion(platform, task, data=data, set_name=set_name, dry_run=dry_run, to=to, accept=accept)
+    return run_promotion(
+        platform, task, data=data, set_name=set_name, dry_run=dry_run, to=to, accept=accept,
+        flow_run_id=current_flow_run_id(),
+    )  # fmt: skip
 
 
 @watched_flow("promote-models", "promote-models/{task}", hours=24)
@@ -38,7 +42,8 @@ def promote_models(
         set_name: Test set to decide on.
         dry_run: Move nothing; show how many of the last scored labels would change.
         to: Move the alias to this version without a gate (roll back); needs one task.
-        accept: Promote on label-free figures when there is no labelled data set.
+        accept: Promote on label-free figures when there is no labelled data set, and in spite of what is doubtful about the
+            challenger's training (its tags itrp.warning.…), which refuses it otherwise.
     """
     if to is not None and task == "both":
         raise WrongUseError("--to VERSION needs the task it is for: itrp promote text --to 3")

@@ -1,58 +1,44 @@
 """Deciding on a challenger, previewing what would change, and moving the champion: no Prefect in here."""
 
+import getpass
 import logging
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
 from flows.data_sets import find_labelled_name
+from flows.flip_preview import FlipPreview, preview_flips
 from flows.model_answers import open_answers
 from flows.platform import Platform
 from flows.seed_agreement import (
-    PREVIEW_PAIRS,
     find_unlabelled,
     measure_agreement,
     newest_shards,
     open_shard_answers,
 )
-from infra.tables import LabelFile, Shard
+from flows.training_warnings import (
+    compare_if_possible,
+    compare_labelled,
+    compare_unlabelled,
+    read_training_warnings,
+    warning_tags,
+)
 from itrp.agreement import agreement, cluster_balance, mean_confidence
 from itrp.annotations import select_set
 from itrp.baselines.majority import predict_majority
 from itrp.errors import UnmappedModelError, WrongUseError
-from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import apply_mapping
+from itrp.training_health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
-from serving.examples import find_examples
-from serving.files import local_shards
-from serving.gate import GateDecision, decide_on_labels, decide_without_labels
-from serving.labels import decode_labels
+from serving.gate import GateDecision, decide_on_labels, decide_without_labels, weigh_warnings
 from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, explain_unmapped
 
-if TYPE_CHECKING:
-    from serving.labelling import ShardLabeller
-
 logger = logging.getLogger(__name__)
-
-PREVIEW_EXAMPLES = 5
-
-LABEL_COLUMNS = {Task.TEXT: "text_is_represented", Task.IMAGE: "image_adds"}
-"""The label file's column of each task."""
-
-
-@dataclass(frozen=True)
-class FlipPreview:
-    """How many of the last scored labels the challenger would change."""
-
-    looked_at: int
-    changed: int
-    examples: list[dict[str, Any]] = field(default_factory=list)
-    """id, text, and the label before and after."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +53,8 @@ class PromoteReport:
     reason: str
     figures: dict[str, float | str] = field(default_factory=dict)
     preview: FlipPreview | None = None
+    warnings: list[str] = field(default_factory=list)
+    """What is doubtful about the challenger, whether it was accepted or not."""
 
 
 def run_promotion(
@@ -78,11 +66,13 @@ def run_promotion(
     dry_run: bool = False,
     to: str | None = None,
     accept: bool = False,
+    flow_run_id: str | None = None,
 ) -> PromoteReport:
     """Put the challenger of a task through the gate and move the alias `champion` when it passes.
 
     `to`: move the alias to that version without a gate (roll back). `dry_run`: move nothing, write nothing, and show what
-    would change. `accept`: promote on label-free figures when no labelled data set is there.
+    would change. `accept`: promote on label-free figures when no labelled data set is there, and in spite of what is
+    doubtful about the challenger's training; who has accepted what is written on the version.
     Raises NotFoundError without a challenger, UnmappedModelError when its clusters have no class names.
     """
     champion = platform.registry.find(task, CHAMPION)
@@ -94,16 +84,13 @@ def run_promotion(
         return PromoteReport(
             str(task), str(challenger), str(champion), False, "the challenger is the champion already: nothing to do"
         )
-    decision = _decide(platform, challenger, champion, data or find_labelled_name(platform), set_name, accept)
+    judged = _judge(platform, challenger, champion, data or find_labelled_name(platform), set_name, accept)
     preview = preview_flips(platform, challenger) if dry_run else None
     if not dry_run:
-        _write_gate(platform, challenger, champion, decision)
-        if decision.passed:
+        _write_gate(platform, challenger, champion, judged, _name_person(flow_run_id) if accept else None)
+        if judged.decision.passed:
             platform.registry.set_alias(challenger, CHAMPION)
-    name = str(champion) if champion else None
-    return PromoteReport(
-        str(task), str(challenger), name, decision.passed and not dry_run, decision.reason, decision.figures, preview
-    )
+    return _report(challenger, champion, judged, preview, promoted=judged.decision.passed and not dry_run)
 
 
 def review(
@@ -115,86 +102,73 @@ def review(
     """
     _require_names(version)
     rival = before if before is not None and before.mapping is not None else None
-    decision = _decide(platform, version, rival, data, set_name, accept=False)
+    judged = _judge(platform, version, rival, data, set_name, accept=False)
     preview = preview_flips(platform, version)
-    name = str(before) if before else None
+    return _report(version, before, judged, preview, promoted=judged.decision.passed)
+
+
+def _report(
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    judged: "_Judged",
+    preview: FlipPreview | None,
+    *,
+    promoted: bool,
+) -> PromoteReport:
     return PromoteReport(
-        str(version.task), str(version), name, decision.passed, decision.reason, decision.figures, preview
+        str(version.task),
+        str(version),
+        str(champion) if champion else None,
+        promoted,
+        judged.decision.reason,
+        judged.decision.figures,
+        preview,
+        list(judged.warnings.values()),
     )
 
 
-def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
-    """Label the last scored shards with the challenger and compare with the labels they have."""
-    scored = _last_scored(platform)
-    if not scored:
-        return FlipPreview(0, 0)
-    column = LABEL_COLUMNS[challenger.task]
-    changed: list[dict[str, Any]] = []
-    looked_at = 0
-    labeller = _open_labeller(platform, challenger)
-    for label_file, shard in scored:
-        file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
-        before = decode_labels(platform.store.get(label_file.key)).column(column).to_numpy()
-        after = labeller.label(file)[1][challenger.task].argmax(axis=1)
-        looked_at += len(after)
-        changed += _describe_flips(file, before, after, challenger.task)
-    return FlipPreview(looked_at, len(changed), changed[:PREVIEW_EXAMPLES])
+@dataclass(frozen=True)
+class _Judged:
+    """A decision, and what is doubtful about the challenger."""
+
+    decision: GateDecision
+    warnings: Mapping[str, str]
+    """Sentences by code."""
+    accepted: tuple[str, ...]
+    """What it passes on a person's word alone."""
+    same_answers: Finding | None
+    """What was found out just now, and is not on the version yet."""
 
 
-def _open_labeller(platform: Platform, version: ModelVersion) -> "ShardLabeller":
-    """The version as scoring would run it: a label near the boundary that bf16 turns over would look like a flip in fp32."""
-    from serving.labelling import ShardLabeller
-
-    settings = platform.settings
-    return ShardLabeller(
-        {version.task: platform.registry.fetch(version)},
-        cache=settings.cache_dir,
-        device=settings.device,
-        precision=settings.precision,
-        examples=partial(find_examples, platform.store, platform.catalog, version, settings.cache_dir),
-    )
-
-
-def _describe_flips(
-    file: ShardFile, before: NDArray[np.integer], after: NDArray[np.integer], task: Task
-) -> list[dict[str, Any]]:
-    from itrp.inputs import read_ids, read_texts
-
-    ids, texts, names = read_ids(file), read_texts(file), CLASS_NAMES[task]
-    return [
-        {"id": ids[row], "text": texts[row][:100], "before": names[before[row]], "after": names[after[row]]}
-        for row in np.flatnonzero(before != after)
-    ]
-
-
-def _last_scored(platform: Platform) -> list[tuple[LabelFile, Shard]]:
-    """The newest label files, one a shard, of at most PREVIEW_PAIRS pairs (but one file at least)."""
-    query = (
-        select(LabelFile, Shard)
-        .join(Shard, Shard.id == LabelFile.shard_id)
-        .order_by(LabelFile.scored_at.desc(), LabelFile.id.desc())
-    )
-    chosen: dict[int, tuple[LabelFile, Shard]] = {}
-    with platform.catalog.session() as session:
-        for label_file, shard in session.execute(query):
-            if chosen and sum(each.pairs for each, _ in chosen.values()) + label_file.pairs > PREVIEW_PAIRS:
-                break
-            chosen.setdefault(shard.id, (label_file, shard))
-    return list(chosen.values())
-
-
-def _decide(
+def _judge(
     platform: Platform,
     challenger: ModelVersion,
     champion: ModelVersion | None,
     data: str | None,
     set_name: str,
     accept: bool,
-) -> GateDecision:
+) -> _Judged:
     if data is None:
-        return _decide_without_labels(platform, challenger, champion, accept)
-    labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    assessor = open_answers(platform)
+        decision = _decide_without_labels(platform, challenger, champion, accept)
+        same = compare_if_possible(partial(compare_unlabelled, platform, challenger))
+    else:
+        labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
+        assessor = open_answers(platform)
+        decision = _decide_on_labels(assessor, challenger, champion, labelled, set_name)
+        same = compare_if_possible(partial(compare_labelled, platform, assessor, challenger, labelled))
+    warnings = read_training_warnings(challenger) | ({same.code: str(same)} if same else {})
+    decision = weigh_warnings(decision, warnings, accept=accept)
+    accepted = (*(["label-free figures"] if data is None else []), *warnings) if accept and decision.passed else ()
+    return _Judged(decision, warnings, accepted, same)
+
+
+def _decide_on_labels(
+    assessor: Assessor,
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    labelled: LabelledSet,
+    set_name: str,
+) -> GateDecision:
     rows, labels = select_set(labelled.annotations, challenger.task, set_name)
     answers = _classes(assessor, challenger, labelled)[rows]
     if champion is not None:
@@ -205,7 +179,9 @@ def _decide(
     decision = decide_on_labels(labels, answers, rival, rival_name=name)
     # mapping and round were chosen on the train split when the version was given its class names
     return GateDecision(
-        decision.passed, decision.reason, {**decision.figures, "protocol": "dev", "set": set_name, "data": data}
+        decision.passed,
+        decision.reason,
+        {**decision.figures, "protocol": "dev", "set": set_name, "data": labelled.name},
     )
 
 
@@ -248,8 +224,9 @@ def _roll_back(
     preview = preview_flips(platform, target) if dry_run else None
     if not dry_run:
         platform.registry.set_alias(target, CHAMPION)
-    name = str(champion) if champion else None
-    return PromoteReport(str(task), str(target), name, not dry_run, "chosen by hand with --to", preview=preview)
+    name, warnings = str(champion) if champion else None, [*read_training_warnings(target).values()]
+    told = "; ".join(["chosen by hand with --to", *(f"warning: {each}" for each in warnings)])
+    return PromoteReport(str(task), str(target), name, not dry_run, told, preview=preview, warnings=warnings)
 
 
 def _require_names(version: ModelVersion) -> None:
@@ -257,9 +234,26 @@ def _require_names(version: ModelVersion) -> None:
         raise UnmappedModelError(explain_unmapped(str(version), f"{version.name}/{version.version}"))
 
 
+def _name_person(flow_run_id: str | None) -> str:
+    """Who accepts, as far as it is known here: the user of this process, and the flow run, whose page knows more."""
+    try:
+        person = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        person = f"user {os.getuid()}"
+    return f"{person}, flow run {flow_run_id}" if flow_run_id else person
+
+
 def _write_gate(
-    platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, decision: GateDecision
+    platform: Platform,
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    judged: _Judged,
+    person: str | None,
 ) -> None:
+    decision = judged.decision
     figures = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in decision.figures.items()}
     told = {"passed": decision.passed, "reason": decision.reason, "champion_before": champion or "none", **figures}
-    platform.registry.tag(challenger, {GATE_PREFIX + name: value for name, value in told.items()})
+    if judged.accepted:
+        told |= {"accepted": ", ".join(judged.accepted), "accepted_by": person or ""}
+    tags = {GATE_PREFIX + name: value for name, value in told.items()}
+    platform.registry.tag(challenger, {**tags, **warning_tags([judged.same_answers] if judged.same_answers else [])})

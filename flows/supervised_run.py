@@ -14,6 +14,7 @@ from itrp.baselines.supervised_model import build_supervised_model
 from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.inputs import read_texts
+from itrp.training_health import find_small_epochs
 from serving.assessment import SUPERVISED_TAG, LabelledSet, load_labelled_set
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ def train_supervised(platform: Platform, config: SupervisedConfig, data: str, *,
     ) as tracker:
         _follow_epochs(trainer, tracker)
         tracker.log_summary(config, tracked)
+    findings = find_small_epochs(len(trainer.train_rows), batch_size=config.batch_size)
+    for finding in findings:
+        logger.warning("%s", finding)
     best = trainer.keep_best()
     return TrainedRun(
         model=trainer.model,
@@ -41,11 +45,13 @@ def train_supervised(platform: Platform, config: SupervisedConfig, data: str, *,
         round=best.round,
         mapping=(0, 1),
         tags={SUPERVISED_TAG: "yes", "itrp.stand_ins": "yes" if has_stand_ins(config) else "no"},
+        findings=findings,
     )
 
 
 def open_trainer(platform: Platform, config: SupervisedConfig, labelled: LabelledSet) -> SupervisedTrainer:
     """A trainer on this machine's device, with stand-ins where the configuration asks for them."""
+    logger.info("loading the network %s, reading %d pairs", config.name, sum(shard.pairs for shard in labelled.shards))
     texts = [text for shard in labelled.shards for text in read_texts(shard)]
     provided = provide_stand_ins(config, platform.settings.cache_dir / "stand-ins", texts)
     if provided is not config:

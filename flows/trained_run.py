@@ -1,7 +1,7 @@
 """A finished training run of any sort, and its registration."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 from flows.data_sets import KnownData
 from flows.platform import Platform
 from flows.seed_agreement import SETTINGS_TAG, hash_settings
+from flows.training_warnings import warning_tags
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.systems import System
+from itrp.training_health import Finding
 from serving.registration import register_model
 from serving.registry import DATASET_TAG, ModelVersion
 
@@ -30,6 +32,8 @@ class TrainedRun:
     mapping: tuple[int, ...] | None
     """Cluster -> class where it is known."""
     tags: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    """What is doubtful about it; written on every version it becomes."""
     discard: Callable[[], object] = lambda: None
     """Removes what the run kept for a resume alone; called after registration."""
 
@@ -45,6 +49,7 @@ def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersi
         "itrp.dataset_hash": trained.known.hash,
         "itrp.git_commit": trained.commit,
         **trained.tags,
+        **warning_tags(trained.findings),
     }
     versions = []
     for task in config.tasks:

@@ -14,6 +14,7 @@ from flows.seed_agreement import record_agreement
 from flows.supervised_run import train_supervised
 from flows.tracking import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
+from flows.training_warnings import warn_of_same_answers
 from infra.errors import StoreError
 from infra.object_store import ObjectStore
 from infra.tables import ModelRun
@@ -25,6 +26,7 @@ from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.experiments import find_trainable
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
+from itrp.training_health import Finding, find_weak_rounds
 from serving.assessment import CHECKPOINTS_TAG
 from serving.files import local_shards
 from serving.registry import ModelVersion
@@ -49,6 +51,8 @@ class TrainReport:
     version: str
     models: list[str] = field(default_factory=list)
     """Every version that was registered: two where one model answers both tasks."""
+    warnings: list[str] = field(default_factory=list)
+    """What is doubtful about them; the promotion gate refuses them until a person accepts it."""
 
 
 def run_training(
@@ -79,6 +83,7 @@ def run_training(
     _record(platform, trained, versions[0], flow_run_id)
     trained.discard()
     _compare_seeds(platform, versions)
+    findings = [*trained.findings, *warn_of_same_answers(platform, versions)]
     first = versions[0]
     return TrainReport(
         config.name,
@@ -88,6 +93,7 @@ def run_training(
         first.name,
         first.version,
         [str(v) for v in versions],
+        [str(each) for each in findings],
     )
 
 
@@ -137,8 +143,18 @@ def train_unsupervised(
         round=trainer.rounds,
         mapping=None,
         tags={CHECKPOINTS_TAG: prefix},
+        findings=_examine_rounds(config, rounds),
         discard=partial(_forget_resuming, platform.store, prefix, trainer),
     )
+
+
+def _examine_rounds(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> list[Finding]:
+    """What `itrp.training_health` finds in them, said."""
+    batch_size = config.batch_size if config.algorithm == "itrp" else None
+    findings = find_weak_rounds(rounds, batch_size=batch_size)
+    for finding in findings:
+        logger.warning("%s", finding)
+    return findings
 
 
 def follow_training(
@@ -164,6 +180,10 @@ def follow_training(
 def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownData, peers: Peers) -> Trainer:
     cache = platform.settings.cache_dir
     embeddings = EmbeddingCache(cache / "embeddings", choose_device(platform.settings.device), config.embed_batch_size)
+    pairs = sum(shard.pairs for shard in known.shards)
+    logger.info(
+        "loading the encoders %s and %s, and the shards of %d pairs", config.text.name, config.image.name, pairs
+    )
     trainer = Trainer(
         build_model(config),
         local_shards(platform.store, known.shards, cache),

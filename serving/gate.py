@@ -1,5 +1,6 @@
 """The promotion gate: may a challenger become the champion? Decided on labels where there are any, and said plainly where not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,3 +80,18 @@ def decide_without_labels(
         "accepted by hand" if accept else "kept the old champion; promote with --accept if these figures convince you"
     )
     return GateDecision(accept, f"no labelled data set, so only label-free figures: {told}; {verdict}", figures)
+
+
+def weigh_warnings(decision: GateDecision, warnings: Mapping[str, str], *, accept: bool) -> GateDecision:
+    """The decision on a challenger that something is doubtful about: refused, whatever its figures, unless a person accepts.
+
+    warnings: sentences by code. Accepting them does not promote what the figures refuse.
+    """
+    if not warnings:
+        return decision
+    codes, told = ", ".join(warnings), "; ".join(warnings.values())
+    figures = {**decision.figures, "warnings": codes}
+    if accept:
+        return GateDecision(decision.passed, f"{decision.reason}; accepted by hand although {told}", figures)
+    refused = f"{decision.reason}; refused because {told}; promote with --accept if you want it all the same"
+    return GateDecision(False, refused, figures)

@@ -40,6 +40,10 @@ GATE_PREFIX = "itrp.gate."
 """Tags of the promotion gate's numbers."""
 SEEDS_PREFIX = "itrp.seeds."
 """Tags of how far a version agreed with the other seeds when it was trained."""
+WARNING_PREFIX = "itrp.warning."
+"""Tags of what is doubtful about a version, one each: `itrp.warning.<code>`, with `.round-<n>` where a round has done it."""
+SAME_ANSWERS = "same-answers"
+"""The warning that is about a version and one of the other task, and so nothing a version has for ever."""
 
 
 @dataclass(frozen=True)
@@ -231,8 +235,12 @@ def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:
 
 
 def origin_tags(version: ModelVersion) -> dict[str, str]:
-    """The tags that tell where a version comes from; what was found out about it (mapping, gate, seeds) is its own."""
-    own, found_out = (MAPPING_TAG, ROUND_TAG, MODEL_TASK_TAG), (GATE_PREFIX, SEEDS_PREFIX)
+    """The tags that tell where a version comes from; what was found out about it (mapping, gate, seeds) is its own.
+
+    The warnings of its training come along: they are about the rounds.
+    """
+    own = (MAPPING_TAG, ROUND_TAG, MODEL_TASK_TAG)
+    found_out = (GATE_PREFIX, SEEDS_PREFIX, WARNING_PREFIX + SAME_ANSWERS)
     return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(found_out)}
 
 

@@ -1,5 +1,6 @@
 """The gate on registered versions, the preview of what would change, and who is champion afterwards."""
 
+import getpass
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,35 +93,103 @@ def test_the_gates_figures_are_written_on_the_version(scoring: "Platform", tmp_p
     assert gate_tags(scoring, "itrp-text-task/2") == {}
 
 
-@pytest.mark.slow
-def test_a_clearly_better_challenger_becomes_champion(platform: "Platform", tmp_path: Path) -> None:
-    """The labels are the challenger's own answers: it is right everywhere, the champion (names exchanged) nowhere."""
+def label_as_answered(platform: "Platform", version: ModelVersion) -> None:
+    """Make the labelled set's labels, of both tasks, the version's own answers."""
     import numpy as np
 
     from itrp.annotations import Annotations
     from serving.assessment import Assessor, load_labelled_set
 
-    second = platform.registry.resolve("itrp-image-task/2")
-    assert second.mapping is not None
+    assert version.mapping is not None
     labelled = load_labelled_set(platform.store, platform.catalog, "labelled", platform.settings.cache_dir)
     assessor = Assessor(platform.store, platform.registry, cache=platform.settings.cache_dir, device="cpu")
-    answers = np.array(second.mapping)[assessor.own_clusters(second, labelled)]
+    answers = np.array(version.mapping)[assessor.own_clusters(version, labelled)]
     old = labelled.annotations
-    data = Annotations(
-        old.ids, old.split, old.text, answers, old.controversial, old.corrected_text, answers
-    ).to_parquet()
+    data = Annotations(old.ids, old.split, answers, answers, old.controversial, answers, answers).to_parquet()
     platform.store.put("annotations/own.parquet", data)
     with platform.catalog.session() as session:
         session.execute(
             update(Dataset).where(Dataset.name == "labelled").values(annotations_key="annotations/own.parquet")
         )
+
+
+@pytest.mark.slow
+def test_a_clearly_better_challenger_becomes_champion(platform: "Platform", tmp_path: Path) -> None:
+    """The labels are the challenger's own answers: it is right everywhere, the champion (names exchanged) nowhere."""
+    second = platform.registry.resolve("itrp-image-task/2")
+    label_as_answered(platform, second)
+    assert second.mapping is not None
     worse = register_variant(platform, tmp_path, Task.IMAGE, mapping=second.mapping[::-1])
     platform.registry.set_alias(worse, "champion")
     platform.registry.set_alias(second, "challenger")
     report = run_promotion(platform, Task.IMAGE)
     assert (report.promoted, report.figures["f1"], report.figures["rival_f1"]) == (True, 1.0, 0.0)
-    assert champion(platform, Task.IMAGE) == "2"
-    assert gate_tags(platform, "itrp-image-task/2")["passed"] == "True"
+    assert (report.warnings, champion(platform, Task.IMAGE)) == ([], "2")
+    tags = gate_tags(platform, "itrp-image-task/2")
+    assert tags["passed"] == "True"
+    assert not {"accepted", "accepted_by", "warnings"} & tags.keys()
+
+
+@pytest.mark.slow
+def test_a_doubtful_challenger_waits_for_a_persons_word(platform: "Platform", tmp_path: Path) -> None:
+    """Version 2 of the text task, trained on fewer pairs than two batches, is right everywhere, the champion nowhere."""
+    second = platform.registry.resolve("itrp-text-task/2")
+    label_as_answered(platform, second)
+    assert second.mapping is not None
+    worse = register_variant(platform, tmp_path, Task.TEXT, mapping=second.mapping[::-1])
+    platform.registry.set_alias(worse, "champion")
+    platform.registry.set_alias(second, "challenger")
+    refused = run_promotion(platform, Task.TEXT)
+    assert (refused.promoted, refused.figures["f1"], champion(platform, Task.TEXT)) == (False, 1.0, worse.version)
+    (warning,) = refused.warnings
+    assert warning.startswith("round 1 of 2 ")
+    assert "expected at least 2 batches of 16" in warning
+    assert refused.reason.endswith(f"refused because {warning}; promote with --accept if you want it all the same")
+    tags = gate_tags(platform, "itrp-text-task/2")
+    assert (tags["passed"], tags["warnings"]) == ("False", "few-pairs")
+    assert "accepted" not in tags
+
+    shown = run_promotion(platform, Task.TEXT, accept=True, dry_run=True)
+    assert (shown.promoted, shown.warnings, champion(platform, Task.TEXT)) == (False, [warning], worse.version)
+    assert "accepted" not in gate_tags(platform, "itrp-text-task/2")
+
+    accepted = run_promotion(platform, Task.TEXT, accept=True, flow_run_id="4711")
+    assert (accepted.promoted, champion(platform, Task.TEXT)) == (True, "2")
+    assert accepted.reason.endswith(f"accepted by hand although {warning}")
+    tags = gate_tags(platform, "itrp-text-task/2")
+    assert (tags["passed"], tags["accepted"]) == ("True", "few-pairs")
+    assert tags["accepted_by"] == f"{getpass.getuser()}, flow run 4711"
+
+
+@pytest.mark.slow
+def test_a_challenger_that_answers_as_the_other_task_does_is_refused(platform: "Platform", tmp_path: Path) -> None:
+    """The text task's weights under the image task's name."""
+    from itrp.model import load_model
+    from serving.registry import origin_tags
+
+    text = platform.registry.resolve("itrp-text-task/2")
+    label_as_answered(platform, text)
+    model, _ = load_model(platform.registry.fetch(text))
+    model.save(tmp_path / "model", mapping=text.mapping, extra={"round": 2})
+    tags = {key: value for key, value in origin_tags(text).items() if not key.startswith("itrp.warning.")}
+    copy = register_model(platform.registry, tmp_path / "model", text.run_id, Task.IMAGE, tags=tags)
+    report = run_promotion(platform, Task.IMAGE)
+    assert (report.challenger, report.figures["f1"], report.promoted) == (str(copy), 1.0, False)
+    (warning,) = report.warnings
+    assert warning.startswith(f"itrp-text-task/2 and {copy} put 80 of 80 pairs of labelled (100.0%, by chance ")
+    tags = dict(platform.registry.resolve(str(copy)).tags)
+    assert tags["itrp.warning.same-answers"] == warning
+    assert tags["itrp.gate.warnings"] == "same-answers"
+
+
+@pytest.mark.slow
+def test_a_version_of_an_older_release_has_no_warnings(platform: "Platform") -> None:
+    client = platform.registry.client
+    version = platform.registry.resolve("itrp-text-task/2")
+    for key in version.tags:
+        if key.startswith("itrp.warning."):
+            client.delete_model_version_tag(version.name, version.version, key)
+    assert run_promotion(platform, Task.TEXT, dry_run=True).warnings == []
 
 
 def test_the_champion_does_not_challenge_itself(scoring: "Platform") -> None:
@@ -202,7 +271,8 @@ def test_rolling_back(scoring: "Platform", tmp_path: Path) -> None:
     assert (preview.promoted, champion(scoring, Task.TEXT)) == (False, "3")
     report = run_promotion(scoring, Task.TEXT, to="2")
     assert (report.promoted, report.champion, report.challenger) == (True, "itrp-text-task/3", "itrp-text-task/2")
-    assert report.reason == "chosen by hand with --to"
+    assert report.reason == f"chosen by hand with --to; warning: {report.warnings[0]}"
+    assert report.warnings[0].startswith("round 1 of 2 ")  # version 2's own: told, and a person's word counts
     assert champion(scoring, Task.TEXT) == "2"
     assert pin_scorer(scoring).pair.text.version == "2"
 
@@ -243,16 +313,18 @@ def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: 
     report = run_promotion(label_free, Task.TEXT)
     assert not report.promoted
     assert report.reason.startswith("no labelled data set, so only label-free figures: cluster balance ")
-    assert report.reason.endswith("kept the old champion; promote with --accept if these figures convince you")
+    assert "kept the old champion; promote with --accept if these figures convince you" in report.reason
     assert champion(label_free, Task.TEXT) is None
     assert gate_tags(label_free, "itrp-text-task/2")["passed"] == "False"
-    assert set(report.figures) == {"cluster_balance", "mean_confidence"}
+    assert set(report.figures) == {"cluster_balance", "mean_confidence", "warnings"}
     assert 0 <= float(report.figures["cluster_balance"]) <= 1
     assert 0.5 <= float(report.figures["mean_confidence"]) <= 1
 
     accepted = run_promotion(label_free, Task.TEXT, accept=True)
     assert (accepted.promoted, champion(label_free, Task.TEXT)) == (True, "2")
-    assert gate_tags(label_free, "itrp-text-task/2")["passed"] == "True"
+    tags = gate_tags(label_free, "itrp-text-task/2")
+    assert (tags["passed"], tags["accepted"]) == ("True", "label-free figures, few-pairs")
+    assert tags["accepted_by"] == getpass.getuser()
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.gate import CONFIDENCE, decide_on_labels, decide_without_labels
+from serving.gate import CONFIDENCE, GateDecision, decide_on_labels, decide_without_labels, weigh_warnings
 
 LABELS = np.array([0, 1] * 50)
 
@@ -100,3 +100,30 @@ def test_without_labels_the_figures_are_told() -> None:
     )
     assert all_seeds.figures["agreement_of_all_seeds"] == 0.6
     assert "agreement between seeds 0.700, agreement of all seeds 0.600, cluster balance 0.750" in all_seeds.reason
+
+
+DOUBTS = {"few-pairs": "round 1 trained on 2 pairs", "small-cluster": "a cluster of 1 pair"}
+
+
+def test_nothing_doubtful_changes_nothing() -> None:
+    decision = GateDecision(True, "better", {"f1": 0.8})
+    assert weigh_warnings(decision, {}, accept=False) is decision
+    assert weigh_warnings(decision, {}, accept=True) is decision
+
+
+def test_a_doubtful_challenger_is_refused_however_good() -> None:
+    decision = weigh_warnings(GateDecision(True, "better", {"f1": 0.8}), DOUBTS, accept=False)
+    assert not decision.passed
+    assert decision.reason == (
+        "better; refused because round 1 trained on 2 pairs; a cluster of 1 pair; "
+        "promote with --accept if you want it all the same"
+    )
+    assert decision.figures == {"f1": 0.8, "warnings": "few-pairs, small-cluster"}
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_person_accepts_the_doubt_not_worse_figures(passed: bool) -> None:
+    decision = weigh_warnings(GateDecision(passed, "told", {}), DOUBTS, accept=True)
+    assert decision.passed is passed
+    assert decision.reason == "told; accepted by hand although round 1 trained on 2 pairs; a cluster of 1 pair"
+    assert decision.figures == {"warnings": "few-pairs, small-cluster"}
