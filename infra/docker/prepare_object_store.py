@@ -1,12 +1,14 @@
 """The object store's buckets, versioning and keys; run by the job prepare-object-store, again and again.
 
-Each bucket gets one user whose policy (policies/<bucket>.json) names that bucket alone. Users and policies are made
-through MinIO's admin API; where the store is somebody else's (`OBJECT_STORE_USERS=outside`) buckets and keys have to
-exist, and are only tried. Either way the job ends by trying them: a key that opens the other bucket is an error.
+Each bucket gets one user whose policy (policies/<bucket>.json) names that bucket alone, and collectors get one that may put
+objects under landing/ and delete nothing (policies/collector.json). Users and policies are made through MinIO's admin
+API; where the store is somebody else's (`OBJECT_STORE_USERS=outside`) buckets and keys have to exist, and are only tried.
+Either way the job ends by trying them: a key that opens the other bucket, or lets collectors do more, is an error.
 """
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +24,11 @@ from pydantic_settings import BaseSettings
 from urllib3.exceptions import HTTPError
 
 POLICIES = Path(__file__).with_name("policies")
+BUCKETS = ("tweets", "mlflow")
+COLLECTOR = "collector"
+"""Whose keys those are that collectors get; the other users are named after their buckets."""
+UNKNOWN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidAccessKey")
+"""A store's answers to keys that it does not have."""
 
 
 class Keys(BaseSettings):
@@ -36,13 +43,19 @@ class Keys(BaseSettings):
     itrp_object_store_secret_key: SecretStr
     mlflow_object_store_access_key: str
     mlflow_object_store_secret_key: SecretStr
+    collector_object_store_access_key: str
+    collector_object_store_secret_key: SecretStr
 
     @property
     def users(self) -> dict[str, tuple[str, str]]:
-        """Access key and secret key of each bucket's user."""
+        """Access key and secret key of each bucket's user, and of collectors."""
         return {
             "tweets": (self.itrp_object_store_access_key, self.itrp_object_store_secret_key.get_secret_value()),
             "mlflow": (self.mlflow_object_store_access_key, self.mlflow_object_store_secret_key.get_secret_value()),
+            COLLECTOR: (
+                self.collector_object_store_access_key,
+                self.collector_object_store_secret_key.get_secret_value(),
+            ),
         }
 
 
@@ -71,10 +84,10 @@ def keep_old_versions(days: int) -> LifecycleConfig:
 
 
 def make_users(admin: MinioAdmin, users: dict[str, tuple[str, str]]) -> None:
-    """A user for each bucket, with a policy of its own; a changed secret key is taken over."""
-    for bucket, (access_key, secret_key) in users.items():
-        policy = f"{bucket}-only"
-        admin.policy_add(policy, policy=json.loads((POLICIES / f"{bucket}.json").read_text()))
+    """Each user with a policy of its own; a changed secret key is taken over."""
+    for name, (access_key, secret_key) in users.items():
+        policy = f"{name}-only"
+        admin.policy_add(policy, policy=json.loads((POLICIES / f"{name}.json").read_text()))
         admin.user_add(access_key, secret_key)
         # not attach_policy: that one fails when the policy is attached already
         admin.policy_set(policy, user=access_key)
@@ -83,9 +96,9 @@ def make_users(admin: MinioAdmin, users: dict[str, tuple[str, str]]) -> None:
 def try_users(endpoint: str, users: dict[str, tuple[str, str]]) -> list[str]:
     """What is wrong with the keys: one sentence for each bucket that is closed and should not be, or is open."""
     complaints = []
-    for owner, (access_key, secret_key) in users.items():
-        client = connect(endpoint, access_key, secret_key)
-        for bucket in users:
+    for owner in BUCKETS:
+        client = connect(endpoint, *users[owner])
+        for bucket in BUCKETS:
             refusal = find_refusal(client, bucket)
             if bucket == owner and refusal:
                 complaints.append(f"the keys for {owner}: expected them to open their bucket, found {refusal}")
@@ -96,10 +109,33 @@ def try_users(endpoint: str, users: dict[str, tuple[str, str]]) -> list[str]:
     return complaints
 
 
-def find_refusal(client: Minio, bucket: str) -> str | None:
+def try_collector(endpoint: str, keys: tuple[str, str]) -> list[str]:
+    """What is wrong with the collectors' keys, one sentence each."""
+    client = connect(endpoint, *keys)
+    refusal = find_refusal(client, "tweets", "landing/")
+    complaints = [f"the keys for collectors: expected them to open landing/, found {refusal}"] if refusal else []
+    # nothing lies at that key: where it can be deleted, nothing is lost by trying
+    tried = {
+        "listing the bucket tweets": find_refusal(client, "tweets"),
+        "listing the bucket mlflow": find_refusal(client, "mlflow"),
+        "deleting under shards/": _refusal_of(lambda: client.remove_object("tweets", "shards/tried-at-the-start")),
+    }
+    for what, refusal in tried.items():
+        if refusal != "AccessDenied":
+            complaints.append(
+                f"the keys for collectors: expected AccessDenied on {what}, found {refusal or 'no refusal'}"
+            )
+    return complaints
+
+
+def find_refusal(client: Minio, bucket: str, prefix: str = "") -> str | None:
     """The store's reason for not listing a bucket, None when it does."""
+    return _refusal_of(lambda: next(iter(client.list_objects(bucket, prefix)), None))
+
+
+def _refusal_of(call: Callable[[], object]) -> str | None:
     try:
-        next(iter(client.list_objects(bucket)), None)
+        call()
     except S3Error as error:
         return str(error.code)
     return None
@@ -120,13 +156,16 @@ def connect_admin(endpoint: str, access_key: str, secret_key: str) -> MinioAdmin
 
 def prepare(keys: Keys) -> list[str]:
     """Make what is missing and try it. Returns what is wrong."""
+    endpoint, users = keys.object_store_endpoint, keys.users
     if keys.object_store_users == "own":
         root = (keys.object_store_root_user, keys.object_store_root_password.get_secret_value())
-        make_buckets(
-            connect(keys.object_store_endpoint, *root), sorted(keys.users), keys.object_store_old_versions_days
-        )
-        make_users(connect_admin(keys.object_store_endpoint, *root), keys.users)
-    return try_users(keys.object_store_endpoint, keys.users)
+        make_buckets(connect(endpoint, *root), [*BUCKETS], keys.object_store_old_versions_days)
+        make_users(connect_admin(endpoint, *root), users)
+    elif find_refusal(connect(endpoint, *users[COLLECTOR]), "tweets", "landing/") in UNKNOWN:
+        # .env draws them, and a store that was there before has not heard of them
+        print("the store does not know the collectors' keys: make them there with infra/docker/policies/collector.json")
+        return try_users(endpoint, users)
+    return [*try_users(endpoint, users), *try_collector(endpoint, users[COLLECTOR])]
 
 
 def main() -> int:

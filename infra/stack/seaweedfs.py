@@ -29,6 +29,18 @@ def own_bucket(name: str, access_key: str, secret_key: str, bucket: str) -> Iden
     )
 
 
+def collecting(name: str, access_key: str, secret_key: str, bucket: str) -> Identity:
+    """An identity that may list, read and write under landing/ in one bucket (to SeaweedFS that is also delete), and no more.
+
+    The bucket's location, which clients ask for before anything else, takes Read of the bucket itself. `Read:bucket` would be
+    all of its objects as well, but a pattern is matched to the whole of bucket/key: this one is the bucket's name alone.
+    """
+    return Identity(
+        name, access_key, secret_key,
+        [f"Read:{bucket[:-1]}?", *(f"{action}:{bucket}/landing/*" for action in ("Read", "Write", "List"))],
+    )  # fmt: skip
+
+
 def make_seaweedfs(
     folder: Path, ports: Ports, identities: Sequence[Identity], buckets: Sequence[str], log: Path
 ) -> Service:

@@ -34,7 +34,7 @@ def test_the_parts_that_were_promised_are_there() -> None:
     assert SERVICES.keys() - jobs == {
         "postgres", "queue", "object-store", "mlflow", "prefect-server", "prefect-services", "bridge", "cpu", "gpu"
     }  # fmt: skip
-    assert len(SECRETS) == 16
+    assert len(SECRETS) == 18
     # nobody outside speaks to these two
     assert [
         name for name in ("bridge", "queue") if "ports" in SERVICES[name] or SERVICES[name]["networks"] != ["inside"]

@@ -15,16 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
+from minio.versioningconfig import SUSPENDED, VersioningConfig
 from pydantic import SecretStr
 
 from infra.docker import prepare_object_store as job
 from infra.object_store import open_store
+from infra.stack.ports import choose_ports
+from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs
 
 POLICIES = job.POLICIES
 USERS = {
     "tweets": ("tweets-access-key", "tweets-secret-key-1"),
     "mlflow": ("mlflow-access-key", "mlflow-secret-key-1"),
+    "collector": ("collector-access-key", "collector-secret-key-1"),
 }
 
 
@@ -39,7 +46,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     server.service.start()
     try:
         root = job.connect(address(server), server.access_key, server.secret_key)
-        for bucket in USERS:
+        for bucket in job.BUCKETS:
             root.make_bucket(bucket)
         for _ in range(2):
             job.make_users(job.connect_admin(address(server), server.access_key, server.secret_key), USERS)
@@ -144,7 +151,97 @@ def test_mlflows_keys_are_enough_for_mlflow(gateway: Any, tmp_path: Path) -> Non
     client.delete_object(Bucket="mlflow", Key="1/artifacts/model.safetensors")
 
 
-@pytest.mark.parametrize("bucket", sorted(USERS))
+@pytest.mark.slow
+def test_collectors_put_under_landing_and_delete_nothing(gateway: Any) -> None:
+    assert job.try_collector(address(gateway), USERS["collector"]) == []
+    root = job.connect(address(gateway), gateway.access_key, gateway.secret_key)
+    kept = ["labels/a.parquet", "landing/old.jsonl", "shards/a.parquet"]
+    for key in kept:
+        root.put_object("tweets", key, BytesIO(b"kept"), 4)
+    client = job.connect(address(gateway), *USERS["collector"])
+    big = os.urandom(12 * 2**20)  # in parts
+    client.put_object("tweets", "landing/day/1.jpg", BytesIO(big), len(big))
+    assert client.get_object("tweets", "landing/day/1.jpg").read() == big
+    assert [found.object_name for found in client.list_objects("tweets", "landing/day/")] == ["landing/day/1.jpg"]
+    try_everything(client, "shards/a.parquet", "labels/a.parquet")
+    for key in kept:
+        with pytest.raises(S3Error, match="AccessDenied"):
+            client.remove_object("tweets", key)
+    assert {*kept} <= {found.object_name for found in root.list_objects("tweets", recursive=True)}
+    assert [root.get_object("tweets", key).read() for key in kept] == [b"kept"] * 3
+
+
+def try_everything(client: Minio, *keys: str) -> None:
+    """What collectors may not do to objects outside landing/, and to the bucket; each is refused."""
+    refused: dict[str, Any] = {
+        "list the bucket": lambda: [*client.list_objects("tweets")],
+        "list shards": lambda: [*client.list_objects("tweets", "shards/")],
+        "list another bucket": lambda: [*client.list_objects("mlflow")],
+        "put beside landing": lambda: client.put_object("tweets", "landing-too/x", BytesIO(b"x"), 1),
+        "remove the bucket": lambda: client.remove_bucket("tweets"),
+    }
+    for key in keys:
+        refused |= {
+            f"read {key}": lambda key=key: client.get_object("tweets", key),
+            f"overwrite {key}": lambda key=key: client.put_object("tweets", key, BytesIO(b"x"), 1),
+            f"copy over {key}": lambda key=key: client.copy_object(
+                "tweets", key, CopySource("tweets", "landing/day/1.jpg")
+            ),
+            f"copy out {key}": lambda key=key: client.copy_object("tweets", "landing/out", CopySource("tweets", key)),
+            f"delete {key}": lambda key=key: client.remove_object("tweets", key),
+        }
+    found = {}
+    for what, call in refused.items():
+        try:
+            call()
+        except S3Error as error:
+            found[what] = error.code
+    assert found == dict.fromkeys(refused, "AccessDenied")
+    errors = client.remove_objects("tweets", [DeleteObject(key) for key in keys])
+    assert [error.code for error in errors] == ["AccessDenied"] * len(keys)
+
+
+def test_collectors_keys_that_open_too_much_or_nothing_are_told(gateway: Any) -> None:
+    assert job.try_collector(address(gateway), USERS["tweets"]) == [
+        "the keys for collectors: expected AccessDenied on listing the bucket tweets, found no refusal",
+        "the keys for collectors: expected AccessDenied on deleting under shards/, found no refusal",
+    ]
+    wrong = job.try_collector(address(gateway), (USERS["collector"][0], "not the secret key"))
+    assert wrong[0] == "the keys for collectors: expected them to open landing/, found SignatureDoesNotMatch"
+    assert len(wrong) == 4
+
+
+@pytest.mark.slow
+def test_in_the_stack_of_processes_collectors_may_as_little(tmp_path: Path) -> None:
+    """SeaweedFS, whose identities are not policies. There, as Write says, what lies under landing/ can be deleted as well."""
+    ports, admin = choose_ports(), Identity("admin", "admin-key", "admin-secret", ["Admin", "Read", "Write", "List"])
+    collector = collecting("collector", "collector-key", "collector-secret", "tweets")
+    service = make_seaweedfs(tmp_path, ports, [admin, collector], ["tweets", "mlflow"], tmp_path / "weed.log")
+    service.start()
+    try:
+        endpoint = f"http://127.0.0.1:{ports.objects}"
+        root, client = (job.connect(endpoint, each.access_key, each.secret_key) for each in (admin, collector))
+        assert job.try_collector(endpoint, (collector.access_key, collector.secret_key)) == []
+        kept = ["labels/a.parquet", "shards/a.parquet"]
+        for key in kept:
+            root.put_object("tweets", key, BytesIO(b"kept"), 4)
+        big = os.urandom(12 * 2**20)
+        client.put_object("tweets", "landing/day/1.jpg", BytesIO(big), len(big))
+        assert client.get_object("tweets", "landing/day/1.jpg").read() == big
+        assert [found.object_name for found in client.list_objects("tweets", "landing/day/")] == ["landing/day/1.jpg"]
+        try_everything(client, *kept)
+        for call in (
+            lambda: client.set_bucket_lifecycle("tweets", job.keep_old_versions(1)),
+            lambda: client.set_bucket_versioning("tweets", VersioningConfig(SUSPENDED)),
+        ):
+            with pytest.raises(S3Error, match="AccessDenied"):
+                call()
+        assert {*kept} <= {found.object_name for found in root.list_objects("tweets", recursive=True)}
+    finally:
+        service.stop()
+
+
+@pytest.mark.parametrize("bucket", job.BUCKETS)
 def test_a_policy_names_its_bucket_and_nothing_else(bucket: str) -> None:
     policy = json.loads((POLICIES / f"{bucket}.json").read_text())
     assert policy["Version"] == "2012-10-17"
@@ -177,11 +274,18 @@ def test_the_job_ends_with_the_truth_about_outside_keys(gateway: Any) -> None:
         "OBJECT_STORE_ROOT_USER": "unused", "OBJECT_STORE_ROOT_PASSWORD": "unused",
         "ITRP_OBJECT_STORE_ACCESS_KEY": USERS["tweets"][0], "ITRP_OBJECT_STORE_SECRET_KEY": USERS["tweets"][1],
         "MLFLOW_OBJECT_STORE_ACCESS_KEY": USERS["mlflow"][0], "MLFLOW_OBJECT_STORE_SECRET_KEY": USERS["mlflow"][1],
+        "COLLECTOR_OBJECT_STORE_ACCESS_KEY": USERS["collector"][0],
+        "COLLECTOR_OBJECT_STORE_SECRET_KEY": USERS["collector"][1],
     }  # fmt: skip
     command = [sys.executable, job.__file__]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "ready" in done.stdout
+    # a store of before: its owner has not made the new keys yet
+    unknown = {**environment, "COLLECTOR_OBJECT_STORE_ACCESS_KEY": "drawn-and-not-made"}
+    done = subprocess.run(command, env=unknown, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "make them there with infra/docker/policies/collector.json" in done.stdout
     environment["MLFLOW_OBJECT_STORE_SECRET_KEY"] = "wrong-secret-key"
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
