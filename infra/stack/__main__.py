@@ -50,6 +50,9 @@ def _tell(stack: Stack) -> None:
     lines = [f"  {name:14s} {address}" for name, address in stack.addresses().items()]
     print("The stack is up:", *lines, sep="\n")
     print(f"  passwords      user admin; in {stack.folder / 'secrets.json'} (prefect_password, mlflow_admin_password)")
+    print(
+        f"  for collectors {stack.write_collectors_keys()}: keys that put tweets under landing/ and open nothing else"
+    )
     print(f"  logs           {stack.logs}")
     print(f"In another shell: source {file} && prefect deployment run score-tweets")
     print("Ctrl-C stops it; what is in it stays.", flush=True)

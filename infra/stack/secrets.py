@@ -31,6 +31,8 @@ class Secrets:
     objects_admin_secret: str = field(default_factory=_draw, repr=False)
     worker_access_key: str = field(default_factory=_draw, repr=False)
     worker_secret_key: str = field(default_factory=_draw, repr=False)
+    collector_access_key: str = field(default_factory=_draw, repr=False)
+    collector_secret_key: str = field(default_factory=_draw, repr=False)
     mlflow_access_key: str = field(default_factory=_draw, repr=False)
     mlflow_secret_key: str = field(default_factory=_draw, repr=False)
     mlflow_admin_password: str = field(default_factory=_draw, repr=False)
@@ -46,12 +48,12 @@ class Secrets:
 
 
 def keep_secrets(file: Path) -> Secrets:
-    """The secrets in a file; drawn, and written with mode 0600, where there is none."""
-    if file.exists():
-        return Secrets(**json.loads(file.read_text()))
-    drawn = Secrets()
-    write_private(file, json.dumps(dataclasses.asdict(drawn), indent=1))
-    return drawn
+    """The secrets in a file; what is missing there, because it is new, is drawn and written, with mode 0600."""
+    known = json.loads(file.read_text()) if file.exists() else {}
+    kept = Secrets(**known)
+    if dataclasses.asdict(kept) != known:
+        write_private(file, json.dumps(dataclasses.asdict(kept), indent=1))
+    return kept
 
 
 def write_private(file: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from infra.stack.mlflow_server import make_mlflow, responds
 from infra.stack.ports import Ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.prefect_server import WORKER, make_prefect, make_worker
-from infra.stack.seaweedfs import Identity, make_seaweedfs, own_bucket
+from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs, own_bucket
 from infra.stack.secrets import keep_secrets, write_private
 from infra.stack.service import Service, StackError, find_program, own_paths
 
@@ -118,6 +118,18 @@ class Stack:
         write_private(file, "".join([_put_on_path(find_program("itrp", "pip install itrp").parent), *lines]))
         return file
 
+    def write_collectors_keys(self) -> Path:
+        """A file for whoever brings tweets: keys, in the variables that S3 programs read, that open landing/ alone."""
+        shared = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.ports.objects}",
+            "AWS_ACCESS_KEY_ID": self.secrets.collector_access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secrets.collector_secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        file = self.folder / "collector.sh"
+        write_private(file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in shared.items()))
+        return file
+
     def addresses(self) -> dict[str, str]:
         """What a person opens, by what it is."""
         return {
@@ -140,7 +152,8 @@ class Stack:
         )
         worker = own_bucket("worker", secrets.worker_access_key, secrets.worker_secret_key, BUCKET)
         mlflow = own_bucket("mlflow", secrets.mlflow_access_key, secrets.mlflow_secret_key, mlflow_server.BUCKET)
-        return [admin, worker, mlflow]
+        collector = collecting("collector", secrets.collector_access_key, secrets.collector_secret_key, BUCKET)
+        return [admin, worker, mlflow, collector]
 
     def _make_bridge(self) -> Service:
         port = self.ports.bridge

@@ -1,5 +1,6 @@
 """Processes of the stack: waited for, stopped, killed with all they have started, and started again."""
 
+import dataclasses
 import json
 import socket
 import stat
@@ -110,6 +111,18 @@ def test_secrets_are_drawn_once_and_only_their_owner_reads_them(tmp_path: Path) 
     assert len(set(drawn.values)) == len(drawn.values) == len(json.loads(file.read_text()))
     assert not any(secret in repr(drawn) for secret in drawn.values)
     assert drawn != Secrets()
+
+
+def test_a_stack_of_before_keeps_its_secrets_and_gets_the_new_ones_once(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    before = json.loads(json.dumps(dataclasses.asdict(Secrets())))
+    del before["collector_access_key"], before["collector_secret_key"]
+    file.write_text(json.dumps(before))
+    kept = keep_secrets(file)
+    assert {name: getattr(kept, name) for name in before} == before
+    assert kept.collector_secret_key
+    assert keep_secrets(file) == kept
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_ports_in_use_are_told() -> None:
