@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.data_names import name_file
 from flows.platform import Platform
 from flows.provenance import find_commit
 from flows.tracking import find_experiment_id
@@ -55,7 +56,7 @@ def record_analysis(
     flow_run_id: str | None = None,
 ) -> AnalysisReport:
     """Write the findings to a folder (by default `analysis/<what>-<data>` in the work folder) and to MLflow."""
-    folder = out or platform.settings.work_dir / "analysis" / f"{what}-{subject.name}"
+    folder = out or platform.settings.work_dir / "analysis" / f"{what}-{name_file(subject.name)}"
     files = findings.write(folder)
     figures = {name: float(value) for name, value in findings.figures.items() if math.isfinite(value)}
     run_id = _log(platform, what, subject, figures, files, flow_run_id)

@@ -110,7 +110,7 @@ async def _read_body(request: Request) -> bytes:
 def _parse(body: bytes) -> object:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets in brackets in brackets
         raise HTTPException(400, "the body is no JSON") from None
 
 

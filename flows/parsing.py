@@ -1,6 +1,7 @@
 """What every command's grammar is made of: a parser that answers in one line, and the types of its arguments."""
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,7 +31,7 @@ def add_command(commands: "Commands", name: str, help_text: str, description: st
 
 
 def whole(text: str) -> int:
-    """A number of 0 or more."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
+    """A number from 0 to 2^63 - 1, the largest that is kept with a run."""
+    if not re.fullmatch("[0-9]{1,19}", text) or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**63 - 1:,}, found {text[:40]!r}")
     return int(text)

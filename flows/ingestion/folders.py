@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from sqlalchemy import select
 
+from flows.data_names import check_data_name
 from flows.ingestion.checking import Record, open_pool
 from flows.ingestion.commit import Target
 from flows.ingestion.landing import LANDING_DATASET, Progress, ingest_records
@@ -22,9 +23,6 @@ from itrp.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
 
 logger = logging.getLogger(__name__)
-
-MAX_NAME = 128
-"""Longest name of a data set."""
 
 
 class FolderSource(Protocol):
@@ -73,7 +71,8 @@ def ingest_folder(
     Raises DataError when the name stands for another source already, WrongUseError for a name that cannot be
     one.
     """
-    target = Target(catalog, _check_name(name), source.layout, flow_run_id)
+    _check_name(catalog, name)
+    target = Target(catalog, name, source.layout, flow_run_id)
     fingerprint = fingerprint_files(source.source_files)
     if _is_stored(target, fingerprint, source):
         logger.info("the data set %s holds %s already", name, source.label_path)
@@ -97,12 +96,13 @@ def fingerprint_files(paths: Sequence[Path]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _check_name(name: str) -> str:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise WrongUseError(f"expected a name of 1 to {MAX_NAME} printable characters, found {name[:80]!r}")
+def _check_name(catalog: Catalog, name: str) -> None:
     if name == LANDING_DATASET:
         raise WrongUseError(f"expected a name of your own, found {name!r}, which is the landing zone's: choose another")
-    return name
+    with catalog.session() as session:
+        is_known = get_dataset(session, name) is not None
+    if not is_known:  # earlier versions took other names, and what has one keeps it
+        check_data_name(name)
 
 
 def _is_stored(target: Target, fingerprint: str, source: FolderSource) -> bool:

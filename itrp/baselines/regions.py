@@ -1,6 +1,7 @@
 """Region features of whole shards: the user's own from an npz file, or a detector's; kept on disk, shard by shard."""
 
 import hashlib
+import math
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from itrp.baselines.config import LxmertConfig
+from itrp.baselines.damage import DAMAGED_ARCHIVE
 from itrp.baselines.detector import Detector
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
@@ -30,6 +32,7 @@ _KEYS = (
     "ids [n], features [n, boxes, d], boxes [n, boxes, 4] as x1, y1, x2, y2, with sizes [n, 2] (width, height) where the boxes "
     "are in pixels, and counts [n] where some pictures have fewer regions"
 )
+_NUMBERS = "fiu"
 _CHUNK_BYTES = 64 << 20
 _ROUNDING = 0.01
 """Detectors' boxes overlap the picture's edge by rounding."""
@@ -132,9 +135,10 @@ class GivenRegions(RegionSource):
         try:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive
-        except (OSError, zipfile.BadZipFile) as error:
+        except DAMAGED_ARCHIVE as error:
             raise DataError(
-                f"network.regions: expected an npz file with {_KEYS}, and {self.path} cannot be read as one ({error})"
+                f"network.regions: expected an npz file with {_KEYS}, and {self.path} cannot be read as one "
+                f"({' '.join(str(error).split()) or type(error).__name__}): it is damaged, or not all there"
             ) from None
 
     @contextmanager
@@ -147,26 +151,30 @@ class GivenRegions(RegionSource):
                 version = npy.read_magic(file)
                 read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, by_columns, dtype = read_header(file)
-                if by_columns or dtype.hasobject:
+                if by_columns or dtype.hasobject or dtype.fields:
                     raise DataError(
                         f"network.regions: expected {name} in {self.path} as plain numbers or strings in C order, "
                         f"found {dtype}{' in Fortran order' if by_columns else ''}"
                     )
+                wanted, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").file_size - file.tell()
+                if wanted != held:
+                    raise ValueError(f"{name} {list(shape)} of {dtype} takes {wanted:,} bytes, found {held:,}")
                 yield file, shape, dtype
 
     def _read_width(self) -> int:
         with self._member("features") as (_, shape, dtype):
-            if len(shape) != 3 or dtype.kind != "f":
+            if len(shape) != 3 or not all(shape) or dtype.kind != "f":
                 raise DataError(
                     f"network.regions: expected features [n, boxes, d] of floats in {self.path}, found {dtype} {list(shape)}"
                 )
             return shape[2]
 
-    def _read_array(self, name: str, *shape: int) -> NDArray[Any]:
+    def _read_array(self, name: str, *shape: int, kinds: str) -> NDArray[Any]:
         with self._member(name) as (file, found, dtype):
-            if found != shape:
+            if found != shape or dtype.kind not in kinds:
                 raise DataError(
-                    f"network.regions: expected {name} {list(shape)} beside the features in {self.path}, found {list(found)}"
+                    f"network.regions: expected {name} {list(shape)} beside the features in {self.path}, as "
+                    f"{'numbers' if kinds == _NUMBERS else 'text or whole numbers'}, found {list(found)} of {dtype}"
                 )
             return np.frombuffer(file.read(), dtype=dtype).reshape(shape)
 
@@ -175,8 +183,10 @@ class GivenRegions(RegionSource):
             return shape[0], shape[1]
 
     def _find_rows(self, wanted: list[str]) -> NDArray[np.intp]:
-        ids = self._read_array("ids", self._read_shape()[0]).astype(str).tolist()
-        row_of = {id_: row for row, id_ in enumerate(ids)}
+        ids = self._read_array("ids", self._read_shape()[0], kinds="USiu")
+        if ids.dtype.kind == "S":  # bytes: other than ASCII is no id of a tweet
+            ids = np.char.decode(ids, "ascii", "backslashreplace")
+        row_of = {id_: row for row, id_ in enumerate(ids.astype(str).tolist())}
         if len(row_of) != len(ids):
             raise DataError(
                 f"network.regions: expected every id once in {self.path}, found {len(ids) - len(row_of)} again"
@@ -192,9 +202,9 @@ class GivenRegions(RegionSource):
     def _read_boxes(self) -> NDArray[np.float32]:
         """[n, boxes, 4] as shares of width and height."""
         pictures, boxes = self._read_shape()
-        found = self._read_array("boxes", pictures, boxes, 4).astype(np.float32)
+        found = self._read_array("boxes", pictures, boxes, 4, kinds=_NUMBERS).astype(np.float32)
         if self._has("sizes"):
-            sizes = self._read_array("sizes", pictures, 2).astype(np.float32)
+            sizes = self._read_array("sizes", pictures, 2, kinds=_NUMBERS).astype(np.float32)
             found = found / np.concatenate((sizes, sizes), axis=1)[:, None]
         real = found[np.arange(boxes) < self._read_counts()[:, None]]
         if not ((real >= -_ROUNDING) & (real <= 1 + _ROUNDING)).all() or (real[:, :2] > real[:, 2:]).any():
@@ -209,7 +219,7 @@ class GivenRegions(RegionSource):
         pictures, boxes = self._read_shape()
         if not self._has("counts"):
             return np.full(pictures, boxes)
-        counts = self._read_array("counts", pictures).astype(np.int64)
+        counts = self._read_array("counts", pictures, kinds=_NUMBERS).astype(np.int64)
         if not ((counts >= 1) & (counts <= boxes)).all():
             raise DataError(f"network.regions: expected counts from 1 to {boxes} in {self.path}, found others")
         return counts

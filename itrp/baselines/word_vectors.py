@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from itrp.baselines.damage import DAMAGED_ARRAY
 from itrp.baselines.tweet_words import TweetWord, spellings, split_tweet
 from itrp.errors import WeightsUnavailableError
 
@@ -30,6 +32,8 @@ _CONVERSION = (
 )
 _PICKLES = (".gensim", ".kv", ".model", ".pkl", ".pickle", ".pt", ".pth")
 _LONGEST_LINE = 1 << 20
+_WIDEST = 10_000
+"""Numbers of a word; published vectors have at most some thousands."""
 
 
 class WordVectors:
@@ -106,10 +110,15 @@ def _read_array(path: Path, vocabulary: int | None) -> tuple[list[str], list[NDA
     listed = path.with_suffix(".vocab.txt")
     if not listed.is_file():
         raise WeightsUnavailableError(f"expected the words of {path.name}, one a line, in {listed}, found no such file")
-    words = _read_words(listed)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        words = _read_words(listed)
+    except UnicodeDecodeError as error:
+        raise WeightsUnavailableError(
+            f"expected words in UTF-8, one a line, in {listed}, found others ({error})"
+        ) from None
+    try:
+        array = open_memmap(path, mode="r")
+    except DAMAGED_ARRAY as error:
         raise WeightsUnavailableError(
             f"expected an array of numbers in {path}, found something else ({error}); {_SOURCE}"
         ) from None
@@ -126,7 +135,7 @@ def _read_text(path: Path, vocabulary: int | None) -> tuple[list[str], list[NDAr
     try:
         layout = _read_layout(path)
         words, blocks = _read_rows(path, layout, vocabulary or sys.maxsize)
-    except (pa.ArrowInvalid, gzip.BadGzipFile, EOFError, OSError, zlib.error) as error:
+    except (pa.ArrowException, EOFError, OSError, zlib.error) as error:
         raise WeightsUnavailableError(
             f"expected a word and its numbers in every line of {path}, found something else ({error}); {_SOURCE}"
         ) from None
@@ -150,12 +159,18 @@ def _read_layout(path: Path) -> _Layout:
         lines = [file.readline(_LONGEST_LINE) for _ in range(2)]
     if lines[0].startswith(b"\x80"):  # which no UTF-8 begins with, and every pickle does
         raise WeightsUnavailableError(f"{path} is a pickle: {_CONVERSION}")
-    header = re.fullmatch(rb"\d+ (\d+)\s*", lines[0])
+    header = re.fullmatch(rb"\d{1,18} (\d{1,18})\s*", lines[0])
     first = lines[1 if header else 0].rstrip(b"\r\n")
     trailing = int(first.endswith(b" "))
-    width = int(header[1]) if header else first.count(b" ") - trailing
-    if width < 1:
+    counted = first.count(b" ") - trailing
+    width = int(header[1]) if header else counted
+    if min(width, counted) < 1:
         raise WeightsUnavailableError(f"expected a word and its numbers in every line of {path}, found none; {_SOURCE}")
+    if width > min(counted, _WIDEST):
+        raise WeightsUnavailableError(
+            f"expected up to {_WIDEST:,} numbers for every word of {path}, found {width:,} by its first line and {counted:,} "
+            f"with its first word; {_SOURCE}"
+        )
     return _Layout(int(bool(header)), width, trailing)
 
 

@@ -100,7 +100,7 @@ WRONG = {
     "replay of a folder": (["ingest", "twitter100k", "folder", "--name", "n", "--replay"], "itrp ingest landing --replay"),
     "path of the landing zone": (["ingest", "landing", "folder"], "itrp ingest landing takes no path"),
     "name of the landing zone": (["ingest", "landing", "--name", "n"], "itrp ingest landing takes no path"),
-    "number": (["synthetic", "x", "--layout", "itr", "--pairs", "many"], "expected a whole number of 0 or more, found "),
+    "number": (["synthetic", "x", "--layout", "itr", "--pairs", "many"], "expected a whole number from 0 to 9,223,37"),
     "too few pairs": (["synthetic", "x", "--layout", "itr", "--pairs", "5"], "expected 20 to 100,000 pairs, found 5"),
     "too many pairs": (["synthetic", "x", "--layout", "landing", "--pairs", "100001"], "pairs, found 100,001"),
     "agreement of no task": (["agreement", "both"], "invalid choice: 'both'"),

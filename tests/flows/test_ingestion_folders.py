@@ -3,17 +3,19 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from flows.data_names import name_file
 from flows.ingestion import IngestReport, ingest_folder, ingest_landing, replay_quarantine
 from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset, list_shards
 from infra.object_store import ObjectStore
-from infra.tables import LandingObject, QuarantinedTweet
+from infra.tables import Dataset, LandingObject, QuarantinedTweet
 from itrp.annotations import Annotations
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_labels import LABEL_COLUMNS
@@ -112,10 +114,31 @@ def test_a_name_stands_for_one_source(store: ObjectStore, catalog: Catalog, tmp_
     assert ingest_folder(store, catalog, "more", make_twitter100k(tmp_path / "c", 4)).pairs == 4
 
 
-@pytest.mark.parametrize("name", ["landing", "", " ", "x" * 129, "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "landing", "", " ", "x" * 129, "a\nb", "a\0b", "a/../../x", "../x", "/tmp/x", "a/b", "a\\b", ".", "..", ".x", "x.", "x ",
+        " x", "NUL", "nul.csv", "ü" * 101,
+    ],
+)  # fmt: skip
 def test_names_that_cannot_be(store: ObjectStore, catalog: Catalog, tmp_path: Path, name: str) -> None:
     with pytest.raises(WrongUseError, match="expected a name"):
         ingest_folder(store, catalog, name, make_twitter100k(tmp_path / "a", 1))
+
+
+@pytest.mark.parametrize("name", ["tweets", "ITR 2023", "größe_1.2", "a+b (c)", "null", "x" * 128])
+def test_names_that_can_be(store: ObjectStore, catalog: Catalog, tmp_path: Path, name: str) -> None:
+    assert ingest_folder(store, catalog, name, make_twitter100k(tmp_path / "a", 1)).pairs == 1
+
+
+def test_a_data_set_of_an_earlier_version_keeps_its_name(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    source = make_twitter100k(tmp_path / "a", 1)
+    ingest_folder(store, catalog, "day", source)
+    with catalog.session() as session:
+        session.execute(update(Dataset).values(name="2023/day"))
+    assert ingest_folder(store, catalog, "2023/day", source) == IngestReport()
+    assert name_file("day") == "day"
+    assert re.fullmatch("data-[0-9a-f]{16}", name_file("2023/day"))
 
 
 def read_annotations(store: ObjectStore, catalog: Catalog, name: str) -> Annotations:

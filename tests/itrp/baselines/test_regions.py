@@ -133,6 +133,9 @@ def test_counts_say_how_many_are_regions(
         ({"boxes": SHARES * 100}, r"or in pixels with sizes \[n, 2\].*from 0 to 75"),
         ({"boxes": SHARES[:, :, ::-1]}, "x1 <= x2"),
         ({"counts": np.array([5, 5, 0, 1])}, "expected counts from 1 to 5"),
+        ({"counts": np.array(["5", "5", "1", "2"])}, "expected counts .* as numbers, found .* of <U1"),
+        ({"features": FEATURES[:, :0]}, r"expected features .*found float32 \[4, 0, 8\]"),
+        ({"ids": np.array([b"caf\xe9", b"1", b"2", b"3"])}, "no regions for 3 of 3 pairs"),
         ({"sizes": np.array([[0, 1]])}, r"expected sizes \[4, 2\]"),
     ],
 )
@@ -143,6 +146,33 @@ def test_what_is_no_region_file_is_refused(
         GivenRegions(write_npz(**changed), boxes=BOXES).read(shard, cache)
     assert "\n" not in str(error.value)
     assert not [path for path in cache.folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_file_is_refused_wherever_it_is_damaged(
+    save: Callable[..., None], write_npz: Callable[..., Path], shard: ShardFile, cache: EmbeddingCache
+) -> None:
+    """Cut, or with bytes changed: an error in one line, or (where nothing that is read has changed) the same regions."""
+    whole = write_npz(save).read_bytes()
+    path, good = write_npz(save), GivenRegions(write_npz(save), boxes=BOXES).read(shard, cache).copy()
+    damaged = [whole[:length] for length in range(0, len(whole), 61)]
+    for place in range(0, len(whole), 13):
+        damaged.append(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+    told = [_read_damaged(path, content, shard, cache, good) for content in damaged]
+    refused = [message for message in told if message]
+    assert all("network.regions" in message and "\n" not in message for message in refused)
+    assert len(refused) > len(damaged) / 2
+
+
+def _read_damaged(path: Path, content: bytes, shard: ShardFile, cache: EmbeddingCache, good: Any) -> str:
+    """The error's text; empty where the regions are read as they were."""
+    path.write_bytes(content)
+    try:
+        regions = GivenRegions(path, boxes=BOXES).read(shard, cache)
+    except DataError as error:
+        return str(error)
+    np.testing.assert_array_equal(regions, good)
+    return ""
 
 
 def test_no_file_and_another_file_are_refused(tmp_path: Path) -> None:

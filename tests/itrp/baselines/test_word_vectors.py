@@ -1,5 +1,6 @@
 import gzip
 import pickle
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +117,12 @@ def test_no_file_is_answered_with_where_to_get_one(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
 
+def array_header(shape: str) -> bytes:
+    """An npy file of that shape with twelve numbers in it."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(48)
+
+
 class Trap:
     """Unpickling it writes a file."""
 
@@ -150,6 +157,13 @@ def test_a_pickle_is_refused_and_not_run(name: str, tmp_path: Path) -> None:
         ("a 1 2\nb 3 x\n", "found something else.*invalid value 'x'"),
         ("a 1 2\nb 3 70000\n", "numbers below 65,504.*'b'"),
         ("a 1 2\nb nan 1\n", "numbers below 65,504.*'b'"),
+        (
+            "1 99999999999\na 1 2\n",
+            "up to 10,000 numbers for every word.*found 99,999,999,999 by its first line and 2 with",
+        ),
+        ("1 3\na 1 2\n", "found 3 by its first line and 2 with its first word"),
+        (f"1 {'9' * 5000}\na 1 2\n", "found something else|numbers below 65,504"),
+        (f"a{' 1' * 10_001}\n", "found 10,001 by its first line"),
     ],
 )
 def test_a_file_that_is_no_word_vectors_is_refused(content: str, message: str, tmp_path: Path) -> None:
@@ -163,6 +177,37 @@ def test_a_damaged_gzip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "half.txt.gz").write_bytes(gzip.compress(as_text().encode())[:60])
     with pytest.raises(WeightsUnavailableError, match="found something else"):
         read_word_vectors(str(tmp_path / "half.txt.gz"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY",
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4', ",
+        b"\x93NUMPY\x09\x00" + bytes(100),
+        b"PK\x03\x04" + bytes(100),
+        array_header("(4, 99999999999)"),
+        array_header("(99999999999999999999999, 3)"),
+        array_header("(" * 5000),
+        array_header("(-1, 3)"),
+    ],
+)  # fmt: skip
+def test_a_damaged_array_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bad.npy").write_bytes(content)
+    (tmp_path / "bad.vocab.txt").write_text("a\nb\n")
+    with pytest.raises(
+        WeightsUnavailableError, match=r"expected an array of numbers in|expected one row of floats"
+    ) as error:
+        read_word_vectors(str(tmp_path / "bad.npy"))
+    assert "\n" not in str(error.value)
+
+
+def test_words_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    path = write_array(tmp_path)
+    path.with_suffix(".vocab.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(WeightsUnavailableError, match=r"expected words in UTF-8, one a line"):
+        read_word_vectors(str(path))
 
 
 def test_an_array_without_its_words_is_refused(tmp_path: Path) -> None:
