@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     """Where MLflow reaches `itrp bridge`, such as http://bridge:4300; without it the registry is only polled."""
     notify_url: SecretStr | None = None
     """Whom Prefect's automations notify: any Apprise URL."""
-    quarantine_alert: int = Field(default=100, ge=1)
+    quarantine_alert: int = Field(default=100, ge=1, le=2**31 - 1)
     """Tweets quarantined by one run from which somebody is notified."""
 
     @property
@@ -98,23 +98,35 @@ class Settings(BaseSettings):
     @classmethod
     def _check_catalog_url(cls, value: str) -> str:
         if not re.match(r"(sqlite:///|postgresql(\+psycopg)?://)", value):
-            found = value.partition("://")[0] if "://" in value else "no URL"
-            raise ValueError(f"expected sqlite:////folder/file.db or postgresql://…, found {found[:40]}")
-        return value
+            raise ValueError(f"expected sqlite:////folder/file.db or postgresql://…, found {_name_scheme(value)}")
+        return _check_address(value)
 
     @field_validator("mlflow_uri")
     @classmethod
     def _check_mlflow_uri(cls, value: str) -> str:
         if not re.match(r"(sqlite:///|postgresql(\+\w+)?://|https?://)", value):
-            found = value.partition("://")[0] if "://" in value else "no URL"
-            raise ValueError(f"expected http://host:port or sqlite:////folder/file.db, found {found[:40]}")
+            raise ValueError(f"expected http://host:port or sqlite:////folder/file.db, found {_name_scheme(value)}")
+        return _check_address(value)
+
+    @field_validator("mlflow_page_url", "bridge_url")
+    @classmethod
+    def _check_page_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://", value):
+            raise ValueError(f"expected http://host:port, found {_name_scheme(value)}")
+        return value and _check_address(value)
+
+    @field_validator("notify_url")
+    @classmethod
+    def _check_notify_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"[A-Za-z][\w+.-]*://\S", value.get_secret_value()):
+            raise ValueError("expected an Apprise URL such as mailto://… or slack://…, found no URL")
         return value
 
     @field_validator("device")
     @classmethod
     def _check_device(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-            raise ValueError(f"expected auto, cpu, cuda or cuda:N, found {value!r}")
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", value):
+            raise ValueError(f"expected auto, cpu, cuda or cuda:N, found {value[:40]!r}")
         return value
 
     @model_validator(mode="after")
@@ -124,6 +136,27 @@ class Settings(BaseSettings):
                 if not getattr(self, name):
                     raise ValueError(f"{PREFIX}{name.upper()}: expected a key for the S3 server, found none: set it")
         return self
+
+
+def _name_scheme(value: str) -> str:
+    """What may be said of a wrong URL: the rest can be a password."""
+    return value.partition("://")[0][:40] if "://" in value else "no URL"
+
+
+def _check_address(value: str) -> str:
+    """The URL itself where it can be one. Raises ValueError without the URL, which can hold a password.
+
+    A database's is left to its driver: its password may hold what ends a host elsewhere.
+    """
+    if not value.isprintable():
+        raise ValueError("expected printable characters, found others")
+    try:
+        parts = urlsplit(value)
+        if value.startswith("http") and (not parts.hostname or parts.port == 0):
+            raise ValueError
+    except ValueError:
+        raise ValueError("expected a host, and a port from 1 to 65535 if any, found others") from None
+    return value
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -96,6 +96,25 @@ def test_devices(device: str) -> None:
             "ITRP_MLFLOW_URI: expected http://host:port or sqlite:////folder/file.db, found no URL",
         ),
         ("mlflow_uri", "file:///srv/mlruns", "ITRP_MLFLOW_URI: expected http://host:port or sqlite:////folder/file.db"),
+        ("device", "cuda:99999999", "ITRP_DEVICE: expected auto, cpu, cuda or cuda:N, found 'cuda:99999999'"),
+        ("device", "cuda:٣", "ITRP_DEVICE: expected auto, cpu, cuda or cuda:N, found"),
+        ("quarantine_alert", "0", "ITRP_QUARANTINE_ALERT: Input should be greater than or equal to 1"),
+        ("quarantine_alert", "-5", "ITRP_QUARANTINE_ALERT: Input should be greater than or equal to 1"),
+        ("quarantine_alert", "true", "ITRP_QUARANTINE_ALERT: Input should be a valid integer"),
+        ("quarantine_alert", "9" * 5000, "ITRP_QUARANTINE_ALERT: "),
+        ("precision", "fp8", "ITRP_PRECISION: Input should be 'auto', 'fp32', 'bf16', 'openvino' or 'int8'"),
+        ("compiled", "perhaps", "ITRP_COMPILED: Input should be a valid boolean"),
+        ("mlflow_uri", "http://", "ITRP_MLFLOW_URI: expected a host, and a port from 1 to 65535"),
+        ("mlflow_uri", "http://mlflow:99999", "ITRP_MLFLOW_URI: expected a host, and a port from 1 to 65535"),
+        (
+            "catalog_url",
+            "postgresql://u:secret@db/a\nb",
+            "ITRP_CATALOG_URL: expected printable characters, found others",
+        ),
+        ("bridge_url", "bridge:4300", "ITRP_BRIDGE_URL: expected http://host:port, found no URL"),
+        ("bridge_url", "http://[::1", "ITRP_BRIDGE_URL: expected a host, and a port from 1 to 65535"),
+        ("mlflow_page_url", "ftp://mlflow", "ITRP_MLFLOW_PAGE_URL: expected http://host:port, found ftp"),
+        ("notify_url", "me@example.org", "ITRP_NOTIFY_URL: expected an Apprise URL such as mailto://"),
         ("work_dir", "/srv/what?", "ITRP_WORK_DIR: expected a folder whose name holds none of ? # %"),
         ("work_dir", "~no-such-user/x", "ITRP_WORK_DIR: expected a folder, found a home directory"),
     ],
@@ -106,6 +125,7 @@ def test_a_wrong_value_gives_one_line(monkeypatch: pytest.MonkeyPatch, name: str
         load_settings()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
