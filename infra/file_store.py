@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
 from infra.file_sync import make_folder, sync_folder
@@ -62,7 +62,7 @@ class FileStore:
     def identify(self, info: ObjectInfo) -> str:
         with self.open(info.key) as stream:
             etag = _describe(info.key, os.fstat(stream.fileno())).etag
-            return f"{etag}-{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+            return f"{etag}-{hashlib.file_digest(cast(io.BufferedReader, stream), 'sha256').hexdigest()}"
 
     def get(self, key: str) -> bytes:
         with self.open(key) as stream:
