@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
-from flows.orchestration import make_work_folder
+from flows.orchestration import make_work_folder, open_to
 from flows.platform import open_objects, open_registry
 from infra.catalog import Catalog, open_catalog
 from infra.errors import InfraError, SettingsError
@@ -92,7 +92,9 @@ def _check_variables() -> str:
 
 def _check_folder(settings: Settings) -> str:
     make_work_folder(settings)
-    return str(settings.work_dir)
+    others = open_to(settings.work_dir)
+    hint = f"; tweets lie in it, and {others} may look into it: chmod 700 {settings.work_dir}" if others else ""
+    return f"{settings.work_dir}{hint}"
 
 
 def _check_store(store: ObjectStore) -> str:

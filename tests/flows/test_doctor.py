@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.doctor import Check, examine
+from flows.doctor import Check, _check_folder, examine
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ def test_a_used_folder_tells_what_is_there(scoring: "Platform") -> None:
     assert checks["data sets"].told == "labelled (80 pairs, labelled), landing (30 pairs), unlabelled (60 pairs)"
     assert checks["models"].told == "text: champion 2, challenger 2; image: champion 2, challenger 2"
     assert ": 5 shards, 0 label files, 0 tweets in quarantine" in checks["catalog"].told
+
+
+def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
+    settings = Settings(work_dir=tmp_path / "work")
+    assert _check_folder(settings) == f"{tmp_path}/work"
+    settings.work_dir.chmod(0o755)
+    told = f"{tmp_path}/work; tweets lie in it, and everybody may look into it: chmod 700 {tmp_path}/work"
+    assert _check_folder(settings) == told
 
 
 @pytest.fixture
