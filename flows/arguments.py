@@ -79,26 +79,41 @@ def _add_ingest(commands: "Commands") -> None:
         "turn tweets with pictures into checked shards",
         "itrp ingest landing | itrp ingest twitter100k DIR --name N | "
         "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N | "
-        "itrp ingest ltec ltec-image-text-relation.json --images DIR --name N",
+        "itrp ingest ltec ltec-image-text-relation.json --images DIR --name N | "
+        "itrp ingest csv FILE --name N [--id COL] [--text COL] [--image COL] [--created-at COL]",
     )
     parser.add_argument(
         "layout",
         nargs="?",
-        choices=("landing", "twitter100k", "itr", "ltec"),
+        choices=("landing", "twitter100k", "itr", "ltec", "csv"),
         default="landing",
         help="where the tweets lie",
     )
     parser.add_argument(
-        "path", nargs="?", help="Twitter100k's folder (text.txt, images/), or ITR's or LTEC's label file"
+        "path",
+        nargs="?",
+        help="Twitter100k's folder (text.txt, images/), ITR's or LTEC's label file, or a table (CSV, TSV or Parquet)",
     )
     parser.add_argument("--name", help="what the data set shall be called")
     parser.add_argument(
-        "--images", metavar="DIR", help="ITR: folder of T<tweet id>.jpg; LTEC: of its unpacked pictures"
+        "--images",
+        metavar="DIR",
+        help="ITR: folder of T<tweet id>.jpg; LTEC: of its unpacked pictures; csv: where the pictures' names start, if not "
+        "beside the table",
     )
     parser.add_argument("--controversial", metavar="FILE", help="ITR: the relabelling list (controversial_samples.txt)")
     parser.add_argument(
         "--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts"
     )
+    for option, holds in (
+        ("--id", "ids"),
+        ("--text", "texts"),
+        ("--image", "pictures' files"),
+        ("--created-at", "times"),
+    ):
+        parser.add_argument(
+            option, metavar="COL", help=f"csv: column with the {holds}, where its name is not a usual one"
+        )
     parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
     parser.add_argument(
         "--start-after",

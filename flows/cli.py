@@ -66,14 +66,25 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
         raise WrongUseError(
             f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME"
         )
+    columns = {role: getattr(args, role) for role in ("id", "text", "image", "created_at") if getattr(args, role)}
+    if columns and args.layout != "csv":
+        raise WrongUseError(
+            "--id, --text, --image and --created-at name columns of a table: itrp ingest csv FILE --name NAME"
+        )
+    if args.layout == "csv" and (args.controversial or args.texts):
+        raise WrongUseError("itrp ingest csv takes neither --controversial nor --texts: they belong to ITR")
     start(args)
     from flows.ingest import ingest_tweets, open_folder
 
+    given = {
+        "images": args.images,
+        "controversial": args.controversial,
+        "texts": args.texts,
+        "columns": columns or None,
+    }
     if args.layout != "landing":  # wrong paths are told before anything starts
-        open_folder(args.layout, args.path, images=args.images, controversial=args.controversial, texts=args.texts)
-    report = ingest_tweets(
-        args.layout, args.path, args.name, args.images, args.controversial, args.texts, args.replay, args.start_after
-    )
+        open_folder(args.layout, args.path, **given)
+    report = ingest_tweets(args.layout, args.path, args.name, replay=args.replay, start_after=args.start_after, **given)
     lines = [
         f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates "
         f"+ {report.quarantined} quarantined; {report.shards} new shards"

@@ -21,10 +21,11 @@ from flows.watched_flow import watched_flow
 from infra.catalog_queries import shards_of_run
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.ltec import LtecFolder
+from itrp.datasets.table import TableSource
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import WrongUseError
 
-Layout = Literal["landing", "twitter100k", "itr", "ltec"]
+Layout = Literal["landing", "twitter100k", "itr", "ltec", "csv"]
 
 
 @io_task("ingest-landing", "ingest landing")
@@ -68,10 +69,13 @@ def open_folder(
     images: str | None = None,
     controversial: str | None = None,
     texts: str | None = None,
+    columns: dict[str, str] | None = None,
 ) -> FolderSource:
     """The folder of a data set. Raises WrongUseError when a path is not given and DataError when it does not hold the layout."""
     if folder is None:
         raise WrongUseError(f"the layout {layout} needs a path: itrp ingest {layout} PATH --name NAME")
+    if layout == "csv":
+        return _open_table(Path(folder), images, {**(columns or {})})
     if layout == "twitter100k":
         return Twitter100kFolder(Path(folder))
     if images is None:
@@ -83,6 +87,15 @@ def open_folder(
         return LtecFolder(Path(folder), Path(images))
     optional = [Path(path) if path else None for path in (controversial, texts)]
     return ItrFolder(Path(folder), Path(images), *optional)
+
+
+def _open_table(path: Path, images: str | None, columns: dict[str, str]) -> TableSource:
+    known = {"id", "text", "image", "created_at"}
+    if not columns.keys() <= known:
+        raise WrongUseError(
+            f"expected columns for {', '.join(sorted(known))}, found {', '.join(sorted(columns))[:200]}"
+        )
+    return TableSource(path, **columns, folder=Path(images) if images else None)
 
 
 def _name_run() -> str:
@@ -102,19 +115,21 @@ def ingest_tweets(
     replay: bool = False,
     start_after: str = "",
     keys: list[str] | None = None,
+    columns: dict[str, str] | None = None,
 ) -> IngestReport:
     """Ingest tweets with pictures.
 
     Args:
         layout: `landing` reads what collectors dropped under landing/; the others read a folder on this machine.
-        path: Twitter100k's folder, or ITR's or LTEC's label file.
+        path: Twitter100k's folder, ITR's or LTEC's label file, or a table (CSV, TSV or Parquet).
         name: What the data set shall be called.
-        images: ITR, LTEC: the folder of pictures.
+        images: ITR, LTEC: the folder of pictures. Table: where their names start, if not beside it.
         controversial: ITR: the relabelling list.
         texts: ITR: tweet texts (CSV or JSONL), for the label file published without them.
         replay: Try the quarantined tweets of the landing zone again.
         start_after: Landing: pass over all keys up to this one, such as landing/2026-11-24/, where each day has its folder.
         keys: Landing: take these batch files and list nothing, as bucket events tell of them.
+        columns: Table: which columns hold id, text, image and created_at, as {"text": "full_text"}; usual names are guessed.
     """
     platform = open_platform_task()
     if layout == "landing":
@@ -122,7 +137,7 @@ def ingest_tweets(
     else:
         if not name:
             raise WrongUseError(f"the layout {layout} needs a name for the data set: --name NAME")
-        source = open_folder(layout, path, images=images, controversial=controversial, texts=texts)
+        source = open_folder(layout, path, images=images, controversial=controversial, texts=texts, columns=columns)
         report = ingest_folder_task(platform, name, source)
     create_table_artifact(
         key="ingest-report",

@@ -1,4 +1,4 @@
-"""Ingest a data set that lies in a local folder: Twitter100k's, ITR's and LTEC's layouts."""
+"""Ingest a data set that lies in a local folder: Twitter100k's, ITR's and LTEC's layouts, and tables."""
 
 import hashlib
 import logging
@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 class FolderSource(Protocol):
-    """A data set in a folder; `Twitter100kFolder`, `ItrFolder` and `LtecFolder` are three."""
+    """A data set in a folder; `Twitter100kFolder`, `ItrFolder`, `LtecFolder` and `TableSource` are four."""
 
     @property
     def layout(self) -> str:
-        """twitter100k, itr or ltec."""
+        """twitter100k, itr, ltec or csv."""
         ...
 
     @property
@@ -73,7 +73,7 @@ def ingest_folder(
     """
     _check_name(catalog, name)
     target = Target(catalog, name, source.layout, flow_run_id)
-    fingerprint = fingerprint_files(source.source_files)
+    fingerprint = fingerprint_source(source)
     if _is_stored(target, fingerprint, source):
         logger.info("the data set %s holds %s already", name, source.label_path)
         return IngestReport()
@@ -85,6 +85,12 @@ def ingest_folder(
     pending.group.annotations_key = _write_annotations(pending, source.annotations())
     pending.commit()
     return pending.tally.report()
+
+
+def fingerprint_source(source: FolderSource) -> str:
+    """The source's own SHA-256 (hex) where it has one, as a table has that takes some columns only; else its files'."""
+    own = getattr(source, "fingerprint", None)
+    return own if isinstance(own, str) else fingerprint_files(source.source_files)
 
 
 def fingerprint_files(paths: Sequence[Path]) -> str:

@@ -89,7 +89,12 @@ WRONG = {
     ),
     "version of no task": (["promote", "--to", "3"], "--to VERSION needs the task it is for: itrp promote text --to 3"),
     "unknown task": (["promote", "both"], "invalid choice: 'both'"),
-    "unknown layout": (["ingest", "csv"], "invalid choice: 'csv'"),
+    "unknown layout": (["ingest", "xml"], "invalid choice: 'xml'"),
+    "no table": (["ingest", "csv", "--name", "n"], "itrp ingest csv needs a path and a name: "),
+    "column of no table": (
+        ["ingest", "twitter100k", "folder", "--name", "n", "--text", "t"], "name columns of a table: itrp ingest csv FILE",
+    ),
+    "ITR's options for a table": (["ingest", "csv", "t.csv", "--name", "n", "--texts", "t"], "they belong to ITR"),
     "no path": (["ingest", "twitter100k"], "itrp ingest twitter100k needs a path and a name: "),
     "no name": (["ingest", "twitter100k", "folder"], "needs a path and a name"),
     "no images": (["ingest", "itr", "labels.csv", "--name", "n"], "needs --images DIR"),

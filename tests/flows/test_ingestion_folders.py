@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from sqlalchemy import select, update
@@ -20,6 +21,7 @@ from itrp.annotations import Annotations
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_labels import LABEL_COLUMNS
 from itrp.datasets.ltec import LtecFolder
+from itrp.datasets.table import TableSource
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError, WrongUseError
 from itrp.shards import read_shard
@@ -204,6 +206,28 @@ def test_ltec_annotations_are_those_of_the_stored_pairs(store: ObjectStore, cata
     assert annotations.ids.tolist() == [ids[0], "4"]
     assert (annotations.text.tolist(), annotations.image.tolist()) == ([1, 0], [1, 0])
     assert set(annotations.split.tolist()) <= {"train", "test"}
+
+
+def test_tables(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:
+    """A file and the same as a frame are one source; another text column is another."""
+    make_twitter100k(tmp_path, 3)
+    columns = {"id": ["1", "2", "3", "1"], "text": list("abca"), "image": [f"images/{n}.jpg" for n in (1, 2, 9, 1)]}
+    frame = pd.DataFrame(columns | {"other": list("wxyz"), "image_adds": ["1", "0", "1", "1"]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    report = ingest_folder(store, catalog, "table", TableSource(tmp_path / "t.csv"))
+    assert report == IngestReport(4, 2, 1, 1, 1, {"image_missing": 1})
+    annotations = read_annotations(store, catalog, "table")
+    assert (annotations.ids.tolist(), annotations.image.tolist(), annotations.text.tolist()) == (
+        ["1", "2"],
+        [1, 0],
+        [-1, -1],
+    )
+    assert ingest_folder(store, catalog, "table", TableSource(frame, folder=tmp_path)) == IngestReport()
+    with pytest.raises(DataError, match="choose another name"):
+        ingest_folder(store, catalog, "table", TableSource(tmp_path / "t.csv", text="other"))
+    with catalog.session() as session:
+        (row,) = session.scalars(select(QuarantinedTweet))
+        assert (row.line, row.tweet_id, row.image_key) == (3, "3", str(tmp_path / "images/9.jpg"))
 
 
 def test_another_controversial_list_is_another_source(store: ObjectStore, catalog: Catalog, tmp_path: Path) -> None:

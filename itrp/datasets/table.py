@@ -1,0 +1,196 @@
+"""A table of tweets (CSV, TSV, Parquet, a pandas frame): a row a tweet, with the file of its picture."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itrp.annotations import Annotations
+from itrp.checks import describe_id, parse_time
+from itrp.datasets.ltec import assign_split
+from itrp.datasets.pictures import read_picture
+from itrp.datasets.rounded_ids import find_rounding
+from itrp.datasets.table_columns import choose_column, find_candidates
+from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
+from itrp.errors import DataError
+from itrp.labels import UNLABELLED
+from itrp.pairs import Candidate, Refusal
+from itrp.texts import is_utf8
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_URL = re.compile(r"(?:https?|ftp)://", re.IGNORECASE)
+_LABEL = re.compile(r"([01])(?:[.,]0+)?")
+LABELS = ("text_is_represented", "image_adds")
+
+
+class TableSource:
+    """A table with the columns id, text and image, and as it may be created_at, lang, labels and split.
+
+    table: a CSV, TSV or Parquet file, or a pandas frame. id, text, image, created_at: names of columns; those not given
+    are guessed from the usual names. folder: where relative names of pictures start; by default the file's folder, for a
+    frame the working directory. A picture may lie anywhere: its name may be absolute.
+    Labels (text_is_represented, image_adds: 1, 0 or nothing) become annotations; the split is that of the column split,
+    else each id's hash decides, one half each.
+
+    Raises ColumnError when a column cannot be told, DataError when the table cannot be read, its ids were rounded, its
+    pictures are addresses of the web, or a label is none.
+    """
+
+    layout = "csv"
+
+    def __init__(
+        self,
+        table: "Path | str | pd.DataFrame",
+        *,
+        id: str | None = None,
+        text: str | None = None,
+        image: str | None = None,
+        created_at: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        given = {"id": id, "text": text, "image": image, "created_at": created_at}
+
+        def find(names: Sequence[str]) -> dict[str, list[str]]:
+            found = find_candidates(names, given)
+            roles.update(found)
+            return found
+
+        roles: dict[str, list[str]] = {}
+        self.label_path = Path(table) if isinstance(table, str | Path) else Path("data frame")
+        """The file that lists the tweets."""
+        self.folder = folder or self.label_path.parent
+        self.source_files: tuple[Path, ...] = ()
+        """The file; none for a frame."""
+        if isinstance(table, str | Path):
+            self.source_files = (self.label_path,)
+            columns = read_table_file(self.label_path, find)
+        else:
+            columns = read_frame(table, find)
+        self._values = _choose(roles, columns)
+        self._values["id"] = [unwrap_id(value) for value in self._values["id"]]
+        self._check_columns()
+        self._annotations = self._read_annotations()
+
+    def __len__(self) -> int:
+        return len(self._values["id"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of everything that is taken from the table: other columns of it are another source."""
+        digest = hashlib.sha256()
+        for role, values in sorted(self._values.items()):
+            digest.update(role.encode())
+            for value in values:
+                written = repr(None if value is None else str(value))
+                digest.update(written.encode("utf-8", "backslashreplace") + b"\n")
+        return digest.hexdigest()
+
+    def candidates(self) -> Iterator[Candidate | Refusal]:
+        """One record a row; `line` counts rows from 1, without the header."""
+        source = str(self.label_path)
+        roles = [self._values.get(role) or [None] * len(self) for role in ("id", "text", "image", "created_at", "lang")]
+        for row, (tweet_id, text, image, created_at, lang) in enumerate(zip(*roles, strict=True), start=1):
+            reason = _refuse_name(image)
+            if reason is not None:
+                yield Refusal(
+                    source, row, "image_key_invalid", reason, describe_id(tweet_id), ascii(image)[1:-1][:1024]
+                )
+            else:
+                yield Candidate(source, row, tweet_id, text, self._locate(image), created_at, lang)
+
+    def read_picture(self, key: str) -> bytes:
+        """The bytes of a picture. Raises MissingPictureError when there is no such file."""
+        return read_picture(Path(key))
+
+    def annotations(self) -> Annotations | None:
+        """Labels of all rows, row i for the record with line i + 1; None when the table has no labels."""
+        return self._annotations
+
+    def _locate(self, image: str | None) -> str | None:
+        if not image or not image.strip():
+            return None
+        path = self.folder / image.strip().removeprefix("file://")
+        if "\\" in image and not path.exists():  # written on Windows
+            path = self.folder / image.strip().replace("\\", "/")
+        return str(path)
+
+    def _check_columns(self) -> None:
+        if rounding := find_rounding(self._values["id"]):
+            raise DataError(f"{self.label_path}: {rounding}")
+        images = [image for image in self._values["image"] if isinstance(image, str) and image]
+        if sum(_URL.match(image) is not None for image in images) * 2 > len(images):
+            raise DataError(
+                f"expected files in the column of the pictures of {self.label_path}, found addresses such as "
+                f"{next(image for image in images if _URL.match(image))[:100]}: load the pictures, and name the column with "
+                "their files with --image COLUMN"
+            )
+        times = [time for time in self._values.get("created_at", []) if time not in (None, "")]
+        if times and all(parse_time(time) is None for time in times):
+            raise DataError(
+                f"expected times in {self.label_path}, found {str(times[0])[:40]!a} and no other that can be read: write them "
+                "as 2018-10-10T20:19:24Z, or name another column with --created-at COLUMN"
+            )
+
+    def _read_annotations(self) -> Annotations | None:
+        if not any(label in self._values for label in LABELS):
+            return None
+        text, image = (self._read_labels(label) for label in LABELS)
+        ids = np.array([describe_id(value) or "" for value in self._values["id"]], dtype=np.str_)
+        splits = self._values.get("split") or [None] * len(self)
+        split = np.array([_read_split(value, id_) for value, id_ in zip(splits, ids, strict=True)], dtype=np.str_)
+        return Annotations(ids, split, text, image, np.zeros(len(ids), dtype=bool), text, image)
+
+    def _read_labels(self, column: str) -> NDArray[np.int64]:
+        values = self._values.get(column) or [None] * len(self)
+        labels = np.full(len(self), UNLABELLED, dtype=np.int64)
+        for row, value in enumerate(values):
+            written = "" if value is None else str(int(value) if isinstance(value, bool) else value).strip()
+            match = _LABEL.fullmatch(written)
+            if match:
+                labels[row] = int(match[1])
+            elif written:
+                raise DataError(
+                    f"expected 1, 0 or nothing in the column {column} of {self.label_path}, found {written[:40]!a} in row "
+                    f"{row + 1}: correct it, or give the column another name"
+                )
+        return labels
+
+
+def _choose(roles: dict[str, list[str]], columns: Columns) -> Columns:
+    """Role -> values of its column; columns of addresses give way to those of files."""
+    chosen: Columns = {}
+    for role, names in roles.items():
+        candidates = {name: columns[name] for name in names}
+        if role == "image":
+            candidates = {name: values for name, values in candidates.items() if not _holds_urls(values)} or candidates
+        column = choose_column(role, candidates)
+        if column is not None:
+            chosen[role] = columns[column]
+    return chosen
+
+
+def _holds_urls(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, str) and _URL.match(value) for value in values)
+
+
+def _refuse_name(image: object) -> str | None:
+    """Why a picture's name cannot be one."""
+    if image is None:
+        return None
+    if not isinstance(image, str):
+        return f"expected the picture's file name, found a {type(image).__name__}"
+    if _URL.match(image):
+        return f"expected the picture's file, found an address, {image[:200]!a}: load the picture and name its file"
+    if not is_utf8(image) or any(ord(character) < 32 or ord(character) == 127 for character in image):
+        return f"expected a file name of printable characters, found {image[:200]!a}"
+    return None
+
+
+def _read_split(value: object, tweet_id: str) -> str:
+    return str(value) if value in ("train", "test") else assign_split(tweet_id)
