@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import gc
 import json
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,14 +12,26 @@ from contextlib import redirect_stdout
 
 from flows import service_commands, study_commands
 from flows.arguments import parse_arguments
-from flows.console import Report, start
+from flows.console import Report, start, tell_server
+from flows.interruption import INTERRUPTED, InterruptWatch
 from infra.errors import InfraError, SettingsError
 from itrp.errors import ItrpError, WrongUseError
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns 0, 1 when the work failed, 2 for wrong use."""
+def main(arguments: list[str] | None = None, *, watch: InterruptWatch | None = None) -> int:
+    """Run one command. Returns 0, 1 when the work failed, 2 for wrong use.
+
+    watch: is started for the command, and ends this process on Ctrl-C.
+    """
     args = parse_arguments(arguments)
+    args.watch = watch
+    if watch is not None and args.command not in SERVING:
+        watch.advice = advise(args.command, sys.argv[1:] if arguments is None else arguments)
+        watch.start()
+    return _run_command(args)
+
+
+def _run_command(args: argparse.Namespace) -> int:
     try:
         with redirect_stdout(sys.stderr):  # a library that prints must not get between the reader and the JSON
             report, text = COMMANDS[args.command](args)
@@ -34,9 +47,19 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         print("itrp: stopped", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    if args.watch is not None:
+        args.watch.finish()
     print(json.dumps(report, default=str) if args.json else text)
     return int(report.pop("exit_status", 0)) if "exit_status" in report else 0
+
+
+def advise(command: str, arguments: list[str]) -> str:
+    """What a person does who has stopped a command and wants its work done."""
+    if command == "train" and "--resume" not in arguments:
+        arguments = [*arguments, "--resume"]
+    typed = shlex.join(["itrp", *arguments])
+    return f"{typed} {GOING_ON.get(command, 'does it from the beginning')}"
 
 
 def _fail(error: Exception | str, status: int) -> int:
@@ -98,21 +121,25 @@ def _train(args: argparse.Namespace) -> tuple[Report, str]:
     from itrp.experiments import find_trainable
 
     config = override(find_trainable(args.experiment), args.overrides)
-    settings = start(args)
+    unnamed = isinstance(config, ExperimentConfig)
+    if args.watch is not None and not unnamed:
+        args.watch.advice = f"{shlex.join(['itrp', *sys.argv[1:]])} does it from the beginning: no round of it is kept"
+    settings = start(args, told=f"{args.experiment} on {args.data}: loading libraries")
     from flows.data_sets import find_data
     from flows.platform import open_platform
 
     find_data(open_platform(settings), args.data)
     from flows.train import train_itrp
 
+    tell_server()
     report = train_itrp(args.experiment, args.data, args.overrides, args.resume)
     challengers = " ".join(f"{version.partition('/')[0]}@challenger" for version in report.models)
-    unnamed = isinstance(config, ExperimentConfig)
     text = (
         f"{' and '.join(report.models)} (challenger) from {report.experiment} on {args.data}: {report.rounds} "
         f"{'rounds' if unnamed else 'epochs'}, MLflow run {report.run_id}\n"
         f"next: itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'tells its F1'}"
     )
+    text = "\n".join([text, *(f"warning: {warning}" for warning in report.warnings)])
     return dataclasses.asdict(report), text
 
 
@@ -246,8 +273,20 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
 }
 
 
+SERVING = ("bridge",)
+"""Commands that serve until a signal comes, and end in their own way."""
+GOING_ON = {
+    "train": "goes on where it stopped",
+    "ingest": "goes on where it stopped: no tweet is read twice",
+    "score": "goes on where it stopped: what is labelled stays labelled",
+    "reproduce": "goes on where it stopped: finished runs are kept",
+    "evaluate": "does it again: predictions that were made are kept",
+}
+"""What the same command line does the next time, train's with --resume."""
+
+
 def run() -> None:
     """Entry point of the console script."""
     # what imports make stays: looking for garbage in it after every 700 objects takes half a second of a start
     gc.set_threshold(50_000, 20, 20)
-    raise SystemExit(main())
+    raise SystemExit(main(watch=InterruptWatch("")))

@@ -19,8 +19,8 @@ class ProgressReporter:
     def __init__(self) -> None:
         self._bar: tqdm | None = None
         self._stage = ""
-        self._kind = ""
-        self._told = 0.0
+        self._told: dict[str, float] = {}
+        """When each kind of stage was told last."""
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Show that `done` of `total` steps of a stage are done; a total of None is not known yet."""
@@ -41,9 +41,9 @@ class ProgressReporter:
     def _tell(self, stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
         kind = re.sub(r"\d+", "", stage)
-        if kind == self._kind and now - self._told < PLAIN_SECONDS:
+        if kind in self._told and now - self._told[kind] < PLAIN_SECONDS:
             return
-        self._kind, self._told = kind, now
+        self._told[kind] = now
         logger.info("%s: %d%s", stage, done, f" of {total}" if total is not None else "")
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from flows.interruption import closed_when_interrupted
 from flows.model_card import write_model_card
 from flows.plots import plot_clusters, plot_rounds
 from flows.provenance import describe_environment, find_commit, flatten
@@ -75,7 +76,7 @@ def track_run(
     flow_run_id: str | None,
     parent: str | None = None,
 ) -> Iterator[RunTracker]:
-    """Open a run (or, resuming, the one a kill left open), and close it as finished or failed.
+    """Open a run (or, resuming, the one a kill left open), and close it as finished, failed, or killed by Ctrl-C.
 
     `parent`: id of the MLflow run it shall be shown under.
     """
@@ -100,7 +101,8 @@ def track_run(
         run_id = client.create_run(experiment_id, run_name=name, tags=resolve_tags(tags)).info.run_id
         _log_beginning(settings, run_id, config, data)
     try:
-        yield RunTracker(settings.mlflow_uri, run_id, commit)
+        with closed_when_interrupted(lambda: client.set_terminated(run_id, "KILLED")):
+            yield RunTracker(settings.mlflow_uri, run_id, commit)
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise

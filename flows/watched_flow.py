@@ -7,14 +7,18 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
 
 import prefect
 from prefect import Flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Completed
+from prefect.settings import get_current_settings
+from prefect.states import Cancelled, Completed
 
-from flows.orchestration import started_by_worker
+from flows.interruption import closed_when_interrupted
+from flows.orchestration import current_flow_run_id, started_by_worker
 from infra.errors import InfraError
 from infra.logs import Redactor
 from infra.settings import load_settings
@@ -52,7 +56,8 @@ def watched_flow(
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             begun = time.monotonic()
             try:
-                return function(*args, **kwargs)
+                with closed_when_interrupted(functools.partial(cancel_run, current_flow_run_id())):
+                    return function(*args, **kwargs)
             except asyncio.CancelledError as error:  # thrown into this thread by Prefect
                 if time.monotonic() - begun > hours * HOUR - 5:
                     raise
@@ -73,6 +78,14 @@ def watched_flow(
         )(run)
 
     return decorate
+
+
+def cancel_run(flow_run_id: str | None) -> None:
+    """Tell a Prefect server that the run was stopped at the command line; the in-process server ends with it."""
+    if flow_run_id is None or not get_current_settings().api.url:
+        return
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(flow_run_id), Cancelled(message="stopped at the command line"), force=True)
 
 
 def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -14,6 +14,7 @@ from itrp.folding import fold_batch_norms
 from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.model import fingerprint
+from itrp.progress import Count, ignore_count
 from itrp.text_encoder import TextEncoder
 from itrp.whole_files import write_whole
 
@@ -39,9 +40,13 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 @torch.inference_mode()
 def embed_tokens(
-    encoder: TextEncoder, rows: Sequence[NDArray[np.int32]], device: torch.device, batch_size: int
+    encoder: TextEncoder,
+    rows: Sequence[NDArray[np.int32]],
+    device: torch.device,
+    batch_size: int,
+    count: Count = ignore_count,
 ) -> Vectors:
-    """Vectors of tokenised texts, [n, d]. Texts of like length share a batch, which saves padding."""
+    """Vectors of tokenised texts, [n, d]. Texts of like length share a batch, which saves padding. count: after each batch."""
     encoder.eval()
     vectors = np.empty((len(rows), encoder.width), dtype=np.float32)
     order = np.argsort([len(row) for row in rows], kind="stable")
@@ -50,6 +55,7 @@ def embed_tokens(
         with autocast(device):
             batch = encoder(*encoder.collate([rows[place] for place in places], device))
         vectors[places] = batch.float().cpu().numpy()
+        count(len(places))
     return vectors
 
 
@@ -73,7 +79,13 @@ def embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch
 
 
 @torch.inference_mode()
-def _embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch.device, batch_size: int) -> Vectors:
+def _embed_pixels(
+    encoder: ImageEncoder,
+    pixels: NDArray[np.uint8],
+    device: torch.device,
+    batch_size: int,
+    count: Count = ignore_count,
+) -> Vectors:
     """By an encoder that is ready to answer."""
     parts = []
     if device.type == "cpu":
@@ -83,16 +95,22 @@ def _embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torc
         batch = torch.from_numpy(np.array(pixels[start : start + batch_size])).to(device)
         with autocast(device):
             parts.append(encoder(batch).float().cpu().numpy())
+        count(len(batch))
     return np.concatenate(parts) if parts else np.empty((0, encoder.width), dtype=np.float32)
 
 
 def embed_pixel_rows(
-    encoder: ImageEncoder, pixels: Rows, rows: NDArray[np.integer], device: torch.device, batch_size: int
+    encoder: ImageEncoder,
+    pixels: Rows,
+    rows: NDArray[np.integer],
+    device: torch.device,
+    batch_size: int,
+    count: Count = ignore_count,
 ) -> Vectors:
-    """Vectors of the chosen rows, [m, d], read batch by batch so that memory does not grow with m."""
+    """Vectors of the chosen rows, [m, d], read batch by batch so that memory does not grow with m. count: after each batch."""
     ready = fold_encoder(encoder)
     chunks = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    return np.concatenate([_embed_pixels(ready, pixels.take(chunk), device, batch_size) for chunk in chunks])
+    return np.concatenate([_embed_pixels(ready, pixels.take(chunk), device, batch_size, count) for chunk in chunks])
 
 
 class EmbeddingCache:
@@ -106,36 +124,46 @@ class EmbeddingCache:
         self.device = device
         self.batch_size = batch_size
 
-    def text_vectors(self, encoder: TextEncoder, shards: Sequence[ShardFile]) -> Iterator[Vectors]:
-        """One [n, d] array a shard, from the cache where it lies there."""
-        return self._cached(encoder, shards, lambda shard: self.embed_texts(encoder, shard))
+    def text_vectors(
+        self, encoder: TextEncoder, shards: Sequence[ShardFile], count: Count = ignore_count
+    ) -> Iterator[Vectors]:
+        """One [n, d] array a shard, from the cache where it lies there. count: is called with the pairs that are ready."""
+        return self._cached(encoder, shards, lambda shard: self.embed_texts(encoder, shard, count), count)
 
-    def image_vectors(self, encoder: ImageEncoder, shards: Sequence[ShardFile]) -> Iterator[Vectors]:
-        """One [n, d] array a shard, from the cache where it lies there."""
+    def image_vectors(
+        self, encoder: ImageEncoder, shards: Sequence[ShardFile], count: Count = ignore_count
+    ) -> Iterator[Vectors]:
+        """One [n, d] array a shard, from the cache where it lies there. count: is called with the pairs that are ready."""
         ready = cache(lambda: fold_encoder(encoder))  # once, and only when a shard has to be embedded
-        return self._cached(encoder, shards, lambda shard: self._embed_images(ready(), shard))
+        return self._cached(encoder, shards, lambda shard: self._embed_images(ready(), shard, count), count)
 
-    def embed_texts(self, encoder: TextEncoder, shard: ShardFile) -> Vectors:
+    def embed_texts(self, encoder: TextEncoder, shard: ShardFile, count: Count = ignore_count) -> Vectors:
         """[n, d] vectors of a shard's texts, computed and not kept: for an encoder that is being trained."""
-        return embed_tokens(encoder, encoder.tokenize(read_texts(shard)), self.device, self.batch_size)
+        return embed_tokens(encoder, encoder.tokenize(read_texts(shard)), self.device, self.batch_size, count)
 
     def embed_images(self, encoder: ImageEncoder, shard: ShardFile) -> Vectors:
         """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are."""
         return self._embed_images(fold_encoder(encoder), shard)
 
-    def _embed_images(self, ready: ImageEncoder, shard: ShardFile) -> Vectors:
+    def _embed_images(self, ready: ImageEncoder, shard: ShardFile, count: Count = ignore_count) -> Vectors:
         pixels = find_pixels(shard, ready.config.pixels, self.folder)
         batches = [pixels] if pixels is not None else iter_pixels(shard, ready.config.pixels)
-        return np.concatenate([_embed_pixels(ready, batch, self.device, self.batch_size) for batch in batches])
+        return np.concatenate([_embed_pixels(ready, batch, self.device, self.batch_size, count) for batch in batches])
 
     def _cached(
-        self, encoder: TextEncoder | ImageEncoder, shards: Sequence[ShardFile], compute: Callable[[ShardFile], Vectors]
+        self,
+        encoder: TextEncoder | ImageEncoder,
+        shards: Sequence[ShardFile],
+        compute: Callable[[ShardFile], Vectors],
+        count: Count,
     ) -> Iterator[Vectors]:
         name = fingerprint(encoder)
         for shard in shards:
             path = vector_file(self.folder, name, self.device.type, shard)
             if not path.exists():
                 keep_array(path, compute(shard))
+            else:
+                count(shard.pairs)
             yield np.load(path, mmap_mode="r")
 
 

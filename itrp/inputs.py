@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from itrp.images import load_pixels
 from itrp.pixel_format import PixelFormat
+from itrp.progress import Count, ignore_count
 from itrp.whole_files import write_whole
 
 READ_ROWS = 256
@@ -54,8 +55,11 @@ def find_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np
     return np.load(path, mmap_mode="r") if path.exists() else None
 
 
-def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np.uint8]:
-    """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones."""
+def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path, count: Count = ignore_count) -> NDArray[np.uint8]:
+    """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones.
+
+    count: is called with the pictures that are ready.
+    """
     path = _pixel_path(shard, form, folder)
     if not path.exists():
         with write_whole(path) as draft:
@@ -64,7 +68,10 @@ def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[n
             for batch in iter_pixels(shard, form):
                 pixels[start : start + len(batch)] = batch
                 start += len(batch)
+                count(len(batch))
             pixels.flush()
+    else:
+        count(shard.pairs)
     return np.load(path, mmap_mode="r")
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,14 +23,12 @@ from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
+from itrp.progress import Progress, StageCounter, ignore_progress
 from itrp.randomness import round_seed, seeded
 from itrp.resident import to_device
 from itrp.sampling import balance_indices
 from itrp.shared_batch_norm import share_batch_norms
 from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is going on, steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Trainer:
         self.shards = limit_shards(shards, self.config.pairs)
         self.cache = cache
         self.checkpoints = checkpoints
-        self.progress = progress or (lambda stage, done, total: None)
+        self.progress = progress or ignore_progress
         self.compiled = compiled
         self.classifier: nn.Module = BatchClassifier(self.model)
         self.shared_norms = share_batch_norms(self.model, peers)
@@ -150,18 +148,22 @@ class Trainer:
         """The training set; peers fill the cache together first, each with its share of the shards."""
         if not self.peers.alone:
             prepare_training_set(
-                self.model, self.shards[self.peers.rank :: self.peers.world], self.cache, resident=False
+                self.model,
+                self.shards[self.peers.rank :: self.peers.world],
+                self.cache,
+                resident=False,
+                progress=self.progress,
             )
             self.peers.wait()
         self.classifier = join_gradients(BatchClassifier(self.model), self.peers)
-        return prepare_training_set(self.model, self.shards, self.cache, compiled=self.compiled)
+        return prepare_training_set(self.model, self.shards, self.cache, compiled=self.compiled, progress=self.progress)
 
     def _run_round(self, data: TrainingSet, number: int) -> RoundResult:
         rows = self.subsets[(number - 1) % len(self.subsets)]
         clock = _StageClock()
         with clock.stage("embed"):
             mine = rows[self.peers.part(len(rows))]
-            features = self.model.fuse_vectors(data.embed_text(mine), data.embed_image(mine))
+            features = self._embed(data, mine, number)
             features = self.peers.gather_rows(features, len(rows))
         if self.config.algorithm == "vanilla":
             result = self._cluster_once(features, clock)
@@ -173,6 +175,17 @@ class Trainer:
                 save_round(self.checkpoints, number, self.model.tuned_state(), self.optimizers, state)
         return result
 
+    def _embed(self, data: TrainingSet, rows: NDArray[np.int64], number: int) -> NDArray[np.float32]:
+        """[m, d] fused vectors of the rows, by the encoders as they are now; only what is fine-tuned takes time."""
+        sides = self.config.text.finetune + self.config.image.finetune
+        if not sides:
+            return self.model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
+        count = StageCounter(self.progress, f"embedding for {self._name(number)}", len(rows) * sides)
+        return self.model.fuse_vectors(data.embed_text(rows, count), data.embed_image(rows, count))
+
+    def _name(self, number: int) -> str:
+        return f"round {number}/{self.rounds}"
+
     def _teach_subset(
         self,
         data: TrainingSet,
@@ -183,7 +196,9 @@ class Trainer:
     ) -> RoundResult:
         """Steps 2 to 5 of Algorithm 1: cluster, balance, new head, one pass."""
         with clock.stage("cluster"):
+            clustered = StageCounter(self.progress, f"clustering for {self._name(number)}", 1)
             labels = self.peers.broadcast(self._cluster(features) if self.peers.leads else None)
+        clustered(1)
         known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None
         with clock.stage("sample"):
             seed = round_seed(self.config.seed, number)
@@ -248,7 +263,7 @@ class Trainer:
                 share = self.peers.share(len(batch))
                 loss = self._step(data, batch[share.rows], targets[start : start + size][share.rows], share, optimizers)
                 total += loss.detach() * len(batch)
-                self.progress(f"round {number}/{self.rounds}", step, len(batches))
+                self.progress(self._name(number), step, len(batches))
         self.model.eval()
         return float(self.peers.mean(total)) / len(rows)
 

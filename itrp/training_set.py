@@ -14,6 +14,7 @@ from itrp.errors import DataError
 from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.model import ItrpModel
+from itrp.progress import Count, Progress, StageCounter, ignore_count, ignore_progress
 from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
 from itrp.text_encoder import TextEncoder
 
@@ -38,25 +39,25 @@ class TrainingSet:
     """The text encoder in a training step: itself, or compiled."""
     forward_image: Callable[[Tensor], Tensor]
 
-    def embed_text(self, rows: NDArray[np.integer]) -> Vectors:
-        """[m, d] text vectors of the rows, in evaluation mode."""
+    def embed_text(self, rows: NDArray[np.integer], count: Count = ignore_count) -> Vectors:
+        """[m, d] text vectors of the rows, in evaluation mode. count: is called with the rows that an encoder has read."""
         if self.text_vectors is not None:
             return _take(self.text_vectors, rows)
         assert self.tokens is not None
         if isinstance(self.tokens, ResidentTokens):
             lengths = self.tokens.host_lengths[rows]
-            return self._embed_resident(self.model.text, self.tokens, rows, np.argsort(lengths, kind="stable"))
+            return self._embed_resident(self.model.text, self.tokens, rows, np.argsort(lengths, kind="stable"), count)
         chosen = [self.tokens[row] for row in rows]
-        return embed_tokens(self.model.text, chosen, self.cache.device, self.cache.batch_size)
+        return embed_tokens(self.model.text, chosen, self.cache.device, self.cache.batch_size, count)
 
-    def embed_image(self, rows: NDArray[np.integer]) -> Vectors:
-        """[m, d] picture vectors of the rows, in evaluation mode."""
+    def embed_image(self, rows: NDArray[np.integer], count: Count = ignore_count) -> Vectors:
+        """[m, d] picture vectors of the rows, in evaluation mode. count: as above."""
         if self.image_vectors is not None:
             return _take(self.image_vectors, rows)
         assert self.pixels is not None
         if isinstance(self.pixels, ResidentRows):
-            return self._embed_resident(self.model.image, self.pixels, rows, np.arange(len(rows)))
-        return embed_pixel_rows(self.model.image, self.pixels, rows, self.cache.device, self.cache.batch_size)
+            return self._embed_resident(self.model.image, self.pixels, rows, np.arange(len(rows)), count)
+        return embed_pixel_rows(self.model.image, self.pixels, rows, self.cache.device, self.cache.batch_size, count)
 
     def text_batch(self, rows: NDArray[np.integer]) -> Tensor:
         """[b, d] text vectors for a training step; gradients flow where the encoder is fine-tuned."""
@@ -95,6 +96,7 @@ class TrainingSet:
         source: ResidentTokens | ResidentRows,
         rows: NDArray[np.integer],
         order: NDArray[np.integer],
+        count: Count,
     ) -> Vectors:
         """[m, d] in batches of this order; the host waits once, for all of them."""
         encoder = fold_encoder(encoder) if isinstance(encoder, ImageEncoder) else encoder.eval()
@@ -103,6 +105,7 @@ class TrainingSet:
             inputs = source.take(rows[order[start : start + self.cache.batch_size]])
             with autocast(self.cache.device):
                 parts.append(encoder(*inputs) if isinstance(inputs, tuple) else encoder(inputs))
+            count(min(self.cache.batch_size, len(rows) - start))
         vectors = np.empty((len(rows), encoder.width), dtype=np.float32)
         vectors[order] = torch.cat(parts).float().cpu().numpy()
         return vectors
@@ -125,13 +128,17 @@ def prepare_training_set(
     *,
     resident: bool | None = None,
     compiled: bool = False,
+    progress: Progress = ignore_progress,
 ) -> TrainingSet:
     """Embed the frozen sides once (or read them from the cache), tokenise or decode the fine-tuned ones.
 
     resident: hold them on the device; None decides by its kind and free memory. compiled: fine-tuned encoders go through
     torch.compile in a training step (with CUDA graphs on a GPU), which takes minutes once and costs nothing a step.
     """
-    config = model.config
+    config, pairs = model.config, sum(shard.pairs for shard in shards)
+
+    def count(stage: str) -> StageCounter:
+        return StageCounter(progress, stage, pairs)
 
     def hold(rows: Rows) -> Rows | ResidentRows:
         wanted = fits(rows, cache.device) if resident is None else resident
@@ -146,14 +153,20 @@ def prepare_training_set(
         model=model,
         cache=cache,
         tokens=tokens,
-        text_vectors=None if config.text.finetune else hold(Rows(list(cache.text_vectors(model.text, shards)))),
-        pixels=hold(Rows([cache_pixels(shard, config.image.pixels, cache.folder) for shard in shards]))
+        text_vectors=None
+        if config.text.finetune
+        else hold(Rows(list(cache.text_vectors(model.text, shards, count("texts embedded"))))),
+        pixels=hold(_read_pixels(model, shards, cache, count("images decoded"))) if config.image.finetune else None,
+        image_vectors=None
         if config.image.finetune
-        else None,
-        image_vectors=None if config.image.finetune else hold(Rows(list(cache.image_vectors(model.image, shards)))),
+        else hold(Rows(list(cache.image_vectors(model.image, shards, count("images embedded"))))),
         forward_text=_compile(model.text, cache.device) if compiled and config.text.finetune else model.text,
         forward_image=_compile(model.image, cache.device) if compiled and config.image.finetune else model.image,
     )
+
+
+def _read_pixels(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache, count: Count) -> Rows:
+    return Rows([cache_pixels(shard, model.config.image.pixels, cache.folder, count) for shard in shards])
 
 
 def _compile(encoder: nn.Module, device: torch.device) -> Callable[..., Tensor]:

@@ -25,8 +25,9 @@ from itrp.evaluation import weighted_f1
 from itrp.inputs import ShardFile
 from itrp.labels import UNLABELLED, Task
 from itrp.model import put_back
+from itrp.progress import Progress, ignore_progress
 from itrp.randomness import round_seed, seeded
-from itrp.training import Progress, build_optimizer
+from itrp.training import build_optimizer
 
 Labels = Mapping[Task, NDArray[np.int64]]
 """Class indices [n] by task, UNLABELLED where there is none."""
@@ -81,7 +82,7 @@ class SupervisedTrainer:
         self.model = model.to(cache.device)
         self.config = model.config
         self.cache = cache
-        self.progress = progress or (lambda stage, done, total: None)
+        self.progress = progress or ignore_progress
         self.labels: Labels = {task: annotations.labels(task) for task in model.network.tasks}
         self.train_rows, self.held_out_rows = self._split(annotations)
         self.inputs: Inputs = model.network.read(shards, cache)

@@ -102,6 +102,8 @@ class OptimizerProbe:
 
     def __call__(self, stage: str, step: int, steps: int) -> None:
         assert self.trainer is not None
+        if not stage.startswith("round "):  # embedding and clustering come before the steps
+            return
         optimizer = self.trainer.optimizers["image"]
         name, parameter = next(iter(self.trainer.model.image.backbone.named_parameters()))
         moment = optimizer.state[parameter]["exp_avg"]

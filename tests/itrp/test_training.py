@@ -244,7 +244,7 @@ def test_global_generators_stay_where_they_were_between_rounds(
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_progress_counts_the_batches_of_each_round(
+def test_progress_tells_each_stage_from_its_beginning(
     make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], vectors: Path, tmp_path: Path
 ) -> None:
     calls: list[tuple[str, int, int]] = []
@@ -257,7 +257,14 @@ def test_progress_counts_the_batches_of_each_round(
         progress=lambda stage, done, total: calls.append((stage, done, total)),
     )
     list(trainer.run())
-    assert calls == [("round 1/1", 1, 3), ("round 1/1", 2, 3), ("round 1/1", 3, 3)]
+    images = [call for call in calls if call[0] == "images embedded"]
+    shard = images[0][2]  # vectors are kept by whole shards
+    assert (images[0][1], images[-1][1]) == (0, shard)
+    assert [call for call in calls if call not in images] == [
+        ("embedding for round 1/1", 0, 20), ("embedding for round 1/1", 20, 20),
+        ("clustering for round 1/1", 0, 1), ("clustering for round 1/1", 1, 1),
+        ("round 1/1", 1, 3), ("round 1/1", 2, 3), ("round 1/1", 3, 3),
+    ]  # fmt: skip
 
 
 def test_too_few_pairs_are_refused_before_anything_is_computed(
