@@ -221,6 +221,17 @@ def test_fewer_different_rows_than_clusters_are_refused(method: Method) -> None:
         assign_clusters(values, method, 3, seed=0)
 
 
+@pytest.mark.parametrize("method", ["kmeans", "gmm"])
+def test_rows_that_differ_by_rounding_alone_are_the_same(method: Method) -> None:
+    """60 equal pairs whose vectors come from batches of 16 and a last one of 12."""
+    values = np.tile(np.linspace(-3, 5, 40, dtype=np.float32), (600, 1))
+    values[48:60] += np.float32(2e-6)
+    with pytest.raises(DataError, match="at least 2 different rows for 2 clusters, found 1: use a larger subset"):
+        assign_clusters(values, method, 2, seed=0)
+    values[400] += np.float32(0.01)  # one that is another, far behind
+    assert sorted(np.bincount(assign_clusters(values, method, 2, seed=0)).tolist()) == [1, 599]
+
+
 def test_fewer_rows_than_clusters_are_refused_for_chance_too() -> None:
     with pytest.raises(DataError, match="at least 4 different rows for 4 clusters, found 3"):
         assign_clusters(np.zeros((3, 2)), "random", 4, seed=0)
