@@ -9,6 +9,7 @@ from itrp.config import ExperimentConfig
 from itrp.experiments import TrainedConfig
 from itrp.labels import CLASS_NAMES
 from itrp.training import RoundResult
+from itrp.training_health import find_weak_rounds, taught_by
 
 
 def write_model_card(
@@ -43,6 +44,7 @@ def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> t
     tuned = ", ".join(side for side in ("text", "image") if getattr(config, side).finetune) or "none"
     agreement = f"{last.agreement:.1%}" if last.agreement is not None else "not known after one round"
     sampling = config.sampling if config.algorithm == "itrp" else "all pairs at once"
+    findings = find_weak_rounds(rounds, batch_size=taught_by(config))
     how = "ITRp, Algorithm 1" if config.algorithm == "itrp" else "one clustering of the frozen features, a baseline"
     settings = {
         "method": f"{how} of Sun, Li, Liu and Su 2023: no human label was used in training",
@@ -51,6 +53,7 @@ def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> t
         "fine-tuned": tuned,
         "clustering, sampling": f"{config.clustering.method}, k = {config.k}, {sampling}",
         "rounds": f"{len(rounds)} of up to {max(result.pairs for result in rounds)} pairs",
+        **({"warnings": "<br>".join(map(str, findings))} if findings else {}),
         "last round": f"loss {last.loss:.4f}, clusters {list(last.cluster_sizes)}, agreement with the round before {agreement}",
     }
     reading = (

@@ -19,6 +19,7 @@ from flows.scoring_run import find_work, pin_scorer
 from flows.watched_flow import watched_flow
 from infra.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
+from itrp.training_health import find_same_labels
 from serving.ray_scoring import score_on_ray
 from serving.scoring import BatchScorer, ScoreReport, summarise
 
@@ -82,6 +83,9 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
     rename_run(f"{_name_run()} {len(work)} shards{' backfill' if backfill else ''}")
     rows = _label(platform, scorer, work, engine, ray_address)
     report = summarise(rows, scorer.pair, scorer.times)
+    same = find_same_labels(report.counts, names=(str(scorer.pair.text), str(scorer.pair.image)))
+    if same is not None:
+        logger.warning("%s", same)
     _show(platform, scorer, work, rows, report)
     tell_labels(report)
     return report

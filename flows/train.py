@@ -49,7 +49,8 @@ def train_itrp(
     create_markdown_artifact(
         key="trained-model",
         markdown=f"**{' and '.join(report.models)}** from {report.experiment} on {data}, "
-        f"{report.rounds} rounds, MLflow run `{report.run_id}`",
+        f"{report.rounds} rounds, MLflow run `{report.run_id}`"
+        + "".join(f"\n\n**Warning**: {each}" for each in report.warnings),
         description=f"{' and '.join(report.models)}, the newest challenger",
     )
     link_run(platform.settings, report.run_id, find_experiment_id(platform.settings))

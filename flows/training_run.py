@@ -26,7 +26,7 @@ from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.experiments import find_trainable
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
-from itrp.training_health import Finding, find_weak_rounds
+from itrp.training_health import Finding, find_weak_rounds, taught_by
 from serving.assessment import CHECKPOINTS_TAG
 from serving.files import local_shards
 from serving.registry import ModelVersion
@@ -150,8 +150,7 @@ def train_unsupervised(
 
 def _examine_rounds(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> list[Finding]:
     """What `itrp.training_health` finds in them, said."""
-    batch_size = config.batch_size if config.algorithm == "itrp" else None
-    findings = find_weak_rounds(rounds, batch_size=batch_size)
+    findings = find_weak_rounds(rounds, batch_size=taught_by(config))
     for finding in findings:
         logger.warning("%s", finding)
     return findings

@@ -1,6 +1,6 @@
 """Signs that training has taught nothing, or two tasks the same thing: a run's figures in, findings out. No label is used."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.agreement import align_clusters
+from itrp.config import ExperimentConfig
 from itrp.mapping import apply_mapping
 
 FEWEST_BATCHES = 2
@@ -57,11 +58,16 @@ class RoundSizes(Protocol):
     def sampled_sizes(self) -> Sequence[int]: ...
 
 
+def taught_by(config: ExperimentConfig) -> int | None:
+    """Pairs of a step in which clusters are trained on; None for vanilla clustering, which has no steps."""
+    return config.batch_size if config.algorithm == "itrp" else None
+
+
 def find_weak_rounds(rounds: Iterable[RoundSizes], *, batch_size: int | None) -> list[Finding]:
     """Findings about the rounds of a run, one of a kind at most, that names the first round it is true of.
 
     Every round counts, not the last alone: the encoder goes on from what each has taught it, and evaluation may choose any.
-    batch_size: None where clusters were not trained on (vanilla clustering).
+    batch_size: as `taught_by` says.
     """
     rounds = list(rounds)
     few = [each for each in rounds if batch_size and sum(each.sampled_sizes) < FEWEST_BATCHES * batch_size]
@@ -113,6 +119,13 @@ def find_same_answers(
         sentence,
         "train with a smaller head_optimizer.learning_rate (a quick head leaves its encoder nothing to learn), or more pairs",
     )
+
+
+def find_same_labels(counts: Mapping[str, int], *, names: tuple[str, str]) -> Finding | None:
+    """The same of tweets that were labelled by two models. counts: by relation, such as 01 (text label, image label)."""
+    text = np.repeat([int(code[0]) for code in counts], list(counts.values()))
+    image = np.repeat([int(code[1]) for code in counts], list(counts.values()))
+    return find_same_answers(text, image, names=names, data="the tweets just labelled")
 
 
 def _smallest_cluster(pairs: int) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from itrp.training_health import find_same_answers, find_small_epochs, find_weak_rounds
+from itrp.training_health import find_same_answers, find_same_labels, find_small_epochs, find_weak_rounds
 
 NAMES = ("itrp-text-task/1", "itrp-image-task/1")
 
@@ -129,3 +129,15 @@ def test_nearly_all_in_one_group_is_said() -> None:
 def test_a_handful_of_pairs_says_nothing() -> None:
     assert find_same_answers(*answers(19, 0), names=NAMES, data="x") is None
     assert find_same_answers(*answers(20, 0), names=NAMES, data="x") is not None
+
+
+def test_labels_of_one_partition() -> None:
+    """By relation, as scoring counts them: 86 + 105 of 200 are 00 or 11."""
+    counts = {"00": 86, "01": 5, "10": 4, "11": 105}
+    found = find_same_labels(counts, names=NAMES)
+    assert found is not None
+    assert found.sentence.startswith(
+        "itrp-text-task/1 and itrp-image-task/1 put 191 of 200 pairs of the tweets just labelled (95.5%, by chance 50%) into"
+    )
+    assert find_same_labels({"00": 86, "01": 6, "10": 4, "11": 104}, names=NAMES) is None
+    assert find_same_labels({}, names=NAMES) is None
