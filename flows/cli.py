@@ -98,6 +98,7 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
         raise WrongUseError("itrp ingest csv takes neither --controversial nor --texts: they belong to ITR")
     start(args)
     from flows.ingest import ingest_tweets, open_folder
+    from flows.ingestion.report import describe
 
     given = {
         "images": args.images,
@@ -108,12 +109,7 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
     if args.layout != "landing":  # wrong paths are told before anything starts
         open_folder(args.layout, args.path, **given)
     report = ingest_tweets(args.layout, args.path, args.name, replay=args.replay, start_after=args.start_after, **given)
-    lines = [
-        f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates "
-        f"+ {report.quarantined} quarantined; {report.shards} new shards"
-    ]
-    lines += [f"  quarantined {count:6d}  {code}" for code, count in report.by_code.items()]
-    return dataclasses.asdict(report), "\n".join(lines)
+    return dataclasses.asdict(report), describe(report)
 
 
 def _train(args: argparse.Namespace) -> tuple[Report, str]:

@@ -1,9 +1,12 @@
 """What an ingestion did, in figures that must add up."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from itrp.errors import ItrpError
+
+NAMES_KEPT = 20
+"""Objects that were passed over of which a report tells the names; of the others it tells the number."""
 
 
 class MiscountError(ItrpError):
@@ -26,6 +29,14 @@ class IngestReport:
     """Shards newly written into the catalog."""
     by_code: dict[str, int] = field(default_factory=dict)
     """Reason code -> records refused for it."""
+    without_row: int = 0
+    """Of the records refused, those beyond the first of their batch and reason: counted, but without a row of their own."""
+    times_unread: int = 0
+    """Of the tweets newly stored, those whose time of creation was given but could not be read."""
+    passed_over: int = 0
+    """Objects of the landing zone that are neither a batch file that was read nor a picture."""
+    passed_over_names: tuple[str, ...] = ()
+    """The first of them, each with the reason."""
 
     def __post_init__(self) -> None:
         accounted = self.pairs + self.duplicates + self.quarantined
@@ -37,6 +48,27 @@ class IngestReport:
             )
 
 
+def describe(report: IngestReport) -> str:
+    """The report for people: the sum in its first line, then whatever somebody should look at."""
+    lines = [
+        f"{report.lines} lines = {report.pairs} pairs stored + {report.duplicates} duplicates "
+        f"+ {report.quarantined} quarantined; {report.shards} new shards"
+    ]
+    lines += [f"  quarantined {count:6d}  {code}" for code, count in report.by_code.items()]
+    if report.without_row:
+        lines.append(
+            f"  of these    {report.without_row:6d}  are counted without a row of their own; --replay tries them too"
+        )
+    if report.times_unread:
+        lines.append(f"  stored      {report.times_unread:6d}  without their created_at, which could not be read")
+    if report.passed_over:
+        lines.append(f"  passed over {report.passed_over:6d}  objects that are neither batch files nor pictures:")
+        lines += [f"    {name}" for name in report.passed_over_names]
+        more = report.passed_over - len(report.passed_over_names)
+        lines += [f"    and {more} more"] if more else []
+    return "\n".join(lines)
+
+
 @dataclass
 class Tally:
     """The figures while they grow."""
@@ -45,6 +77,8 @@ class Tally:
     pairs: int = 0
     duplicates: int = 0
     shards: int = 0
+    without_row: int = 0
+    times_unread: int = 0
     by_code: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -52,7 +86,35 @@ class Tally:
         """Records refused so far."""
         return self.by_code.total()
 
-    def report(self) -> IngestReport:
+    def copy(self) -> "Tally":
+        """The figures as they are now."""
+        return replace(self, by_code=self.by_code.copy())
+
+    def report(self, passed_over: "PassedOver | None" = None) -> IngestReport:
         """The checked figures. Raises MiscountError when they do not add up."""
-        codes = dict(sorted(self.by_code.items()))
-        return IngestReport(self.lines, self.pairs, self.duplicates, self.quarantined, self.shards, codes)
+        return IngestReport(
+            lines=self.lines,
+            pairs=self.pairs,
+            duplicates=self.duplicates,
+            quarantined=self.quarantined,
+            shards=self.shards,
+            by_code=dict(sorted(self.by_code.items())),
+            without_row=self.without_row,
+            times_unread=self.times_unread,
+            passed_over=passed_over.count if passed_over else 0,
+            passed_over_names=tuple(passed_over.names) if passed_over else (),
+        )
+
+
+@dataclass
+class PassedOver:
+    """Objects that an ingestion did not read: all are counted, the first are named."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, key: str, reason: str) -> None:
+        """Note an object and why it is passed over."""
+        self.count += 1
+        if len(self.names) < NAMES_KEPT:
+            self.names.append(f"{ascii(key)[1:-1] if not key.isprintable() else key}: {reason}")
