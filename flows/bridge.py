@@ -15,7 +15,7 @@ from fastapi import FastAPI, HTTPException, Request
 from prefect.client.orchestration import get_client
 from starlette.concurrency import run_in_threadpool
 
-from flows.ingestion.landing import LANDING_PREFIX
+from flows.ingestion.batches import BATCH_ENDINGS, LANDING_PREFIX
 from flows.platform import open_objects
 from flows.registry_webhook import DELIVERY_HEADER, PATH, is_genuine
 from infra.bucket_events import coalesce, listen_created
@@ -83,7 +83,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
 def follow_bucket(settings: Settings, stop: threading.Event, start: StartRun = start_run) -> None:
     """Start an ingestion after each burst of new batch files, until `stop` is set or the store turns out to have no events."""
     store = open_objects(settings)
-    keys = listen_created(store, LANDING_PREFIX, stop=stop, endings=(".jsonl", ".json"))
+    keys = listen_created(store, LANDING_PREFIX, stop=stop, endings=BATCH_ENDINGS)
     try:
         for burst in coalesce(keys, quiet=QUIET_SECONDS, longest=LONGEST_SECONDS):
             # an empty burst: listening has begun (again), and what came before went unheard

@@ -50,7 +50,7 @@ def listen_created(
                 failures = 0
                 logger.info("listening for new objects under %r in %s", prefix, store.url)
                 yield None
-                yield from (key for key in _read_keys(stream, prefix, stop) if key.endswith(endings))
+                yield from (key for key in _read_keys(stream, prefix, stop) if key.lower().endswith(endings))
         except StoreUnavailableError as error:
             logger.log(logging.DEBUG if failures else logging.WARNING, "listening for new objects: %s", error)
         failures += 1

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
 from infra.file_sync import make_folder, sync_folder
-from infra.object_store import TEMPORARY, FolderAddress, ObjectInfo, Selection, check_key
+from infra.object_store import TEMPORARY, FolderAddress, ObjectInfo, PassOver, Selection, check_key
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,19 @@ class FileStore:
         return self._root.as_uri()
 
     def list(
-        self, prefix: str = "", *, endings: str | tuple[str, ...] = "", start_after: str = ""
+        self,
+        prefix: str = "",
+        *,
+        endings: str | tuple[str, ...] = "",
+        start_after: str = "",
+        passed_over: PassOver | None = None,
     ) -> Iterator[ObjectInfo]:
         selection = Selection(prefix, endings, start_after)
         folder = prefix.rpartition("/")[0]
+        tell = passed_over or _log_passed_over
         if not folder:
-            return self._walk(self._root, "", selection)
-        return self._walk(self._locate(folder), folder + "/", selection)
+            return self._walk(self._root, "", selection, tell)
+        return self._walk(self._locate(folder), folder + "/", selection, tell)
 
     def stat(self, key: str) -> ObjectInfo | None:
         path = self._locate(key)
@@ -152,16 +158,18 @@ class FileStore:
             )
         return path
 
-    def _walk(self, folder: Path, base: str, selection: Selection) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: Path, base: str, selection: Selection, tell: PassOver) -> Iterator[ObjectInfo]:
         """Objects under a folder whose key is `base` ("" or ending in "/"), in the order of their keys."""
         for key, entry in _entries_in_key_order(folder, base):
-            wanted = selection.enters(key) if key.endswith("/") else selection.takes(key)
+            wanted = selection.enters(key) if key.endswith("/") else selection.covers(key)
             if not wanted or key == TEMPORARY + "/":
                 continue
-            if not self._is_listed(key, entry):
-                logger.warning("passed over %r in %s: no object key, or a link elsewhere", key, self.url)
+            if problem := self._find_problem(key, entry, selection):
+                tell(key, problem)
             elif key.endswith("/"):
-                yield from self._walk(folder / entry.name, key, selection)
+                yield from self._walk(folder / entry.name, key, selection, tell)
+            elif not selection.ends(key):
+                tell(key, "")
             else:
                 try:
                     status = entry.stat()
@@ -169,15 +177,23 @@ class FileStore:
                     continue  # deleted since the folder was read
                 if stat.S_ISREG(status.st_mode):
                     yield _describe(key, status)
+                else:
+                    tell(key, "no regular file")
 
-    def _is_listed(self, key: str, entry: os.DirEntry[str]) -> bool:
+    def _find_problem(self, key: str, entry: os.DirEntry[str], selection: Selection) -> str | None:
+        """Why an entry of a folder is no object; None when it is one, or a folder of objects."""
         try:
-            if not entry.is_symlink():
-                return bool(check_key(key.removesuffix("/")))
-            # Links to folders can form rings, so only links to files are followed.
-            return not self._locate(key).is_dir()
-        except ObjectKeyError:
-            return False
+            if entry.is_symlink():
+                # Links to folders can form rings, so only links to files are followed.
+                return "a symbolic link to a folder: move the folder here" if self._locate(key).is_dir() else None
+            # Most objects are not asked for: their keys need no check.
+            if key.endswith("/") or selection.ends(key):
+                check_key(key.removesuffix("/"))
+        except ObjectKeyError as error:
+            return (
+                "a symbolic link out of the store, or to nothing" if entry.is_symlink() else f"no object key: {error}"
+            )
+        return None
 
     @contextmanager
     def _whole_file(self, key: str, data: bytes | Path) -> Iterator[Path]:
@@ -205,6 +221,11 @@ class FileStore:
                     path.unlink()
             except OSError:
                 continue  # another process was first
+
+
+def _log_passed_over(key: str, reason: str) -> None:
+    if reason:
+        logger.warning("passed over %r: %s", key, reason)
 
 
 def _write(path: Path, source: BinaryIO) -> None:

@@ -1,7 +1,7 @@
 """Objects by key: what every store can do, how a key and a store's address are written."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,10 @@ class ObjectInfo:
     """Timezone-aware, UTC."""
 
 
+PassOver = Callable[[str, str], None]
+"""Told the key of an object that a listing leaves out, and why; "" when only its ending is another one."""
+
+
 class ObjectStore(Protocol):
     """A flat set of objects. Every method raises StoreError, with the next step, when the store fails."""
 
@@ -43,13 +47,19 @@ class ObjectStore(Protocol):
         ...
 
     def list(
-        self, prefix: str = "", *, endings: str | tuple[str, ...] = "", start_after: str = ""
+        self,
+        prefix: str = "",
+        *,
+        endings: str | tuple[str, ...] = "",
+        start_after: str = "",
+        passed_over: PassOver | None = None,
     ) -> Iterator[ObjectInfo]:
         """Objects whose key starts with the prefix, in the order of their keys' UTF-8 bytes.
 
-        Only those with one of the endings, and with a key behind `start_after` in that order. What a server tells
-        in pages passes by; what is asked for is held in memory, about half a KB an object, because not every
-        server keeps the order: name the endings where most objects are not wanted.
+        Only those with one of the endings, written in small letters (a key's capitals do not matter), and with a key
+        behind `start_after` in that order. What else lies under the prefix is told to `passed_over`, links that are not
+        followed among it. What a server tells in pages passes by; what is asked for is held in memory, about half a KB an
+        object, because not every server keeps the order: name the endings where most objects are not wanted.
         """
         ...
 
@@ -141,7 +151,15 @@ class Selection:
 
     def takes(self, key: str) -> bool:
         """Whether the object is asked for. Strings compare as their UTF-8 bytes do."""
-        return key.startswith(self.prefix) and key.endswith(self.endings) and key > self.start_after
+        return self.covers(key) and self.ends(key)
+
+    def covers(self, key: str) -> bool:
+        """Whether the object lies where it is asked for, whatever its ending."""
+        return key.startswith(self.prefix) and key > self.start_after
+
+    def ends(self, key: str) -> bool:
+        """Whether the object has one of the endings."""
+        return key.lower().endswith(self.endings)
 
     def enters(self, folder: str) -> bool:
         """Whether an object under the folder, a key's beginning that ends in a slash, can be asked for."""

@@ -19,7 +19,7 @@ from urllib3.response import BaseHTTPResponse
 
 from infra import s3_client
 from infra.errors import ObjectKeyError, StoreError, StoreUnavailableError
-from infra.object_store import TEMPORARY, BucketAddress, ObjectInfo, Selection, check_key
+from infra.object_store import TEMPORARY, BucketAddress, ObjectInfo, PassOver, Selection, check_key
 from infra.s3_client import make_client, make_pool
 from infra.s3_create import Creator, measure, open_data
 from infra.s3_errors import explain_code, explain_failure, explain_no_events
@@ -54,11 +54,16 @@ class S3Store:
         return self._address.url
 
     def list(
-        self, prefix: str = "", *, endings: str | tuple[str, ...] = "", start_after: str = ""
+        self,
+        prefix: str = "",
+        *,
+        endings: str | tuple[str, ...] = "",
+        start_after: str = "",
+        passed_over: PassOver | None = None,
     ) -> Iterator[ObjectInfo]:
         selection = Selection(prefix, endings, start_after)
         with self._explaining():
-            found = {info.key: info for info in self._iter_selected(selection)}
+            found = {info.key: info for info in self._iter_selected(selection, passed_over or self._log_passed_over)}
         # Sorted here because servers that keep folders (SeaweedFS) give "a/x" before "a-b/x".
         return iter([found[key] for key in sorted(found)])
 
@@ -186,18 +191,25 @@ class S3Store:
         except (MinioException, HTTPError) as error:
             raise explain_failure(error, self._address, key) from error
 
-    def _iter_selected(self, selection: Selection) -> Iterator[ObjectInfo]:
+    def _iter_selected(self, selection: Selection, tell: PassOver) -> Iterator[ObjectInfo]:
         for found in iter_objects(self._client, self._address.bucket, selection):
             key = found.object_name or ""
             # Some servers list folders too, as keys ending in a slash.
-            if key.startswith(TEMPORARY + "/") or key.endswith("/") or not selection.takes(key):
+            if key.startswith(TEMPORARY + "/") or key.endswith("/") or not selection.covers(key):
+                continue
+            if not selection.ends(key):
+                tell(key, "")
                 continue
             try:
                 check_key(key)
-            except ObjectKeyError:
-                logger.warning("passed over %r in %s: it is no object key", key, self.url)
+            except ObjectKeyError as error:
+                tell(key, f"no object key: {error}")
                 continue
             yield ObjectInfo(key, found.etag or "", found.size or 0, _in_utc(found.last_modified))
+
+    def _log_passed_over(self, key: str, reason: str) -> None:
+        if reason:
+            logger.warning("passed over %r in %s: %s", key, self.url, reason)
 
 
 def _in_utc(moment: datetime | None) -> datetime:

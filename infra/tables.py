@@ -134,6 +134,21 @@ class QuarantinedTweet(Base):
     resolved_at: Mapped[datetime | None]
 
 
+class QuarantineRest(Base):
+    """Refused records of a landing object that have no row of their own, for one reason: how many, and on which lines."""
+
+    __tablename__ = "quarantine_rest"
+    __table_args__ = (UniqueConstraint("landing_object_id", "code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    landing_object_id: Mapped[int] = mapped_column(ForeignKey("landing_object.id"))
+    code: Mapped[str] = mapped_column(String(32))
+    records: Mapped[int]
+    """Those that no replay has brought in."""
+    lines: Mapped[bytes]
+    """A bit a line, lowest first, compressed (zlib)."""
+
+
 class ModelRun(Base):
     """A training run: which data taught which registered version."""
 

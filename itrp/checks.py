@@ -1,27 +1,22 @@
 """From candidate to pair: every check a tweet passes before it is stored."""
 
-import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import PurePosixPath
 
 from itrp.images import check_image
 from itrp.pairs import Candidate, Pair, Refusal
 from itrp.refusals import MissingPictureError, RefusedError
+from itrp.rounded_ids import refuse_rounded
 from itrp.texts import check_text, is_utf8
+from itrp.times import is_given, parse_time
 
 MAX_ID_LENGTH = 64
 MAX_LANG_LENGTH = 35
 """Longest language tag that need be kept (RFC 5646, section 4.4.1)."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ROUNDED_ID = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
-_TWITTER_TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d?) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECONDS_FROM = 100_000_000_000
-"""Epoch figures from here on are milliseconds: as seconds they would lie beyond the year 5138."""
+_NEGATIVE = re.compile(r"-\d+")
 
 
 def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair | Refusal:
@@ -37,15 +32,18 @@ def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair
         image_key, image = _fetch_image(candidate, fetch)
     except RefusedError as error:
         return refuse(candidate, error.code, error.reason)
+    created_at = parse_time(candidate.created_at)
     return Pair(
         id=tweet_id,
         text=text,
         image=image,
         image_path=PurePosixPath(image_key).name,
-        created_at=parse_time(candidate.created_at),
+        created_at=created_at,
         lang=_clean_lang(candidate.lang),
         source=candidate.source,
         line=candidate.line,
+        former_texts=candidate.former_texts,
+        time_unread=created_at is None and is_given(candidate.created_at),
     )
 
 
@@ -61,18 +59,15 @@ def check_id(value: object) -> str:
     """
     if value is None or value == "":
         raise RefusedError("id_missing", "expected an id, found none")
+    refuse_rounded(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise RefusedError(
             "id_invalid",
             f"expected the id as a string, found a {type(value).__name__}: write the id in quotes",
         )
     tweet_id = describe_id(value) or ""
-    if isinstance(value, str) and _ROUNDED_ID.fullmatch(value):
-        raise RefusedError(
-            "id_invalid",
-            f"expected the tweet's digits, found {value[:40]!r}: a spreadsheet rounded the id, "
-            "its last digits are lost and are not guessed",
-        )
+    if _NEGATIVE.fullmatch(tweet_id):
+        raise RefusedError("id_invalid", f"expected the tweet's id, found the negative number {tweet_id}")
     if (isinstance(value, str) and len(value) > MAX_ID_LENGTH) or not _ID.fullmatch(tweet_id):
         raise RefusedError(
             "id_invalid",
@@ -89,43 +84,6 @@ def describe_id(value: object) -> str | None:
         return "a number of more than 77 digits"
     written = value if isinstance(value, str) else str(value)
     return written.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:MAX_ID_LENGTH]
-
-
-def parse_time(value: object) -> datetime | None:
-    """Time of a tweet in UTC: ISO 8601, Twitter's "Wed Oct 10 20:19:24 +0000 2018", or epoch (milli)seconds.
-
-    A time without a zone is taken as UTC. What cannot be read is None: a tweet is not refused for its time.
-    """
-    try:
-        if isinstance(value, str):
-            return _parse_written_time(value.strip())
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return _parse_epoch(value)
-    except (ValueError, OverflowError):
-        return None
-    return None
-
-
-def _parse_written_time(text: str) -> datetime | None:
-    if re.fullmatch(r"\d{9,14}(\.\d+)?", text):
-        return _parse_epoch(float(text) if "." in text else int(text))
-    match = _TWITTER_TIME.fullmatch(text)
-    if match is None:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    # Not strptime: its names of months follow the machine's language.
-    month, day, hour, minute, second, sign, zone_hours, zone_minutes, year = match.groups()
-    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes)) * (1 if sign == "+" else -1)
-    local = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
-    return datetime(*local, tzinfo=timezone(offset)).astimezone(UTC)
-
-
-def _parse_epoch(value: float) -> datetime | None:
-    if not math.isfinite(value):
-        return None
-    if abs(value) >= _MILLISECONDS_FROM:
-        return _EPOCH + timedelta(milliseconds=value)
-    return _EPOCH + timedelta(seconds=value)
 
 
 def _fetch_image(candidate: Candidate, fetch: Callable[[str], bytes]) -> tuple[str, bytes]:

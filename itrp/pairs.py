@@ -12,7 +12,7 @@ class Candidate:
     source: str
     """Key or path of the object the record stands in."""
     line: int
-    """1-based number of the record in its source."""
+    """1-based number of the record in its source: its line or, where one line holds several, its place counted on."""
     id: object
     """What stands in the place of the id (any JSON value, None when there is none)."""
     text: object
@@ -21,6 +21,10 @@ class Candidate:
     """Key or path of the picture, resolved against the source; None when the record names none."""
     created_at: object = None
     lang: object = None
+    other_keys: tuple[str, ...] = ()
+    """Keys at which the picture is looked for, in this order, when nothing lies at `image_key`."""
+    former_texts: tuple[str, ...] = ()
+    """What earlier versions took as this record's text: a tweet stored with one of them is this tweet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Pair:
     source: str = ""
     line: int = 0
     image_sha256: str = field(default="")
+    former_texts: tuple[str, ...] = ()
+    """What earlier versions took as this tweet's text."""
+    time_unread: bool = False
+    """Whether a time of creation was given that could not be read."""
 
     def __post_init__(self) -> None:
         if not self.image_sha256:
@@ -46,7 +54,15 @@ class Pair:
     @property
     def content_sha256(self) -> str:
         """Hash of what makes two records of one id the same tweet: text and picture."""
-        digest = hashlib.sha256(self.text.encode())
+        return self._hash_with(self.text)
+
+    def is_content(self, content_sha256: str) -> bool:
+        """Whether a stored content is this tweet's, as it is read now or as an earlier version read it."""
+        texts = (self.text, *self.former_texts)
+        return any(self._hash_with(text) == content_sha256 for text in texts)
+
+    def _hash_with(self, text: str) -> str:
+        digest = hashlib.sha256(text.encode())
         digest.update(bytes.fromhex(self.image_sha256))
         return digest.hexdigest()
 
@@ -66,10 +82,12 @@ class Refusal:
 
 
 REASONS: dict[str, str] = {
-    "record_not_json": "the line is not one JSON object",
+    "batch_damaged": "the batch file's compressed data end too early or are broken",
+    "record_not_json": "the line is not a tweet as a JSON object",
     "record_too_long": "the line is longer than any tweet can be",
     "id_missing": "the record has no id",
     "id_invalid": "the id is not 1 to 64 of the characters A-Z a-z 0-9 _ -",
+    "id_rounded": "the ids of the whole batch lost their last digits in a spreadsheet or as floating-point numbers",
     "id_conflict": "the id is already stored with another text or picture",
     "text_missing": "the record has no text",
     "text_empty": "the text is empty or only white space",

@@ -1,5 +1,6 @@
 """Texts of tweets: what is accepted, and the trailing link."""
 
+import html
 import re
 
 from itrp.refusals import RefusedError
@@ -8,6 +9,18 @@ MAX_CHARACTERS = 25_000
 """X's longest post, in characters."""
 
 _TRAILING_LINK = re.compile(r" http[s]?://t.co/\w+$")
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
+
+def unescape_once(text: str) -> str:
+    """The text with its HTML entities as characters.
+
+    X's API writes &, < and > as &amp;, &lt; and &gt;; pages and most scrapers give the characters. Nothing in a record
+    tells for certain which it is, so every text is read as the API's: "&amp;lt;" is "&lt;", once. Whoever typed "&amp;"
+    itself, and was scraped, is stored with "&". Only entities that end in a semicolon count: "?a=1&para=2" stays.
+    """
+    return _ENTITY.sub(lambda match: html.unescape(match.group()), text) if "&" in text else text
 
 
 def check_text(value: object) -> str:

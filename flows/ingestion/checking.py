@@ -1,10 +1,14 @@
 """Fetching and checking many candidates at once, with the results in the candidates' order."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import posixpath
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 from infra.errors import ObjectKeyError, ObjectMissingError
 from infra.object_store import ObjectStore
@@ -30,13 +34,53 @@ def open_pool() -> AbstractContextManager[ThreadPoolExecutor]:
     return open_threads(THREADS)
 
 
-def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExecutor) -> Iterator[Pair | Refusal]:
+class Checked(NamedTuple):
+    """What became of a record, and the key its picture was looked for at last."""
+
+    outcome: Pair | Refusal
+    image_key: str | None
+
+
+def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExecutor) -> Iterator[Checked]:
     """Check candidates on the pool; refusals pass through. At most two pictures a thread are in memory."""
+    listed = [*records]
+    candidates = [record for record in listed if isinstance(record, Candidate)]
+    checked = map_in_order(pool, lambda candidate: check_anywhere(candidate, fetch), candidates, ahead=2 * THREADS)
+    for record in listed:
+        yield Checked(record, record.image_key) if isinstance(record, Refusal) else next(checked)
 
-    def check(record: Record) -> Pair | Refusal:
-        return record if isinstance(record, Refusal) else check_candidate(record, fetch)
 
-    return map_in_order(pool, check, records, ahead=2 * THREADS)
+def check_anywhere(candidate: Candidate, fetch: Fetch) -> Checked:
+    """Check a candidate with the first of its keys at which a picture lies."""
+    outcome = check_candidate(candidate, fetch)
+    if not isinstance(outcome, Refusal) or outcome.code != "image_missing":
+        return Checked(outcome, candidate.image_key)
+    elsewhere = [*_list_other_keys(candidate)]
+    for key in elsewhere:
+        other = check_candidate(replace(candidate, image_key=key), fetch)
+        if not isinstance(other, Refusal) or other.code not in ("image_missing", "image_key_invalid"):
+            return Checked(other, key)
+    return Checked(_name_places(outcome, elsewhere), candidate.image_key)
+
+
+def _list_other_keys(candidate: Candidate) -> Iterator[str]:
+    """The key in the other forms of Unicode: macOS writes u and two dots where others write ü. Then the record's own."""
+    key = candidate.image_key or ""
+    forms = (unicodedata.normalize("NFC", key), unicodedata.normalize("NFD", key))
+    yield from (form for form in dict.fromkeys(forms) if form != key)
+    yield from candidate.other_keys
+
+
+def _name_places(refusal: Refusal, keys: Sequence[str]) -> Refusal:
+    """The refusal, telling all places that were looked at."""
+    names = dict.fromkeys(posixpath.basename(key) for key in keys)
+    if not names:
+        return refusal
+    if not refusal.image_key or refusal.image_key.isascii():
+        looked = f"expected a picture at {refusal.image_key!r}, or beside it as {', '.join(names)}"
+    else:
+        looked = f"expected a picture at {refusal.image_key!r}, its letters composed or decomposed (NFC, NFD)"
+    return replace(refusal, reason=f"{looked[:800]}, found nothing: upload it, then replay the quarantine")
 
 
 def split_chunks(records: Iterable[Record], size: int = CHUNK) -> Iterator[list[Record]]:

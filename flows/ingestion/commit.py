@@ -1,24 +1,28 @@
 """The catalog's side of an ingestion: which tweets are known already, and one transaction a group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from flows.ingestion.group import Group
+from flows.ingestion.group import Batch, Group
 from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset, get_or_create_dataset
 from infra.errors import CatalogError
-from infra.tables import LandingObject, QuarantinedTweet, Shard, StoredTweet, now
+from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest, Shard, StoredTweet, now
 from itrp.pairs import Refusal
 
 T = TypeVar("T")
 
 LOOK_UP = 500
 """Values of one IN (...): well under every database's limit on parameters."""
+
+
+class ConcurrentIngestionError(CatalogError):
+    """Another ingestion of the data set was committed while this one read: nothing of the group was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +53,24 @@ def find_contents(target: Target, ids: Sequence[str]) -> dict[str, str]:
 def commit_group(target: Target, group: Group) -> None:
     """Write all rows of a group, or none.
 
-    Raises CatalogError when another ingestion of the data set was committed in between.
+    Raises ConcurrentIngestionError when another ingestion of the data set was committed in between.
     """
     try:
         with target.catalog.session() as session:
             dataset = get_or_create_dataset(session, target.name, target.layout)
+            # One commit at a time: PostgreSQL would let two that insert the same rows wait for each other.
+            session.execute(select(Dataset.id).where(Dataset.id == dataset.id).with_for_update())
             if group.annotations_key:
                 dataset.annotations_key = group.annotations_key
             shard_ids = _add_shards(session, dataset.id, target, group)
             _add_batches(session, dataset.id, target, group)
             _add_tweets(session, dataset.id, shard_ids, group)
             _add_refusals(session, dataset.id, group)
+            _add_rest(session, group.batches)
             _update_retries(session, group)
+            _replace_rest(session, group.replayed)
     except IntegrityError as error:
-        raise CatalogError(
+        raise ConcurrentIngestionError(
             f"expected to be the only ingestion into the data set {target.name}, found rows of another one "
             "that ran at the same time: nothing of this group was written, run the ingestion again"
         ) from error
@@ -141,6 +149,22 @@ def _add_refusals(session: Session, dataset_id: int, group: Group) -> None:
     ]
     if rows:
         session.execute(insert(QuarantinedTweet), rows)
+
+
+def _add_rest(session: Session, batches: Iterable[Batch]) -> None:
+    rows = [
+        {"landing_object_id": batch.id, "code": code, "records": len(lines), "lines": lines.pack()}
+        for batch in batches
+        for code, lines in sorted(batch.rest.items())
+    ]
+    if rows:
+        session.execute(insert(QuarantineRest), rows)
+
+
+def _replace_rest(session: Session, batches: Sequence[Batch]) -> None:
+    for batch in batches:
+        session.execute(delete(QuarantineRest).where(QuarantineRest.landing_object_id == batch.id))
+    _add_rest(session, batches)
 
 
 def _update_retries(session: Session, group: Group) -> None:

@@ -1,8 +1,13 @@
 """A group of landing objects that enter the catalog together: the rows that wait for its commit."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
+from flows.ingestion.line_set import LineSet
 from itrp.pairs import Refusal
+
+ROWS_KEPT = 1000
+"""Rejections of one batch and one reason that get rows of their own; of the others the lines are kept, packed."""
 
 
 @dataclass(eq=False)
@@ -16,6 +21,23 @@ class Batch:
     pairs: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    """Reason code -> rejections that get a row."""
+    rest: dict[str, LineSet] = field(default_factory=dict)
+    """Reason code -> lines of the rejections that get none."""
+
+    def takes_row(self, code: str) -> bool:
+        """Whether one more rejection for this reason gets a row; it is then counted."""
+        if self.rows[code] >= ROWS_KEPT:
+            return False
+        self.rows[code] += 1
+        return True
+
+    def add_rest(self, code: str, line: int) -> None:
+        """Note the line of a rejection without a row."""
+        if code not in self.rest:
+            self.rest[code] = LineSet()
+        self.rest[code].add(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +80,11 @@ class Group:
     tweets: list[NewTweet] = field(default_factory=list)
     refusals: list[tuple[Batch, Refusal]] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
+    replayed: list[Batch] = field(default_factory=list)
+    """Earlier landing objects whose rejections were tried again: of those without rows, `rest` holds what is left."""
     annotations_key: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the quarantine that wait."""
+        return len(self.refusals) + len(self.retries)

@@ -1,38 +1,43 @@
-"""Ingest what collectors dropped under landing/: JSONL batches and X API v2 responses."""
+"""Ingest what collectors dropped under landing/: batches of tweets in whatever JSON they write."""
 
 import logging
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from flows.ingestion.checking import (
-    Fetch,
-    Record,
-    check_in_order,
-    fetch_from,
-    open_pool,
-    read_at_most,
-    split_chunks,
-)
-from flows.ingestion.commit import Target
+from flows.ingestion.batches import LANDING_PREFIX, find_batches
+from flows.ingestion.checking import Fetch, Record, check_in_order, fetch_from, open_pool, split_chunks
+from flows.ingestion.commit import ConcurrentIngestionError, Target
 from flows.ingestion.group import Batch
 from flows.ingestion.known import select_new
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
+from flows.ingestion.rounding import refuse_rounded_ids
 from infra.catalog import Catalog
-from infra.errors import ObjectKeyError, ObjectMissingError
-from infra.object_store import ObjectInfo, ObjectStore, Selection
-from infra.parallel import map_in_order
+from infra.errors import ObjectMissingError
+from infra.object_store import ObjectInfo, ObjectStore
 from itrp.datasets.tweets import read_tweets
-from itrp.datasets.x_api import MAX_RESPONSE_BYTES, PICTURE_ENDINGS, read_response
+
+__all__ = [
+    "LANDING_DATASET",
+    "LANDING_PREFIX",
+    "Progress",
+    "ingest_landing",
+    "ingest_records",
+    "read_records",
+    "try_again",
+]
 
 logger = logging.getLogger(__name__)
 
-LANDING_PREFIX = "landing/"
 LANDING_DATASET = "landing"
 """Name of the data set and of the layout."""
-BATCH_ENDINGS = (".jsonl", ".json")
-"""A key that ends so is a batch file: JSON Lines, or a response of the X API."""
+LOST_RACES = 20
+"""How often one run reads a group again because another one was committed first."""
+LONGEST_PAUSE = 2.0
+"""Seconds, before it does."""
 
 Progress = Callable[[int], None]
 """Called with the number of records handled since the last call."""
@@ -55,40 +60,60 @@ def ingest_landing(
     found, so this fits collectors whose keys grow with time; a run without it, from time to time, finds the rest.
     With `keys`, as bucket events tell them, nothing is listed: of these, the batch files that are there are taken.
 
+    Objects that are neither batch files nor pictures are counted and named in the report. Where another ingestion is
+    committed first, this one reads again what is then left.
+
     A failing store or catalog aborts the run (StoreError, CatalogError) with no batch half in: run it again.
     """
     target = Target(catalog, LANDING_DATASET, LANDING_DATASET, flow_run_id)
     pending = Pending(store, target, shard_size)
-    if keys is None:
-        found = store.list(LANDING_PREFIX, endings=BATCH_ENDINGS, start_after=start_after)
-    else:
-        found = _find_batches(store, Selection(LANDING_PREFIX, BATCH_ENDINGS, start_after), keys)
-    new = select_new(target, store, found)
-    logger.info("%d new batch files in %s", len(new), store.url)
+    found = find_batches(store, pending.tally.passed_over, start_after=start_after, keys=keys)
+    pending.keep_tally()
     with open_pool() as pool:
-        for info in new:
-            _ingest_object(store, info, pending, pool, on_progress)
-            pending.end_object()
-        pending.commit()
+        try_again(pending, on_progress, lambda: _ingest_new(store, found, pending, pool, on_progress))
     return pending.tally.report()
 
 
-def _find_batches(store: ObjectStore, selection: Selection, keys: Iterable[str]) -> Iterator[ObjectInfo]:
-    """Those of the keys that are selected and lie there, in order."""
-    with open_pool() as pool:
-        wanted = sorted({key for key in keys if selection.takes(key)})
-        yield from (info for info in map_in_order(pool, store.stat, wanted) if info is not None)
+def try_again(pending: Pending, on_progress: Progress | None, act: Callable[[], None]) -> None:
+    """Act; when another ingestion is committed first, forget what is not committed and act again.
+
+    Raises ConcurrentIngestionError when that happens too often.
+    """
+    for race in range(LOST_RACES + 1):
+        try:
+            act()
+            return
+        except ConcurrentIngestionError:
+            if race == LOST_RACES:
+                raise
+            lines = pending.discard()
+            if on_progress:
+                on_progress(-lines)
+            logger.info("another ingestion was committed first: %d records are read again", lines)
+            time.sleep(random.uniform(0, LONGEST_PAUSE * min(1.0, (race + 1) / 10)))
+
+
+def _ingest_new(
+    store: ObjectStore,
+    found: Iterable[ObjectInfo],
+    pending: Pending,
+    pool: ThreadPoolExecutor,
+    on_progress: Progress | None,
+) -> None:
+    """Swallow those of the batch files that the catalog does not know."""
+    new = select_new(pending.target, store, found)
+    logger.info("%d new batch files in %s", len(new), store.url)
+    for info in new:
+        _ingest_object(store, info, pending, pool, on_progress)
+        pending.end_object()
+    pending.commit()
 
 
 @contextmanager
 def read_records(store: ObjectStore, key: str) -> Iterator[Iterator[Record]]:
     """The records of a batch file, read as they are asked for. Raises ObjectMissingError when it is gone."""
     with store.open(key) as stream:
-        if key.endswith(".jsonl"):
-            yield read_tweets(stream, key)
-        else:
-            data = read_at_most(stream.read, MAX_RESPONSE_BYTES + 1)
-            yield read_response(data, key, _find_pictures(store, data, key).get)
+        yield read_tweets(stream, key)
 
 
 def ingest_records(
@@ -100,10 +125,10 @@ def ingest_records(
     on_progress: Progress | None,
 ) -> None:
     """Check all records of a batch and add them to the group."""
-    for chunk in split_chunks(records):
+    for chunk in split_chunks(refuse_rounded_ids(records)):
         pending.look_up(chunk)
-        for record, outcome in zip(chunk, check_in_order(chunk, fetch, pool), strict=True):
-            pending.add(outcome, batch, record.image_key)
+        for outcome, image_key in check_in_order(chunk, fetch, pool):
+            pending.add(outcome, batch, image_key)
         if on_progress:
             on_progress(len(chunk))
 
@@ -120,28 +145,9 @@ def _ingest_object(
             etag = store.identify(info)  # before it is read: what is changed meanwhile is new to the next run
             records = stack.enter_context(read_records(store, info.key))
         except ObjectMissingError:
-            logger.warning("%s was removed before it could be read: passed over", info.key)
+            pending.tally.passed_over.add(info.key, "removed before it could be read")
             return
         batch = pending.begin(info.key, etag)
         ingest_records(records, fetch_from(store), batch, pending, pool, on_progress)
-
-
-def _find_pictures(store: ObjectStore, data: bytes, key: str) -> dict[str, str | None]:
-    """What `_find_picture` gives for every picture that a response names, looked for at once."""
-    stems: list[str] = []
-    for _ in read_response(data, key, lambda stem: stems.append(stem)):
-        pass
-    with open_pool() as pool:
-        return dict(zip(stems, map_in_order(pool, lambda stem: _find_picture(store, stem), stems), strict=True))
-
-
-def _find_picture(store: ObjectStore, stem: str) -> str | None:
-    """The picture with that name and one of the known endings."""
-    for ending in PICTURE_ENDINGS:
-        key = f"{stem}.{ending}"
-        try:
-            if store.stat(key) is not None:
-                return key
-        except ObjectKeyError:
-            return None
-    return None
+    if not batch.lines:
+        pending.tally.passed_over.add(info.key, "no record in it")

@@ -1,10 +1,11 @@
 """Try the quarantined records of the landing zone again."""
 
+import heapq
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
 
 from sqlalchemy import select
 
@@ -12,13 +13,18 @@ from flows.ingestion.checking import CHUNK, Record, check_in_order, fetch_from, 
 from flows.ingestion.commit import Target
 from flows.ingestion.group import Batch
 from flows.ingestion.known import is_unchanged
-from flows.ingestion.landing import LANDING_DATASET, Progress, read_records
+from flows.ingestion.landing import LANDING_DATASET, Progress, read_records, try_again
+from flows.ingestion.line_set import LineSet
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
+from flows.ingestion.rounding import refuse_rounded_ids
 from infra.catalog import Catalog
 from infra.object_store import ObjectStore
-from infra.tables import Dataset, LandingObject, QuarantinedTweet
+from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from itrp.pairs import Pair, Refusal
+
+ROWS_AT_ONCE = 1000
+"""Rows of the quarantine that are read together."""
 
 _GONE = "expected the batch file this record stood in, found none: put it back, then replay again"
 _REPLACED = (
@@ -29,15 +35,15 @@ _REPLACED = (
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An unresolved row of the quarantine."""
+    """An unresolved record of the quarantine."""
 
-    id: int
+    id: int | None
+    """None when it has no row of its own."""
     object_key: str
     line: int
     tweet_id: str | None
     image_key: str | None
     code: str
-    batch: Batch
 
     def refuse(self, reason: str) -> Refusal:
         """Refused as before, with what is the matter now."""
@@ -61,59 +67,91 @@ def replay_quarantine(
     target = Target(catalog, LANDING_DATASET, LANDING_DATASET, flow_run_id)
     pending = Pending(store, target, shard_size)
     with open_pool() as pool:
-        for _, rows in groupby(_load_rows(target), key=lambda row: row.batch.id):
-            _replay_batch(store, [*rows], pending, pool, on_progress)
-            pending.end_object()
-        pending.commit()
+        try_again(pending, on_progress, lambda: _replay_all(store, pending, pool, on_progress))
     return pending.tally.report()
 
 
-def _load_rows(target: Target) -> list[_Row]:
-    """Unresolved rows by object, version and line.
+def _replay_all(store: ObjectStore, pending: Pending, pool: ThreadPoolExecutor, on_progress: Progress | None) -> None:
+    for batch in _load_batches(pending.target):
+        if pending.has_replayed(batch):
+            continue
+        _replay_batch(store, batch, pending, pool, on_progress)
+        pending.end_object()
+    pending.commit()
 
-    An object that was put again has rows of each version. The newest comes first, because a record of an
+
+def _load_batches(target: Target) -> list[Batch]:
+    """Landing objects with unresolved records, by their keys.
+
+    An object that was put again has records of each version. The newest comes first, because a record of an
     older version is resolved only as a copy of a stored tweet: its line may hold another record today.
     """
+    rows = select(QuarantinedTweet.landing_object_id).where(QuarantinedTweet.resolved_at.is_(None))
+    rest = select(QuarantineRest.landing_object_id)
     query = (
-        select(QuarantinedTweet, LandingObject)
-        .join(LandingObject, LandingObject.id == QuarantinedTweet.landing_object_id)
-        .join(Dataset, Dataset.id == QuarantinedTweet.dataset_id)
-        .where(Dataset.name == target.name, QuarantinedTweet.resolved_at.is_(None))
-        .order_by(QuarantinedTweet.object_key, LandingObject.id.desc(), QuarantinedTweet.line)
+        select(LandingObject.id, LandingObject.key, LandingObject.etag)
+        .join(Dataset, Dataset.id == LandingObject.dataset_id)
+        .where(Dataset.name == target.name, LandingObject.id.in_(rows.union(rest)))
+        .order_by(LandingObject.key, LandingObject.id.desc())
     )
     with target.catalog.session() as session:
-        found = [(tweet, batch) for tweet, batch in session.execute(query)]
-    batches = {row.id: Batch(row.key, row.etag, row.id) for _, row in found}
-    return [
-        _Row(item.id, item.object_key, item.line, item.tweet_id, item.image_key, item.code, batches[origin.id])
-        for item, origin in found
-    ]
+        return [Batch(key, etag, id_) for id_, key, etag in session.execute(query)]
+
+
+def _iter_rows(target: Target, batch: Batch) -> Iterator[_Row]:
+    """The unresolved rows of a landing object by their lines, a piece at a time."""
+    last = -1
+    while True:
+        query = (
+            select(QuarantinedTweet)
+            .where(QuarantinedTweet.landing_object_id == batch.id, QuarantinedTweet.resolved_at.is_(None))
+            .where(QuarantinedTweet.line > last)
+            .order_by(QuarantinedTweet.line)
+            .limit(ROWS_AT_ONCE)
+        )
+        with target.catalog.session() as session:
+            found = [*session.scalars(query)]
+        for item in found:
+            yield _Row(item.id, item.object_key, item.line, item.tweet_id, item.image_key, item.code)
+        if len(found) < ROWS_AT_ONCE:
+            return
+        last = found[-1].line
+
+
+def _load_rest(target: Target, batch: Batch) -> dict[str, LineSet]:
+    query = select(QuarantineRest.code, QuarantineRest.lines).where(QuarantineRest.landing_object_id == batch.id)
+    with target.catalog.session() as session:
+        return {code: LineSet.unpack(lines) for code, lines in session.execute(query)}
+
+
+def _iter_rest(batch: Batch, code: str, lines: LineSet) -> Iterator[_Row]:
+    """Records without a row, by their lines."""
+    return (_Row(None, batch.key, line, None, None, code) for line in lines)
 
 
 def _replay_batch(
-    store: ObjectStore,
-    rows: list[_Row],
-    pending: Pending,
-    pool: ThreadPoolExecutor,
-    on_progress: Progress | None,
+    store: ObjectStore, batch: Batch, pending: Pending, pool: ThreadPoolExecutor, on_progress: Progress | None
 ) -> None:
-    """Try the rows of one version of one batch file."""
-    batch = rows[0].batch
+    """Try the unresolved records of one version of one batch file."""
     info = store.stat(batch.key)
     replaced = info is not None and not is_unchanged(store, info, batch.etag)
+    rest = _load_rest(pending.target, batch)
+    sources = [_iter_rows(pending.target, batch), *(_iter_rest(batch, code, rest[code]) for code in sorted(rest))]
+    rows = heapq.merge(*sources, key=lambda row: row.line)
     with ExitStack() as stack:
         records: Iterator[Record] = iter(())
         if info is not None:
-            records = stack.enter_context(read_records(store, batch.key))
+            records = refuse_rounded_ids(stack.enter_context(read_records(store, batch.key)))
         for chunk in _split(_match(rows, records, gone=info is None), CHUNK):
             pending.look_up(record for _, record in chunk)
-            outcomes = check_in_order((record for _, record in chunk), fetch_from(store), pool)
-            for (row, record), outcome in zip(chunk, outcomes, strict=True):
+            checked = check_in_order((record for _, record in chunk), fetch_from(store), pool)
+            for (row, _), (outcome, image_key) in zip(chunk, checked, strict=True):
                 if replaced and not _is_copy(row, outcome, pending):
-                    outcome = row.refuse(_REPLACED)
-                pending.retry(row.id, outcome, batch, record.image_key)
+                    outcome, image_key = row.refuse(_REPLACED), row.image_key
+                pending.retry(row.id, outcome, batch, image_key)
             if on_progress:
                 on_progress(len(chunk))
+    pending.replayed(batch)
 
 
 def _is_copy(row: _Row, outcome: Pair | Refusal, pending: Pending) -> bool:
@@ -121,7 +159,7 @@ def _is_copy(row: _Row, outcome: Pair | Refusal, pending: Pending) -> bool:
     return isinstance(outcome, Pair) and row.tweet_id in (None, outcome.id) and pending.knows(outcome)
 
 
-def _match(rows: list[_Row], records: Iterator[Record], *, gone: bool) -> Iterator[tuple[_Row, Record]]:
+def _match(rows: Iterator[_Row], records: Iterator[Record], *, gone: bool) -> Iterator[tuple[_Row, Record]]:
     """Each row with the record at its line; both come in the order of their lines."""
     record = next(records, None)
     for row in rows:

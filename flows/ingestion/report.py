@@ -34,7 +34,7 @@ class IngestReport:
     times_unread: int = 0
     """Of the tweets newly stored, those whose time of creation was given but could not be read."""
     passed_over: int = 0
-    """Objects of the landing zone that are neither a batch file that was read nor a picture."""
+    """Objects of the landing zone that are neither a picture nor a batch file with a record that was read."""
     passed_over_names: tuple[str, ...] = ()
     """The first of them, each with the reason."""
 
@@ -62,48 +62,11 @@ def describe(report: IngestReport) -> str:
     if report.times_unread:
         lines.append(f"  stored      {report.times_unread:6d}  without their created_at, which could not be read")
     if report.passed_over:
-        lines.append(f"  passed over {report.passed_over:6d}  objects that are neither batch files nor pictures:")
+        lines.append(f"  passed over {report.passed_over:6d}  objects")
         lines += [f"    {name}" for name in report.passed_over_names]
         more = report.passed_over - len(report.passed_over_names)
         lines += [f"    and {more} more"] if more else []
     return "\n".join(lines)
-
-
-@dataclass
-class Tally:
-    """The figures while they grow."""
-
-    lines: int = 0
-    pairs: int = 0
-    duplicates: int = 0
-    shards: int = 0
-    without_row: int = 0
-    times_unread: int = 0
-    by_code: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def quarantined(self) -> int:
-        """Records refused so far."""
-        return self.by_code.total()
-
-    def copy(self) -> "Tally":
-        """The figures as they are now."""
-        return replace(self, by_code=self.by_code.copy())
-
-    def report(self, passed_over: "PassedOver | None" = None) -> IngestReport:
-        """The checked figures. Raises MiscountError when they do not add up."""
-        return IngestReport(
-            lines=self.lines,
-            pairs=self.pairs,
-            duplicates=self.duplicates,
-            quarantined=self.quarantined,
-            shards=self.shards,
-            by_code=dict(sorted(self.by_code.items())),
-            without_row=self.without_row,
-            times_unread=self.times_unread,
-            passed_over=passed_over.count if passed_over else 0,
-            passed_over_names=tuple(passed_over.names) if passed_over else (),
-        )
 
 
 @dataclass
@@ -118,3 +81,42 @@ class PassedOver:
         self.count += 1
         if len(self.names) < NAMES_KEPT:
             self.names.append(f"{ascii(key)[1:-1] if not key.isprintable() else key}: {reason}")
+
+
+@dataclass
+class Tally:
+    """The figures while they grow."""
+
+    lines: int = 0
+    pairs: int = 0
+    duplicates: int = 0
+    shards: int = 0
+    without_row: int = 0
+    times_unread: int = 0
+    by_code: Counter[str] = field(default_factory=Counter)
+    passed_over: PassedOver = field(default_factory=PassedOver)
+
+    @property
+    def quarantined(self) -> int:
+        """Records refused so far."""
+        return self.by_code.total()
+
+    def copy(self) -> "Tally":
+        """The figures as they are now."""
+        passed_over = replace(self.passed_over, names=[*self.passed_over.names])
+        return replace(self, by_code=self.by_code.copy(), passed_over=passed_over)
+
+    def report(self) -> IngestReport:
+        """The checked figures. Raises MiscountError when they do not add up."""
+        return IngestReport(
+            lines=self.lines,
+            pairs=self.pairs,
+            duplicates=self.duplicates,
+            quarantined=self.quarantined,
+            shards=self.shards,
+            by_code=dict(sorted(self.by_code.items())),
+            without_row=self.without_row,
+            times_unread=self.times_unread,
+            passed_over=self.passed_over.count,
+            passed_over_names=tuple(self.passed_over.names),
+        )

@@ -1,108 +1,58 @@
-"""The landing contract: JSONL batches of tweets, one object a line, pictures beside them."""
+"""The landing contract: batches of tweets in whatever JSON collectors write, pictures beside them."""
 
-import json
-import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from itrp.checks import describe_id
-from itrp.datasets.lines import MAX_LINE_BYTES, ByteStream, iter_lines
+from itrp.datasets.compressed import open_plain
+from itrp.datasets.documents import iter_documents
+from itrp.datasets.lines import ByteStream
+from itrp.datasets.records import is_tweet, read_record
+from itrp.datasets.x_api import is_page, read_page
 from itrp.pairs import Candidate, Refusal
 from itrp.refusals import RefusedError
-from itrp.texts import is_utf8
-
-MAX_KEY_BYTES = 1024
-"""Longest key of an object (S3's limit), in bytes of UTF-8."""
-MAX_NAME_BYTES = 255
-"""Longest name between two slashes: a store in a folder cannot keep a longer one."""
 
 
 def read_tweets(stream: ByteStream, source: str) -> Iterator[Candidate | Refusal]:
-    """Read a batch file line by line, in bounded memory.
+    """Read a batch file record by record, in bounded memory, recognised by what it holds and not by its ending.
 
-    stream: the JSONL file, open for reading bytes. source: its key. Blank lines are no records.
-    Lines are numbered as an editor does, from 1, blank ones included.
+    That is JSON Lines of tweets or of pages of X's API, one page, an array, or documents over several lines; plain, in
+    gzip or in Zstandard. stream: the file, open for reading bytes. source: its key. Blank lines are no records.
+
+    Records are numbered by their lines, as an editor counts them from 1, blank ones included. Where one line holds
+    several, they are counted on from it: in a file of pages the numbers are the tweets' places.
     """
-    for number, line in iter_lines(stream):
-        if line is None:
-            reason = f"expected a line of at most {MAX_LINE_BYTES:,} bytes, found a longer one"
-            yield Refusal(source, number, "record_too_long", reason)
-            continue
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if line.strip():
-            yield _read_record(line, source, number)
-
-
-def resolve_key(image: object, source: str) -> str | None:
-    """The picture's key from the bucket's root, or None when the record names no picture.
-
-    image: relative to the batch file's folder, or from the bucket's root when it begins with "/".
-    Raises RefusedError, image_key_invalid, for a key that leads out of the bucket or cannot be one.
-    """
-    if image is None or image == "":
-        return None
-    if not isinstance(image, str):
-        raise RefusedError(
-            "image_key_invalid", f"expected the picture's key as a string, found a {type(image).__name__}"
-        )
-    if not is_utf8(image) or "\\" in image or any(ord(character) < 32 or ord(character) == 127 for character in image):
-        raise RefusedError(
-            "image_key_invalid",
-            f"expected a key of printable characters with / between folders, found {ascii(image)[:200]}",
-        )
-    joined = image.lstrip("/") if image.startswith("/") else posixpath.join(posixpath.dirname(source), image)
-    key = posixpath.normpath(joined)
-    if key in (".", "..") or key.startswith("../"):
-        raise RefusedError(
-            "image_key_invalid",
-            f"expected a key inside the store, found {image[:200]!r}, which leads out of it",
-        )
-    if len(key.encode()) > MAX_KEY_BYTES:
-        raise RefusedError(
-            "image_key_invalid",
-            f"expected a key of at most {MAX_KEY_BYTES} bytes, found {len(key.encode()):,}",
-        )
-    if max(len(segment.encode()) for segment in key.split("/")) > MAX_NAME_BYTES:
-        raise RefusedError(
-            "image_key_invalid",
-            f"expected names of at most {MAX_NAME_BYTES} bytes between the slashes, found a longer one",
-        )
-    return key
-
-
-def parse_json(data: bytes) -> Any:
-    """The JSON value. Raises RefusedError with the code text_not_utf8 or record_not_json."""
+    last = 0
     try:
-        return json.loads(data.decode())
-    except UnicodeDecodeError as error:
-        raise RefusedError(
-            "text_not_utf8",
-            f"expected UTF-8, found another byte at position {error.start + 1}: save the batch as UTF-8",
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(
-            "record_not_json", f"expected JSON, found what cannot be read as such: {str(error)[:200]}"
-        ) from error
-
-
-def _read_record(line: bytes, source: str, number: int) -> Candidate | Refusal:
-    record: Any = None
-    try:
-        record = parse_json(line)
-        if not isinstance(record, dict):
-            raise RefusedError("record_not_json", f"expected a JSON object, found a {type(record).__name__}")
-        key = resolve_key(record.get("image"), source)
+        for line, value in iter_documents(open_plain(stream)):
+            for record in _read_value(value, source, max(line, last + 1)):
+                last = record.line
+                yield record
     except RefusedError as error:
-        tweet_id = describe_id(record.get("id")) if isinstance(record, dict) else None
-        image = record.get("image") if isinstance(record, dict) else None
-        return Refusal(source, number, error.code, error.reason, tweet_id, ascii(image)[1:-1] if image else None)
-    return Candidate(
-        source,
-        number,
-        record.get("id"),
-        record.get("text"),
-        key,
-        record.get("created_at"),
-        record.get("lang"),
-    )
+        yield Refusal(source, last + 1, error.code, error.reason)
+
+
+def _read_value(value: Any, source: str, number: int) -> Iterator[Candidate | Refusal]:
+    """The records of one JSON value."""
+    if isinstance(value, RefusedError):
+        yield Refusal(source, number, value.code, value.reason)
+    elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        for item in value:
+            for record in _read_value(item, source, number):
+                number = record.line + 1
+                yield record
+    elif not isinstance(value, dict):
+        reason = f"expected a tweet as a JSON object, found a {type(value).__name__}"
+        yield Refusal(source, number, "record_not_json", reason)
+    elif is_page(value):
+        yield from read_page(value, source, number)
+    elif is_tweet(value):
+        yield read_record(value, source, number)
+    else:
+        yield Refusal(source, number, "record_not_json", _describe_other(value))
+
+
+def _describe_other(value: dict[str, Any]) -> str:
+    fields = ", ".join(ascii(name)[1:-1][:40] for name in [*value][:8]) or "no fields"
+    said = value.get("detail") or value.get("title")
+    answer = f" ({said[:200]})" if isinstance(said, str) and said else ""
+    return f"expected a tweet or a response of X's API with data[], found an object with {fields}{answer}"

@@ -1,103 +1,51 @@
-"""The X API v2 response: tweets in `data[]`, their photos in `includes.media[]`, pictures beside the file.
+"""Responses of X's API, each a page of tweets: tweets in `data[]`, what they refer to in `includes`.
 
-Source: X API v2, data dictionary (tweet, media): a photo's `media_key`, a tweet's `attachments.media_keys`,
-and `note_tweet.text`, which holds the whole text of a tweet longer than 280 characters.
+Source: X API v2, data dictionary (tweet, media): a photo's `media_key`, a tweet's `attachments.media_keys`. A page is a
+file of its own (`.json`), or a line, as twarc2 writes it.
 """
 
-import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from itrp.checks import describe_id
-from itrp.datasets.tweets import parse_json, resolve_key
+from itrp.datasets.media import NAMING, index_media
+from itrp.datasets.records import Context, read_record
 from itrp.pairs import Candidate, Refusal
-from itrp.refusals import RefusedError
 
-PICTURE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp")
-"""Endings a picture beside the response may have, in the order they are looked for."""
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""Largest response that is read; one of 100 tweets has less than 1 MiB."""
+_PARTS = {"data", "includes", "meta", "errors"}
+_OWN = {"id", "id_str", "text", "full_text"}
 
 
-def read_response(data: bytes, source: str, find_picture: Callable[[str], str | None]) -> Iterator[Candidate | Refusal]:
-    """One record a tweet of `data[]`, with its first photo; `line` is its place there, from 1.
+def is_page(value: Mapping[str, Any]) -> bool:
+    """Whether an object is a response and no tweet."""
+    return not _PARTS.isdisjoint(value) and _OWN.isdisjoint(value)
 
-    data: the response's bytes. source: its key.
-    find_picture: key without ending -> key of the picture that lies there, or None.
-    """
-    try:
-        response = _parse_response(data)
-    except RefusedError as error:
-        yield Refusal(source, 1, error.code, error.reason)
-        return
-    media = _index_media(response)
-    tweets = response.get("data") or []
-    for number, tweet in enumerate(tweets if isinstance(tweets, list) else [tweets], start=1):
-        if isinstance(tweet, dict):
-            yield _read_tweet(tweet, media, source, number, find_picture)
-        else:
+
+def read_page(page: Mapping[str, Any], source: str, number: int) -> Iterator[Candidate | Refusal]:
+    """One record a tweet of `data[]`, with its first photo, numbered from `number` on."""
+    includes = page.get("includes")
+    context = Context(index_media(includes), _index_tweets(includes))
+    tweets = page.get("data") or []
+    for place, tweet in enumerate(tweets if isinstance(tweets, list) else [tweets], start=number):
+        if not isinstance(tweet, dict):
             reason = f"expected a tweet in data[], found a {type(tweet).__name__}"
-            yield Refusal(source, number, "record_not_json", reason)
+            yield Refusal(source, place, "record_not_json", reason)
+            continue
+        found = read_record(tweet, source, place, context)
+        if isinstance(found, Candidate) and found.image_key is None:
+            yield _refuse_without_photo(found, tweet)
+        else:
+            yield found
 
 
-def _parse_response(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_RESPONSE_BYTES:
-        raise RefusedError(
-            "record_too_long", f"expected a response of at most {MAX_RESPONSE_BYTES:,} bytes, found more"
-        )
-    response = parse_json(data.removeprefix(b"\xef\xbb\xbf"))
-    if not isinstance(response, dict) or not response.keys() & {"data", "includes", "meta", "errors"}:
-        raise RefusedError("record_not_json", "expected an X API v2 response (an object with data[]), found other JSON")
-    return response
+def _refuse_without_photo(candidate: Candidate, tweet: Mapping[str, Any]) -> Refusal:
+    found = "no media" if tweet.get("attachments") else "one without attachments"
+    reason = f"expected a tweet with a photo, found {found}; {NAMING}"
+    return Refusal(candidate.source, candidate.line, "image_not_named", reason, describe_id(candidate.id))
 
 
-def _index_media(response: dict[str, Any]) -> dict[str, str]:
-    """media_key -> type, as far as the response tells."""
-    includes = response.get("includes")
-    media = includes.get("media") if isinstance(includes, dict) else None
-    known = media if isinstance(media, list) else []
-    return {item["media_key"]: str(item.get("type")) for item in known if _has_media_key(item)}
-
-
-def _has_media_key(item: object) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("media_key"), str)
-
-
-def _read_tweet(
-    tweet: dict[str, Any],
-    media: dict[str, str],
-    source: str,
-    number: int,
-    find_picture: Callable[[str], str | None],
-) -> Candidate | Refusal:
-    try:
-        stem = resolve_key(_first_photo(tweet, media), source)
-    except RefusedError as error:
-        return Refusal(source, number, error.code, error.reason, describe_id(tweet.get("id")))
-    assert stem is not None  # a media key is not empty
-    key = find_picture(stem) or f"{stem}.{PICTURE_ENDINGS[0]}"
-    return Candidate(
-        source, number, tweet.get("id"), _full_text(tweet), key, tweet.get("created_at"), tweet.get("lang")
-    )
-
-
-def _first_photo(tweet: dict[str, Any], media: dict[str, str]) -> str:
-    attachments = tweet.get("attachments")
-    keys = attachments.get("media_keys") if isinstance(attachments, dict) else None
-    if not isinstance(keys, list) or not keys:
-        raise RefusedError("image_not_named", "expected a tweet with a photo, found one without attachments")
-    for key in keys:
-        if isinstance(key, str) and media.get(key) == "photo":
-            if not key or posixpath.basename(key) != key:
-                raise RefusedError("image_key_invalid", f"expected a media key, found {ascii(key)[:200]}")
-            return key
-    kinds = sorted({media.get(key, "not in includes.media") for key in keys if isinstance(key, str)})
-    raise RefusedError(
-        "image_not_named",
-        f"expected a photo among the tweet's media, found: {', '.join(kinds)[:300] or 'none'}",
-    )
-
-
-def _full_text(tweet: dict[str, Any]) -> object:
-    note = tweet.get("note_tweet")
-    return note["text"] if isinstance(note, dict) and isinstance(note.get("text"), str) else tweet.get("text")
+def _index_tweets(includes: object) -> dict[str, dict[str, Any]]:
+    """Tweet id -> tweet, of those that the page's tweets refer to."""
+    tweets = includes.get("tweets") if isinstance(includes, dict) else None
+    known = [item for item in tweets if isinstance(item, dict)] if isinstance(tweets, list) else []
+    return {str(item["id"]): item for item in known if "id" in item}

@@ -102,7 +102,8 @@ def test_one_bad_tweet_is_quarantined_and_the_rest_goes_on(
 
 
 def test_every_reason_of_the_contract_is_tested() -> None:
-    assert {code for code, _ in REFUSED} | {"id_conflict"} == set(REASONS)
+    of_batches = {"id_conflict", "id_rounded", "batch_damaged"}
+    assert {code for code, _ in REFUSED} | of_batches == set(REASONS)
 
 
 ACCEPTED: dict[str, bytes] = {
@@ -179,7 +180,10 @@ def test_nothing_landed(zone: Zone) -> None:
     assert zone.ingest() == IngestReport()
     zone.drop("empty.jsonl")
     zone.store.put("landing/readme.txt", b"not a batch")
-    assert zone.ingest() == IngestReport()
+    report = zone.ingest()
+    assert (report.lines, report.passed_over) == (0, 2)
+    assert "landing/readme.txt: no ending of a batch file (.jsonl, .json," in report.passed_over_names[0]
+    assert report.passed_over_names[1] == FOLDER + "empty.jsonl: no record in it"
     assert [row.lines for row in zone.rows(LandingObject)] == [0]
 
 
@@ -247,24 +251,6 @@ def test_a_failing_store_leaves_nothing_half_in(zone: Zone) -> None:
     assert zone.rows(QuarantinedTweet) == []
     assert zone.ingest(shard_size=10) == IngestReport(lines=51, pairs=51, shards=6)
     assert [pairs for _, _, pairs in zone.shards()] == [10] * 8 + [1, 10]
-
-
-def test_two_ingestions_at_once(zone: Zone) -> None:
-    """Another run commits the same tweets while this one reads: this one writes nothing and says so."""
-    zone.drop("a.jsonl", *(tweet(n) for n in range(5)), pictures={"good.jpg": GOOD})
-    inner: list[IngestReport] = []
-
-    def run_another(_: int) -> None:
-        if not inner:
-            inner.append(zone.ingest())
-
-    from infra.errors import CatalogError
-
-    with pytest.raises(CatalogError, match="run the ingestion again"):
-        zone.ingest(on_progress=run_another)
-    assert inner == [IngestReport(lines=5, pairs=5, shards=1)]
-    assert [pairs for _, _, pairs in zone.shards()] == [5]
-    assert zone.ingest() == IngestReport()
 
 
 def test_figures_must_add_up() -> None:

@@ -54,7 +54,7 @@ def test_migrations_can_be_undone_and_done_again(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         alembic.command.downgrade(alembic_config(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
-    with pytest.raises(CatalogError, match=r"at revision 0002, found no tables: any itrp command that writes"):
+    with pytest.raises(CatalogError, match=r"at revision 0003, found no tables: any itrp command that writes"):
         catalog.check()
     catalog.migrate()
     catalog.check()
@@ -176,7 +176,7 @@ def test_a_catalog_that_is_not_there(tmp_path: Path) -> None:
 def test_a_catalog_without_tables(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "catalog.db").execute("CREATE TABLE x (y)").connection.close()
     catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
-    with pytest.raises(CatalogError, match="at revision 0002, found no tables"):
+    with pytest.raises(CatalogError, match="at revision 0003, found no tables"):
         catalog.check()
     with (
         pytest.raises(CatalogError, match="no such table: dataset; any itrp command that writes"),

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from itrp.datasets.keys import resolve_key
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
-from itrp.datasets.tweets import read_tweets, resolve_key
-from itrp.datasets.x_api import read_response
+from itrp.datasets.tweets import read_tweets
 from itrp.pairs import Candidate, Refusal
 from itrp.refusals import RefusedError
 
@@ -97,7 +97,7 @@ def test_a_byte_order_mark_is_no_content() -> None:
         (b"[1, 2]\n", "record_not_json"),
         (b'"text"\n', "record_not_json"),
         (b"null\n", "record_not_json"),
-        (b'{"id": "1"} {"id": "2"}\n', "record_not_json"),
+        (b'{"id": "1"} {"id": "2"} x\n', "record_not_json"),
         (b"[" * 100_000 + b"\n", "record_not_json"),
         (b'{"id": ' + b"9" * 5000 + b"}\n", "record_not_json"),
         (b'{"id": "1", "text": "caf\xe9"}\n', "text_not_utf8"),
@@ -196,42 +196,41 @@ RESPONSE = {
     },
     "meta": {"result_count": 8},
 }
-LYING = {"landing/day/3_2.webp", "landing/day/3_1.png"}
+RESPONSE_KEY = "landing/day/r.json"
 
 
-def find(stem: str) -> str | None:
-    return next((key for key in LYING if key.startswith(stem + ".")), None)
+def read_response(response: object) -> list[Candidate | Refusal]:
+    return [*read_tweets(io.BytesIO(json.dumps(response).encode()), RESPONSE_KEY)]
 
 
 def test_x_api_response() -> None:
-    outcomes = [*read_response(json.dumps(RESPONSE).encode(), "landing/day/r.json", find)]
+    outcomes = read_response(RESPONSE)
     assert [outcome.line for outcome in outcomes] == [1, 2, 3, 4, 5, 6, 7, 8]
     first, second = outcomes[:2]
-    assert first == Candidate(
-        "landing/day/r.json", 1, "1", "one", "landing/day/3_1.png", "2020-01-01T00:00:00.000Z", "en"
-    )
+    assert isinstance(first, Candidate)
     assert isinstance(second, Candidate)
-    assert (second.text, second.image_key) == ("whole", "landing/day/3_2.webp")
+    assert (first.id, first.text, first.created_at, first.lang) == ("1", "one", "2020-01-01T00:00:00.000Z", "en")
+    assert (first.image_key, *first.other_keys[:4]) == tuple(
+        f"landing/day/3_1.{ending}" for ending in ("jpg", "jpeg", "png", "gif", "webp")
+    )
+    assert first.other_keys[4] == "landing/day/1.jpg"
+    assert (second.text, second.image_key) == ("whole", "landing/day/3_2.jpg")
     codes = [outcome.code if isinstance(outcome, Refusal) else None for outcome in outcomes]
     assert codes[2:] == ["image_not_named"] * 3 + ["record_not_json", None, "image_key_invalid"]
-    assert "video" in outcomes[3].reason  # type: ignore[union-attr]
-    assert "not in includes.media" in outcomes[4].reason  # type: ignore[union-attr]
-
-
-def test_x_api_picture_that_is_not_there_yet() -> None:
-    (outcome, *_) = read_response(json.dumps(RESPONSE).encode(), "landing/day/r.json", lambda stem: None)
-    assert isinstance(outcome, Candidate)
-    assert outcome.image_key == "landing/day/3_1.jpg"
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert "found one without attachments; name the picture's key in the field image, or" in reasons[0]
+    assert "found: video" in reasons[1]
+    assert "not in includes.media" in reasons[2]
 
 
 @pytest.mark.parametrize("response", [{"meta": {"result_count": 0}}, {"errors": []}, {"data": []}, {"data": None}])
 def test_x_api_response_without_tweets(response: dict[str, object]) -> None:
-    assert list(read_response(json.dumps(response).encode(), "landing/r.json", find)) == []
+    assert read_response(response) == []
 
 
 def test_x_api_single_tweet() -> None:
     response = {"data": RESPONSE["data"][0], "includes": RESPONSE["includes"]}  # type: ignore[index]
-    (outcome,) = read_response(json.dumps(response).encode(), "landing/day/r.json", find)
+    (outcome,) = read_response(response)
     assert isinstance(outcome, Candidate)
 
 
@@ -239,12 +238,12 @@ def test_x_api_single_tweet() -> None:
     ("data", "code"),
     [
         (b"{", "record_not_json"),
-        (b"[]", "record_not_json"),
+        (b"[", "record_not_json"),
         (b'{"batch": 1}', "record_not_json"),
         (b'{"data": "\xff"}', "text_not_utf8"),
     ],
 )
 def test_other_json_files(data: bytes, code: str) -> None:
-    (refusal,) = read_response(data, "landing/r.json", find)
+    (refusal,) = read(data)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.line) == (code, 1)

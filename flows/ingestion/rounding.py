@@ -1,0 +1,27 @@
+"""A batch whose ids a spreadsheet rounded is refused whole: its tweets would be stored under ids of others."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from flows.ingestion.checking import CHUNK, Record
+from itrp.checks import refuse
+from itrp.pairs import Candidate, Refusal
+from itrp.rounded_ids import find_rounding, is_long
+
+
+def refuse_rounded_ids(records: Iterable[Record]) -> Iterator[Record]:
+    """The records; where the ids of the first of them show that all were rounded, refused.
+
+    At most CHUNK records are held. Ids that are too short for rounding are left.
+    """
+    stream = iter(records)
+    first = [*islice(stream, CHUNK)]
+    reason = find_rounding(record.id for record in first if isinstance(record, Candidate))
+    for record in chain(first, stream):
+        yield _refuse(record, reason) if reason else record
+
+
+def _refuse(record: Record, reason: str) -> Record:
+    if isinstance(record, Refusal) or not is_long(record.id):
+        return record
+    return refuse(record, "id_rounded", reason)

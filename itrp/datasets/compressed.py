@@ -1,0 +1,95 @@
+"""Batch files as their plain bytes: gzip and Zstandard are known by their first bytes, not by their ending.
+
+Both are read to their end whatever the number of their parts (collectors append a new one to a file that is there),
+and never held whole: a small file that unpacks to gigabytes costs time, not memory. Not bzip2 and xz: Python's readers
+of these end without an error where a part is broken.
+"""
+
+import gzip
+import zlib
+from typing import Any
+
+import pyarrow as pa
+
+from itrp.datasets.lines import ByteStream
+from itrp.refusals import RefusedError
+
+_MAGIC: dict[bytes, str] = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+LONGEST_MAGIC = max(map(len, _MAGIC))
+
+
+class PeekedStream:
+    """A stream whose first bytes can be looked at before they are read."""
+
+    closed = False
+
+    def __init__(self, stream: ByteStream, head: bytes = b"") -> None:
+        self._stream = stream
+        self._head = head
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, at least `size` of them unless the stream ends before."""
+        while len(self._head) < size and (more := self._stream.read(size - len(self._head))):
+            self._head += more
+        return self._head
+
+    def read(self, n: int = -1, /) -> bytes:
+        """At most n bytes, empty at the end."""
+        if self._head:
+            taken, self._head = (self._head, b"") if n < 0 else (self._head[:n], self._head[n:])
+            return taken
+        return self._stream.read(n)
+
+    def readable(self) -> bool:
+        """True: pyarrow asks."""
+        return True
+
+    def close(self) -> None:
+        """Leave the stream open: whoever opened it closes it."""
+
+
+class _PlainStream:
+    """What a decompressor gives, with a rejection where the compressed data are damaged."""
+
+    def __init__(self, inner: Any, kind: str) -> None:
+        # read1 where there is one: read would drop what it has when the data break off.
+        self._read = getattr(inner, "read1", inner.read)
+        self._kind = kind
+
+    def read(self, n: int, /) -> bytes:
+        try:
+            return bytes(self._read(n))
+        except (EOFError, zlib.error, pa.ArrowInvalid) as error:
+            raise self._refuse(error) from error
+        except OSError as error:
+            if error.errno is not None:  # the disk's own, which says nothing about the file
+                raise
+            raise self._refuse(error) from error
+
+    def _refuse(self, error: Exception) -> RefusedError:
+        return RefusedError(
+            "batch_damaged",
+            f"expected {self._kind} data up to the file's end, found them damaged or cut off ({str(error)[:120]}): "
+            "the records before this place are read; copy the file again, under another name",
+        )
+
+
+def open_plain(stream: ByteStream) -> PeekedStream:
+    """The plain bytes of a batch file, compressed or not.
+
+    Reading from it raises RefusedError, batch_damaged, where compressed data end too early or are broken; whatever
+    the stream itself raises is passed on.
+    """
+    packed = PeekedStream(stream)
+    head = packed.peek(LONGEST_MAGIC)
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    return PeekedStream(_PlainStream(_open(packed, kind), kind)) if kind else packed
+
+
+def _open(packed: Any, kind: str) -> Any:
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=packed)
+    return pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
