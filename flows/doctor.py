@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 from flows.orchestration import make_work_folder, open_to
 from flows.platform import open_objects, open_registry
 from infra.catalog import Catalog, open_catalog
+from infra.catalog_queries import count_quarantined
 from infra.errors import InfraError, SettingsError
 from infra.object_store import ObjectStore
 from infra.settings import PREFIX, Settings, find_unknown_variables
-from infra.tables import Dataset, LabelFile, QuarantinedTweet, Shard
+from infra.tables import Dataset, LabelFile, Shard
 from itrp.errors import ItrpError, StoreError
 from itrp.labels import Task
 from serving.registry import CHALLENGER, CHAMPION, Registry
@@ -107,9 +108,7 @@ def _check_catalog(catalog: Catalog) -> str:
     with catalog.session() as session:
         shards = session.scalar(select(func.count(Shard.id)))
         files = session.scalar(select(func.count(LabelFile.id)))
-        open_rows = session.scalar(
-            select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None))
-        )
+        open_rows = count_quarantined(session)
     return f"{catalog.url}: {shards} shards, {files} label files, {open_rows} tweets in quarantine"
 
 

@@ -98,6 +98,13 @@ def _open_table(path: Path, images: str | None, columns: dict[str, str]) -> Tabl
     return TableSource(path, **columns, folder=Path(images) if images else None)
 
 
+def _describe_artifact(report: IngestReport) -> str:
+    """What stands above the table: what its figures mean, and the names of what was passed over."""
+    rows = [f"- `{name}`" for name in report.passed_over_names]
+    names = ["", "Passed over, the first of them:", "", *rows] if rows else []
+    return "\n".join(["lines = pairs + duplicates + quarantined", *names])
+
+
 def _name_run() -> str:
     given = flow_run.parameters
     what = "replay" if given["replay"] else given["name"] or given["layout"]
@@ -143,8 +150,9 @@ def ingest_tweets(
         key="ingest-report",
         table=[
             {"lines": report.lines, "pairs": report.pairs, "duplicates": report.duplicates, "quarantined": report.quarantined,
-             "shards": report.shards, "data set": LANDING if layout == "landing" else name, **report.by_code}
+             "shards": report.shards, "passed over": report.passed_over, "times unread": report.times_unread,
+             "data set": LANDING if layout == "landing" else name, **report.by_code}
         ],
-        description="lines = pairs + duplicates + quarantined",
+        description=_describe_artifact(report),
     )  # fmt: skip
     return report

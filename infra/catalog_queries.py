@@ -1,14 +1,25 @@
 """Questions to the catalog, and the records that several processes may write at once."""
 
 import hashlib
+from collections import Counter
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, select
+from sqlalchemy import CursorResult, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from infra.errors import CatalogError
-from infra.tables import Base, ChampionMove, Dataset, LabelFile, LandingObject, Shard, StoredTweet
+from infra.tables import (
+    Base,
+    ChampionMove,
+    Dataset,
+    LabelFile,
+    LandingObject,
+    QuarantinedTweet,
+    QuarantineRest,
+    Shard,
+    StoredTweet,
+)
 
 
 class TweetOrigin(NamedTuple):
@@ -139,6 +150,29 @@ def shards_of_run(session: Session, flow_run_id: str) -> list[Shard]:
     """The shards a flow run wrote, by data set and position."""
     query = select(Shard).where(Shard.flow_run_id == flow_run_id).order_by(Shard.dataset_id, Shard.position)
     return [*session.scalars(query)]
+
+
+def count_quarantined(session: Session) -> int:
+    """Refused records that no replay has brought in, those without a row of their own among them."""
+    rows = session.scalar(select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None)))
+    rest = session.scalar(select(func.coalesce(func.sum(QuarantineRest.records), 0)))
+    return int(rows or 0) + int(rest or 0)
+
+
+def count_rejections(session: Session, landing_object_id: int) -> dict[str, int]:
+    """Reason code -> records of a landing object that are refused for it today; exact, whatever has a row."""
+    rows = (
+        select(QuarantinedTweet.code, func.count())
+        .where(QuarantinedTweet.landing_object_id == landing_object_id, QuarantinedTweet.resolved_at.is_(None))
+        .group_by(QuarantinedTweet.code)
+    )
+    rest = select(QuarantineRest.code, QuarantineRest.records).where(
+        QuarantineRest.landing_object_id == landing_object_id
+    )
+    counts: Counter[str] = Counter()
+    for query in (rows, rest):
+        counts.update(dict(session.execute(query).tuples().all()))
+    return dict(sorted(counts.items()))
 
 
 def _insert_unless_there(session: Session, table: type[Base], unique: tuple[str, ...], row: dict[str, Any]) -> bool:

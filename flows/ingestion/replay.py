@@ -23,6 +23,9 @@ from infra.object_store import ObjectStore
 from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from itrp.pairs import Pair, Refusal
 
+_OF_WHOLE_LINES = ("record_not_json", "record_too_long", "id_missing")
+"""Reasons for which a line or a file of many tweets was one record before those were read."""
+_RENAME = "put it under another name, and ingest, to take in the others"
 ROWS_AT_ONCE = 1000
 """Rows of the quarantine that are read together."""
 
@@ -89,13 +92,13 @@ def _load_batches(target: Target) -> list[Batch]:
     rows = select(QuarantinedTweet.landing_object_id).where(QuarantinedTweet.resolved_at.is_(None))
     rest = select(QuarantineRest.landing_object_id)
     query = (
-        select(LandingObject.id, LandingObject.key, LandingObject.etag)
+        select(LandingObject.id, LandingObject.key, LandingObject.etag, LandingObject.lines)
         .join(Dataset, Dataset.id == LandingObject.dataset_id)
         .where(Dataset.name == target.name, LandingObject.id.in_(rows.union(rest)))
         .order_by(LandingObject.key, LandingObject.id.desc())
     )
     with target.catalog.session() as session:
-        return [Batch(key, etag, id_) for id_, key, etag in session.execute(query)]
+        return [Batch(key, etag, id_, lines) for id_, key, etag, lines in session.execute(query)]
 
 
 def _iter_rows(target: Target, batch: Batch) -> Iterator[_Row]:
@@ -138,20 +141,44 @@ def _replay_batch(
     rest = _load_rest(pending.target, batch)
     sources = [_iter_rows(pending.target, batch), *(_iter_rest(batch, code, rest[code]) for code in sorted(rest))]
     rows = heapq.merge(*sources, key=lambda row: row.line)
+    read_otherwise = False
     with ExitStack() as stack:
-        records: Iterator[Record] = iter(())
+        records = _Counted(iter(()))
         if info is not None:
-            records = refuse_rounded_ids(stack.enter_context(read_records(store, batch.key)))
+            records = _Counted(refuse_rounded_ids(stack.enter_context(read_records(store, batch.key))))
         for chunk in _split(_match(rows, records, gone=info is None), CHUNK):
             pending.look_up(record for _, record in chunk)
             checked = check_in_order((record for _, record in chunk), fetch_from(store), pool)
             for (row, _), (outcome, image_key) in zip(chunk, checked, strict=True):
                 if replaced and not _is_copy(row, outcome, pending):
                     outcome, image_key = row.refuse(_REPLACED), row.image_key
+                read_otherwise |= row.code in _OF_WHOLE_LINES and isinstance(outcome, Pair)
                 pending.retry(row.id, outcome, batch, image_key)
             if on_progress:
                 on_progress(len(chunk))
+        if read_otherwise and not replaced and records.count_all() > batch.lines:
+            reason = f"an earlier version found {batch.lines} records in it, of {records.count} today: {_RENAME}"
+            pending.tally.passed_over.add(batch.key, reason)
     pending.replayed(batch)
+
+
+class _Counted(Iterator[Record]):
+    """Records, and how many there have been."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        self.count = 0
+        self._records = records
+
+    def __next__(self) -> Record:
+        record = next(self._records)
+        self.count += 1
+        return record
+
+    def count_all(self) -> int:
+        """How many there are to the end, which they are read to."""
+        for _ in self:
+            pass
+        return self.count
 
 
 def _is_copy(row: _Row, outcome: Pair | Refusal, pending: Pending) -> bool:

@@ -18,6 +18,8 @@ _MAGIC: dict[bytes, str] = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_PIECE = 512
+_DAMAGE = (EOFError, zlib.error, pa.ArrowInvalid, OSError)
 LONGEST_MAGIC = max(map(len, _MAGIC))
 
 
@@ -29,11 +31,15 @@ class PeekedStream:
     def __init__(self, stream: ByteStream, head: bytes = b"") -> None:
         self._stream = stream
         self._head = head
+        self._damage: RefusedError | None = None
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, at least `size` of them unless the stream ends before."""
-        while len(self._head) < size and (more := self._stream.read(size - len(self._head))):
-            self._head += more
+        """The next bytes, at least `size` of them unless the stream ends, or is damaged, before."""
+        try:
+            while len(self._head) < size and (more := self._stream.read(size - len(self._head))):
+                self._head += more
+        except RefusedError as error:
+            self._damage = error  # what lies before it can be read first
         return self._head
 
     def read(self, n: int = -1, /) -> bytes:
@@ -41,6 +47,8 @@ class PeekedStream:
         if self._head:
             taken, self._head = (self._head, b"") if n < 0 else (self._head[:n], self._head[n:])
             return taken
+        if self._damage:
+            raise self._damage
         return self._stream.read(n)
 
     def readable(self) -> bool:
@@ -55,19 +63,35 @@ class _PlainStream:
     """What a decompressor gives, with a rejection where the compressed data are damaged."""
 
     def __init__(self, inner: Any, kind: str) -> None:
-        # read1 where there is one: read would drop what it has when the data break off.
-        self._read = getattr(inner, "read1", inner.read)
+        # read1 and small pieces: what is asked for at once is dropped when the data break off within it.
+        self._read = inner.read1 if kind == "gzip" else self._read_pieces
+        self._inner = inner
         self._kind = kind
+        self._damage: RefusedError | None = None
 
     def read(self, n: int, /) -> bytes:
+        if self._damage:
+            raise self._damage
         try:
             return bytes(self._read(n))
-        except (EOFError, zlib.error, pa.ArrowInvalid) as error:
+        except _DAMAGE as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's own, which says nothing about the file
             raise self._refuse(error) from error
-        except OSError as error:
-            if error.errno is not None:  # the disk's own, which says nothing about the file
+
+    def _read_pieces(self, n: int) -> bytes:
+        """At most n bytes, asked for in pieces: of what lies before a damage, at most one piece is lost."""
+        parts: list[bytes] = []
+        try:
+            for _ in range(0, n, _PIECE):
+                parts.append(self._inner.read(min(n, _PIECE)))
+                if not parts[-1]:
+                    break
+        except _DAMAGE as error:
+            if not any(parts) or (isinstance(error, OSError) and error.errno is not None):
                 raise
-            raise self._refuse(error) from error
+            self._damage = self._refuse(error)
+        return b"".join(parts)
 
     def _refuse(self, error: Exception) -> RefusedError:
         return RefusedError(

@@ -49,17 +49,18 @@ def iter_documents(stream: PeekedStream) -> Iterator[tuple[int, Any]]:
         yield from iter_array(stream)
         return
     lines = iter_lines(stream, may_be_longer=starts_page, longest=MAX_RESPONSE_BYTES)
-    first = list(_take_written(lines, 3))
-    several = _spans_lines(first)
+    first, damage = _take_written(lines, 3)
     rest = chain(first, lines)
-    yield from _read_several(rest) if several else _read_each(rest)
+    yield from _read_several(rest) if _spans_lines(first) else _read_each(rest)
+    if damage:
+        raise damage
 
 
 def _find_problem(head: bytes) -> RefusedError | None:
     """Why a file that begins so is no text in UTF-8."""
     if kind := next((kind for magic, kind in _BINARY.items() if head.startswith(magic)), None):
         return RefusedError("record_not_json", f"expected a batch of tweets in JSON, found {kind}")
-    if head.startswith(_OTHER_UTF) or (b"\0" in head[:4] and head[:4].strip(b"\0").strip() in (b"{", b"[")):
+    if head.startswith(_OTHER_UTF) or (b"\0" in head[:4] and head[:4].replace(b"\0", b"")[:1] in (b"{", b"[")):
         return RefusedError(
             "text_not_utf8",
             "expected UTF-8, found UTF-16 or UTF-32, as PowerShell's > writes it: save the batch as UTF-8 "
@@ -70,26 +71,31 @@ def _find_problem(head: bytes) -> RefusedError | None:
     return None
 
 
-def _take_written(lines: Iterator[Line], count: int) -> Iterator[Line]:
-    """Lines up to the `count`-th that is not blank."""
-    for number, line in lines:
-        yield number, line
-        count -= line is None or bool(line.strip())
-        if not count:
-            return
+def _take_written(lines: Iterator[Line], count: int) -> tuple[list[Line], RefusedError | None]:
+    """Lines up to the `count`-th that is not blank, and the damage of the file that lies before it, if any."""
+    taken: list[Line] = []
+    try:
+        for number, line in lines:
+            taken.append((number, line))
+            count -= line is None or bool(line.strip())
+            if not count:
+                break
+    except RefusedError as error:
+        return taken, error
+    return taken, None
 
 
 def _spans_lines(first: list[Line]) -> bool:
     """Whether the file's documents go over several lines, as pretty-printed JSON does.
 
-    first: its first lines, three that are not blank. They make one beginning of JSON, which a line that broke off and
-    whole records behind it do not.
+    first: its first lines, three that are not blank, or all. They make one beginning of JSON, or a whole, which a line
+    that broke off and whole records behind it do not.
     """
     written = [line for _, line in first if line is None or line.strip()]
     if len(written) < 2 or None in written:
         return False
     joined = b"\n".join(line for line in written if line is not None)
-    return is_beginning(written[0] or b"") and (is_beginning(joined) or is_whole(joined))
+    return is_beginning(written[0] or b"") and (is_whole(joined) or (len(written) == 3 and is_beginning(joined)))
 
 
 def _read_each(lines: Iterator[Line]) -> Iterator[tuple[int, Any]]:

@@ -75,7 +75,10 @@ class _Text:
         self._place += size
 
     def take_value(self) -> Any:
-        """The JSON value that comes next. Raises RefusedError."""
+        """The JSON value that comes next; in the place of one that is too long, a RefusedError.
+
+        Raises RefusedError when there is none.
+        """
         while True:
             try:
                 value, end = self._json.raw_decode(self._kept, self._place)
@@ -83,8 +86,9 @@ class _Text:
                 self._read_on_after(error)
                 continue
             if end < len(self._kept) or not self._read_more():  # a number may go on behind what is read
-                self.take(end - self._place)
-                return value
+                size, limit = end - self._place, self._limit()
+                self.take(size)
+                return value if size <= limit else _refuse_length(limit)
 
     def excerpt(self) -> str:
         """What comes next, for people."""
@@ -93,15 +97,8 @@ class _Text:
     def _read_on_after(self, error: Exception) -> None:
         """Read at least as much again, so that a long value is not begun too often; raise when that is in vain."""
         size = len(self._kept) - self._place
-        limit = (
-            MAX_RESPONSE_BYTES
-            if starts_page(self._kept[self._place : self._place + 200].encode("utf-8", "replace"))
-            else MAX_LINE_BYTES
-        )
-        if size > limit:
-            raise RefusedError(
-                "record_too_long", f"expected elements of JSON of at most {limit:,} bytes, found a longer one, or none"
-            ) from error
+        if size > 2 * self._limit():
+            raise _refuse_length(self._limit()) from error
         while not self._ended and len(self._kept) - self._place <= 2 * size:
             self._read_more()
         if self._ended and len(self._kept) - self._place == size:
@@ -109,6 +106,11 @@ class _Text:
                 "record_not_json",
                 f"expected JSON, found what cannot be read as such: {str(error)[:200]}; the array is not read further",
             ) from error
+
+    def _limit(self) -> int:
+        """Characters that the value which comes next may have."""
+        page = starts_page(self._kept[self._place : self._place + 200].encode("utf-8", "replace"))
+        return MAX_RESPONSE_BYTES if page else MAX_LINE_BYTES
 
     def _read_more(self) -> bool:
         """Read a piece; False at the end."""
@@ -119,3 +121,7 @@ class _Text:
         self._kept = self._kept[self._place :] + self._decoder.decode(data, final=self._ended)
         self._place = 0
         return not self._ended
+
+
+def _refuse_length(limit: int) -> RefusedError:
+    return RefusedError("record_too_long", f"expected elements of at most {limit:,} bytes, found a longer one")
