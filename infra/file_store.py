@@ -174,7 +174,9 @@ class FileStore:
                 try:
                     status = entry.stat()
                 except FileNotFoundError:
-                    continue  # deleted since the folder was read
+                    if entry.is_symlink():
+                        tell(key, "a symbolic link to nothing")
+                    continue  # otherwise deleted since the folder was read
                 if stat.S_ISREG(status.st_mode):
                     yield _describe(key, status)
                 else:
@@ -190,9 +192,7 @@ class FileStore:
             if key.endswith("/") or selection.ends(key):
                 check_key(key.removesuffix("/"))
         except ObjectKeyError as error:
-            return (
-                "a symbolic link out of the store, or to nothing" if entry.is_symlink() else f"no object key: {error}"
-            )
+            return "a symbolic link that leads out of the store" if entry.is_symlink() else f"no object key: {error}"
         return None
 
     @contextmanager

@@ -29,8 +29,11 @@ def find_batches(
     Whatever else lies there and is not named like a picture or a video is noted in `passed_over`.
     """
 
+    noted: set[str] = set()  # a server may tell of an object twice
+
     def note(key: str, reason: str) -> None:
-        if reason or not _PICTURE.search(posixpath.basename(key)):
+        if key not in noted and (reason or not _PICTURE.search(posixpath.basename(key))):
+            noted.add(key)
             passed_over.add(key, reason or _explain_ending(key))
 
     if keys is None:

@@ -96,6 +96,30 @@ def test_names_that_are_no_keys_are_passed_over(
     assert "back\\\\slash" in caplog.text
 
 
+def test_what_a_listing_leaves_out_is_told(store: ObjectStore, root: Path, tmp_path: Path) -> None:
+    store.put("landing/B.JSONL", b"")
+    store.put("landing/notes.txt", b"")
+    store.put("raw/c.jsonl", b"")
+    (tmp_path / "secret.jsonl").write_bytes(b"outside")
+    for name, target in {"today": "../raw", "out.jsonl": tmp_path / "secret.jsonl", "gone.jsonl": "nowhere"}.items():
+        (root / "landing" / name).symlink_to(target)
+    (root / "landing/back\\slash.jsonl").write_bytes(b"")
+    os.mkfifo(root / "landing/pipe.jsonl")
+    told: dict[str, str] = {}
+    found = store.list("landing/", endings=(".jsonl", ".json"), passed_over=told.__setitem__)
+    assert [info.key for info in found] == ["landing/B.JSONL", "landing/a.jsonl"]
+    assert told.pop("landing/back\\slash.jsonl").startswith("no object key: expected an object key such as")
+    assert told == {
+        "landing/gone.jsonl": "a symbolic link to nothing",
+        "landing/notes.txt": "",
+        "landing/out.jsonl": "a symbolic link that leads out of the store",
+        "landing/pipe.jsonl": "no regular file",
+        "landing/today": "a symbolic link to a folder: move the folder here",
+    }
+    assert [*store.list("landing/c", endings=".jsonl", start_after="landing/x", passed_over=told.__setitem__)] == []
+    assert len(told) == 5
+
+
 def test_an_object_cannot_be_a_folder_too(store: ObjectStore) -> None:
     for put in (store.put, store.put_if_absent):
         with pytest.raises(StoreError, match="choose another key"):

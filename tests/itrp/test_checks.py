@@ -119,6 +119,29 @@ def test_strange_ids_are_refused_in_writing(value: object) -> None:
         ("1539202764", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
         (1539202764000, datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        ("1477437716000", datetime(2016, 10, 25, 23, 21, 56, tzinfo=UTC)),
+        ("1665432000.0", datetime(2022, 10, 10, 20, 0, tzinfo=UTC)),
+        ("Wed, 10 Oct 2018 20:19:24 +0000", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("Wed, 10 Oct 2018 20:19:24 -0000", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("10 Oct 2018 22:19 +0200", datetime(2018, 10, 10, 20, 19, tzinfo=UTC)),
+        ("Wed, 10 Oct 2018 20:19:24 GMT", datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)),
+        ("2022-02-21T20:13:28 UTC", datetime(2022, 2, 21, 20, 13, 28, tzinfo=UTC)),
+        ("2022-02-21 20:13:28 GMT", datetime(2022, 2, 21, 20, 13, 28, tzinfo=UTC)),
+        ("2022-02-21 20:13:28+00:00", datetime(2022, 2, 21, 20, 13, 28, tzinfo=UTC)),
+        ("2024-11-18T12:34:56.123456789Z", datetime(2024, 11, 18, 12, 34, 56, 123456, tzinfo=UTC)),
+        ("2024-11-18T12:34:56+0530", datetime(2024, 11, 18, 7, 4, 56, tzinfo=UTC)),
+        ("2012-09-09 09:59 +0300", datetime(2012, 9, 9, 6, 59, tzinfo=UTC)),
+        ("20240229T101112Z", datetime(2024, 2, 29, 10, 11, 12, tzinfo=UTC)),
+        ("9:59 AM · Sep 9, 2012", datetime(2012, 9, 9, 9, 59, tzinfo=UTC)),
+        ("12:05\u202fAM · Sep 9, 2012", datetime(2012, 9, 9, 0, 5, tzinfo=UTC)),
+        ("Sep 9, 2012 · 12:59 PM UTC", datetime(2012, 9, 9, 12, 59, tzinfo=UTC)),
+        ("2016-10-25 19:21:56 EST", None),
+        ("2019-02-12 08:00:00 CET", None),
+        ("Wed, 10 Oct 2018 20:19:24 EST", None),
+        ("11/25/2016 7:21:56 PM", None),
+        ("13:59 AM · Sep 9, 2012", None),
+        ("9:59 AM · Foo 9, 2012", None),
+        ("Wed, 99 Oct 2018 20:19:24 +0000", None),
         ("yesterday", None),
         ("Wed Foo 10 20:19:24 +0000 2018", None),
         ("2018-13-45", None),
@@ -134,6 +157,16 @@ def test_strange_ids_are_refused_in_writing(value: object) -> None:
 )
 def test_times_are_read_leniently(value: object, expected: datetime | None) -> None:
     assert parse_time(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "unread"),
+    [("yesterday", True), ({}, True), (float("nan"), True), (None, False), ("", False), ("2018-10-10", False)],
+)
+def test_a_time_that_cannot_be_read_is_told(value: object, unread: bool) -> None:
+    pair = check_candidate(candidate(created_at=value), fetch)
+    assert isinstance(pair, Pair)
+    assert pair.time_unread is unread
 
 
 @pytest.mark.parametrize("value", ["\ud800", 12, "x" * 36, "", "a\0"])

@@ -205,6 +205,19 @@ def test_a_listing_tells_what_a_look_tells(store: ObjectStore, fresh: str) -> No
         assert (found.key, found.etag, found.size) == (info.key, info.etag, info.size)
 
 
+def test_a_listing_by_endings_tells_the_others(store: ObjectStore, fresh: str) -> None:
+    for key in ("a.jsonl", "b.JSONL", "b.txt", "c/d.Json", "c/e.jpg", "f"):
+        store.put(fresh + key, b"1")
+    told: set[tuple[str, str]] = set()
+    found = store.list(
+        fresh, endings=(".jsonl", ".json"), start_after=fresh + "a", passed_over=lambda *one: told.add(one)
+    )
+    assert [info.key.removeprefix(fresh) for info in found] == ["a.jsonl", "b.JSONL", "c/d.Json"]
+    assert told == {(fresh + "b.txt", ""), (fresh + "c/e.jpg", ""), (fresh + "f", "")}
+    found = store.list(fresh, endings=".jsonl", start_after=fresh + "b.txt", passed_over=lambda *one: told.clear())
+    assert ([*found], told) == ([], set())
+
+
 BY_DAY = [
     "2026-11-2/a.json", "2026-11-20-b/a.jpg", "2026-11-20-b/a.json", "2026-11-20.json", "2026-11-20/a.json",
     "2026-11-20/a/b.jpg", "2026-11-20/b.json", "2026-11-21/a.json", "2026-11-21/a/b/c.json", "2026-11/a.json",
