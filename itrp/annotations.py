@@ -30,7 +30,7 @@ nobody corrected them; `controversial` marks the samples of Sun et al. 2023 (218
 class Annotations:
     """Labels of n pairs.
 
-    ids: [n] str. split: [n] "train" or "test". text, image: [n] int64 in {-1, 0, 1}.
+    ids: [n] str. split: [n] "train" or "test" ("set-aside": neither). text, image: [n] int64 in {-1, 0, 1}.
     controversial: [n] bool. corrected_text, corrected_image: [n] int64, equal to text, image where not corrected.
     """
 
@@ -58,6 +58,17 @@ class Annotations:
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Annotations":
         """The chosen rows, in the order given."""
         return Annotations(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    def set_aside(self, rows: NDArray[np.intp]) -> "Annotations":
+        """The same, with rows that no choice and no figure looks at: in no split, and without labels."""
+        if not len(rows):
+            return self
+        changed = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
+        changed["split"] = self.split.astype("<U9")
+        changed["split"][rows] = "set-aside"
+        for name in ("text", "image", "corrected_text", "corrected_image"):
+            changed[name][rows] = UNLABELLED
+        return Annotations(**changed)
 
     def to_parquet(self) -> bytes:
         """The annotation file's bytes; equal annotations give equal bytes."""

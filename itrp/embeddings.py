@@ -15,6 +15,7 @@ from itrp.image_encoder import ImageEncoder
 from itrp.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.model import fingerprint
 from itrp.progress import Count, ignore_count
+from itrp.set_aside import SetAside, keep_set_aside
 from itrp.text_encoder import TextEncoder
 from itrp.whole_files import write_whole
 
@@ -142,13 +143,24 @@ class EmbeddingCache:
         return embed_tokens(encoder, encoder.tokenize(read_texts(shard)), self.device, self.batch_size, count)
 
     def embed_images(self, encoder: ImageEncoder, shard: ShardFile) -> Vectors:
-        """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are."""
+        """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are.
+
+        A picture that cannot be decoded is a black one here; `itrp.set_aside.read_set_aside` tells which rows those are.
+        """
         return self._embed_images(fold_encoder(encoder), shard)
 
     def _embed_images(self, ready: ImageEncoder, shard: ShardFile, count: Count = ignore_count) -> Vectors:
         pixels = find_pixels(shard, ready.config.pixels, self.folder)
-        batches = [pixels] if pixels is not None else iter_pixels(shard, ready.config.pixels)
-        return np.concatenate([_embed_pixels(ready, batch, self.device, self.batch_size, count) for batch in batches])
+        if pixels is not None:
+            return _embed_pixels(ready, pixels, self.device, self.batch_size, count)
+        found: list[SetAside] = []
+        batches = iter_pixels(shard, ready.config.pixels, found)
+        vectors = np.concatenate(
+            [_embed_pixels(ready, batch, self.device, self.batch_size, count) for batch in batches]
+        )
+        if found:
+            keep_set_aside(shard.hash, found, self.folder)
+        return vectors
 
     def _cached(
         self,

@@ -76,7 +76,7 @@ def compile_image(
         return encoder.normalise(torch.from_numpy(pixels)).contiguous().numpy()
 
     def draw_samples(pairs: ShardFile) -> Iterator[Arrays]:
-        for pixels in iter_pixels(pairs, encoder.config.pixels):
+        for pixels in iter_pixels(pairs, encoder.config.pixels, []):
             yield from ([normalise(pixels[row : row + 1])] for row in range(len(pixels)))
 
     run = _compile(_find_network(encoder, fingerprint, runtime, convert, draw_samples), runtime, threads)

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from itrp.embeddings import Vectors
-from itrp.images import load_pixels
 from itrp.inference import ImageEmbedder, Runtime, TextEmbedder
 from itrp.inputs import ShardFile, read_texts
 from itrp.pixel_format import PixelFormat
-from itrp.refusals import RefusedError
+from itrp.set_aside import SetAside, load_or_blank
 from itrp.stages import StageTimes
 
 DECODED_TOGETHER = 16
@@ -46,6 +45,8 @@ class Embedded:
     job: Job
     vectors: dict[str, Vectors] = field(default_factory=dict)
     error: Exception | None = None
+    set_aside: tuple[SetAside, ...] = ()
+    """Rows whose pictures could not be decoded, in order: their picture vectors are those of a black picture."""
 
 
 class EmbeddingStream:
@@ -116,9 +117,11 @@ class EmbeddingStream:
     ) -> Iterator[Callable[[], None]]:
         """Decoded once for all encoders that take these pixels."""
 
-        def compute(start: int, parts: list[Future[NDArray[np.uint8]]]) -> None:
+        def compute(start: int, parts: list[Future[tuple[NDArray[np.uint8], list[SetAside]]]]) -> None:
             with self.times.waiting("compute", "decode"):
-                pixels = np.concatenate([part.result() for part in parts])
+                decoded = [part.result() for part in parts]
+            pixels = np.concatenate([part for part, _ in decoded])
+            running.set_aside(each for _, refused in decoded for each in refused)
             for embedder in embedders:
                 with self.times.working("compute"):
                     running.keep(embedder.fingerprint, slice(start, start + len(pixels)), embedder.embed(pixels))
@@ -128,25 +131,24 @@ class EmbeddingStream:
             for batch in file.iter_batches(self.runtime.image_batch, columns=["image"]):
                 pictures = batch.column(0).field("bytes").to_pylist()
                 parts = [
-                    decoding.submit(
-                        self._decode, running.job.shard, start + first, pictures[first:][:DECODED_TOGETHER], form
-                    )
+                    decoding.submit(self._decode, start + first, pictures[first:][:DECODED_TOGETHER], form)
                     for first in range(0, len(pictures), DECODED_TOGETHER)
                 ]
                 yield lambda start=start, parts=parts: compute(start, parts)  # type: ignore[misc]
                 start += len(pictures)
 
-    def _decode(self, shard: ShardFile, first: int, pictures: Sequence[bytes], form: PixelFormat) -> NDArray[np.uint8]:
-        """[b, size, size, 3] pixels. Raises RefusedError that names the pair."""
+    def _decode(
+        self, first: int, pictures: Sequence[bytes], form: PixelFormat
+    ) -> tuple[NDArray[np.uint8], list[SetAside]]:
+        """[b, size, size, 3] pixels of the rows from `first` on, and those of them that cannot be decoded, which are black."""
         pixels = np.empty((len(pictures), form.size, form.size, 3), dtype=np.uint8)
+        found = []
         with self.times.working("decode"):
             for place, data in enumerate(pictures):
-                try:
-                    pixels[place] = load_pixels(data, form)
-                except RefusedError as error:
-                    where = f"row {first + place} of shard {shard.hash[:12]}"
-                    raise RefusedError(error.code, f"the picture in {where}: {error.reason}") from error
-        return pixels
+                pixels[place], refused = load_or_blank(data, form, first + place)
+                if refused is not None:
+                    found.append(refused)
+        return pixels, found
 
     @contextmanager
     def _open_pools(self) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
@@ -166,6 +168,7 @@ class _Running:
         self.job = job
         self.error: Exception | None = None
         self._vectors: dict[str, Vectors] = {}
+        self._set_aside: dict[int, SetAside] = {}
         self._open: set[Future[None]] = set()
         self._lock = threading.Lock()
 
@@ -193,6 +196,12 @@ class _Running:
                 )
         whole[places] = vectors
 
+    def set_aside(self, found: Iterable[SetAside]) -> None:
+        """Rows that cannot be decoded in one of the formats asked for."""
+        with self._lock:
+            for each in found:
+                self._set_aside.setdefault(each.row, each)
+
     @property
     def done(self) -> bool:
         """Whether `result` has nothing to wait for."""
@@ -202,7 +211,11 @@ class _Running:
         """Waits for what is under way."""
         for future in self._open:
             future.result()
-        return Embedded(self.job, {} if self.error else self._vectors, self.error)
+        if self.error is not None:
+            return Embedded(self.job, error=self.error)
+        return Embedded(
+            self.job, self._vectors, set_aside=tuple(self._set_aside[row] for row in sorted(self._set_aside))
+        )
 
 
 def count_workers(runtime: Runtime) -> int:

@@ -1,6 +1,7 @@
 """What the encoders read: token rows and pixels of a shard's pairs, and which local file a shard is."""
 
 import mmap
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from itrp.images import load_pixels
 from itrp.pixel_format import PixelFormat
 from itrp.progress import Count, ignore_count
+from itrp.refusals import RefusedError
+from itrp.set_aside import SetAside, keep_set_aside, load_or_blank, read_set_aside
 from itrp.whole_files import write_whole
 
 READ_ROWS = 256
 """Rows read from a shard at a time: bounds memory, whatever the shard's size."""
+LOOK = PixelFormat(32)
+"""Small: only whether a picture decodes is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,43 @@ def read_texts(shard: ShardFile) -> list[str]:
     return pq.read_table(shard.path, columns=["text"]).column("text").to_pylist()
 
 
-def iter_pixels(shard: ShardFile, form: PixelFormat) -> Iterator[NDArray[np.uint8]]:
-    """Pictures in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads."""
+def iter_pixels(
+    shard: ShardFile, form: PixelFormat, found: list[SetAside] | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """Pictures in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads.
+
+    found: takes the rows that cannot be decoded, which are black then. Without it the first one raises RefusedError, which
+    names the tweet and the shard.
+    """
+    start = 0
     with ThreadPoolExecutor(cpu_count() or 1) as pool, pq.ParquetFile(shard.path) as file:
         for batch in file.iter_batches(READ_ROWS, columns=["image"]):
             pictures = batch.column(0).field("bytes").to_pylist()
-            yield np.stack(list(pool.map(lambda data: load_pixels(data, form), pictures)))
+            rows = range(start, start + len(pictures))
+            decoded = list(pool.map(lambda data, row: load_or_blank(data, form, row), pictures, rows))
+            refused = [each for _, each in decoded if each is not None]
+            if refused and found is None:
+                raise explain_refused(shard, refused[0])
+            (found if found is not None else []).extend(refused)
+            yield np.stack([pixels for pixels, _ in decoded])
+            start += len(pictures)
+
+
+def explain_refused(shard: ShardFile, row: SetAside) -> RefusedError:
+    """The error for a shard whose row nobody may pass over."""
+    where = f"tweet {read_ids(shard)[row.row]} (row {row.row} of shard {shard.hash[:12]})"
+    return RefusedError(row.code, f"the picture of {where}: {row.reason}")
+
+
+def find_set_aside(shard: ShardFile, folder: Path) -> tuple[SetAside, ...]:
+    """The rows of a shard whose pictures cannot be decoded; where nobody has read them all yet, they are decoded for it."""
+    known = read_set_aside(shard.hash, folder)
+    if known is None:
+        found: list[SetAside] = []
+        deque(iter_pixels(shard, LOOK, found), maxlen=0)
+        keep_set_aside(shard.hash, found, folder)
+        known = tuple(found)
+    return known
 
 
 def find_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np.uint8] | None:
@@ -58,18 +93,21 @@ def find_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np
 def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path, count: Count = ignore_count) -> NDArray[np.uint8]:
     """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones.
 
-    count: is called with the pictures that are ready.
+    Those that cannot be decoded are black, and `read_set_aside` tells which. count: is called with the pictures that are
+    ready.
     """
     path = _pixel_path(shard, form, folder)
     if not path.exists():
         with write_whole(path) as draft:
             pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, form.size, form.size, 3))
-            start = 0
-            for batch in iter_pixels(shard, form):
+            start, found = 0, list[SetAside]()
+            for batch in iter_pixels(shard, form, found):
                 pixels[start : start + len(batch)] = batch
                 start += len(batch)
                 count(len(batch))
             pixels.flush()
+            if found:
+                keep_set_aside(shard.hash, found, folder)
     else:
         count(shard.pairs)
     return np.load(path, mmap_mode="r")

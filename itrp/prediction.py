@@ -13,6 +13,8 @@ from itrp.embeddings import EmbeddingCache, Vectors
 from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
 from itrp.pairs import Pair
+from itrp.refusals import RefusedError
+from itrp.set_aside import read_set_aside
 from itrp.shards import encode_shard, shard_hash
 from itrp.systems import System
 
@@ -65,4 +67,8 @@ def predict_pairs(
         path = Path(folder) / "pairs.parquet"
         path.write_bytes(data)
         cache = EmbeddingCache(Path(folder), device, system.config.embed_batch_size)
-        return predict_shard(system, ShardFile(shard_hash(data), path, len(pairs)), cache)
+        shard = ShardFile(shard_hash(data), path, len(pairs))
+        answers = predict_shard(system, shard, cache)
+        for refused in read_set_aside(shard.hash, cache.folder) or ():
+            raise RefusedError(refused.code, f"the picture in row {refused.row}: {refused.reason}")
+        return answers

@@ -156,7 +156,9 @@ class Trainer:
             )
             self.peers.wait()
         self.classifier = join_gradients(BatchClassifier(self.model), self.peers)
-        return prepare_training_set(self.model, self.shards, self.cache, compiled=self.compiled, progress=self.progress)
+        data = prepare_training_set(self.model, self.shards, self.cache, compiled=self.compiled, progress=self.progress)
+        self.subsets = data.drop_set_aside(self.subsets)
+        return data
 
     def _run_round(self, data: TrainingSet, number: int) -> RoundResult:
         rows = self.subsets[(number - 1) % len(self.subsets)]

@@ -1,7 +1,9 @@
 """The pairs a model is trained on: cached vectors of a frozen encoder, tokens and pixels for one that is fine-tuned."""
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,11 +14,14 @@ from itrp.config import ExperimentConfig
 from itrp.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fold_encoder
 from itrp.errors import DataError
 from itrp.image_encoder import ImageEncoder
-from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
+from itrp.inputs import Rows, ShardFile, cache_pixels, explain_refused, read_texts
 from itrp.model import ItrpModel
 from itrp.progress import Count, Progress, StageCounter, ignore_count, ignore_progress
 from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
+from itrp.set_aside import read_set_aside
 from itrp.text_encoder import TextEncoder
+
+logger = logging.getLogger(__name__)
 
 TEXTS_TOGETHER = 8
 """Texts of a training batch that are padded to one length, on the CPU."""
@@ -38,6 +43,12 @@ class TrainingSet:
     forward_text: Callable[[Tensor, Tensor], Tensor]
     """The text encoder in a training step: itself, or compiled."""
     forward_image: Callable[[Tensor], Tensor]
+    set_aside: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Rows whose pictures cannot be decoded: black ones stand in their place, and nothing should be learned from them."""
+
+    def drop_set_aside(self, subsets: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+        """The subsets without those rows, in their order."""
+        return [rows[~np.isin(rows, self.set_aside)] for rows in subsets]
 
     def embed_text(self, rows: NDArray[np.integer], count: Count = ignore_count) -> Vectors:
         """[m, d] text vectors of the rows, in evaluation mode. count: is called with the rows that an encoder has read."""
@@ -149,6 +160,12 @@ def prepare_training_set(
         tokens = [row for shard in shards for row in model.text.tokenize(read_texts(shard))]
         if tokens and (cache.device.type == "cuda" if resident is None else resident):
             tokens = bring_tokens(tokens, model.text.tokenizer.pad_token_id or 0, cache.device)
+    pixels, image_vectors = None, None
+    if config.image.finetune:
+        decoded = count("images decoded")
+        pixels = hold(Rows([cache_pixels(shard, config.image.pixels, cache.folder, decoded) for shard in shards]))
+    else:
+        image_vectors = hold(Rows(list(cache.image_vectors(model.image, shards, count("images embedded")))))
     return TrainingSet(
         model=model,
         cache=cache,
@@ -156,22 +173,35 @@ def prepare_training_set(
         text_vectors=None
         if config.text.finetune
         else hold(Rows(list(cache.text_vectors(model.text, shards, count("texts embedded"))))),
-        pixels=hold(_read_pixels(model, shards, cache, count("images decoded"))) if config.image.finetune else None,
-        image_vectors=None
-        if config.image.finetune
-        else hold(Rows(list(cache.image_vectors(model.image, shards, count("images embedded"))))),
+        pixels=pixels,
+        image_vectors=image_vectors,
+        set_aside=list_set_aside(shards, cache.folder),
         forward_text=_compile(model.text, cache.device) if compiled and config.text.finetune else model.text,
         forward_image=_compile(model.image, cache.device) if compiled and config.image.finetune else model.image,
     )
 
 
-def _read_pixels(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache, count: Count) -> Rows:
-    return Rows([cache_pixels(shard, model.config.image.pixels, cache.folder, count) for shard in shards])
-
-
 def _compile(encoder: nn.Module, device: torch.device) -> Callable[..., Tensor]:
     """A second way to call the encoder, with its parameters; evaluation keeps to the first."""
     return torch.compile(encoder, mode="reduce-overhead" if device.type == "cuda" else "default")
+
+
+def list_set_aside(shards: Sequence[ShardFile], folder: Path) -> NDArray[np.int64]:
+    """Rows, counted over all shards, that reading their pictures has set aside; with a warning that counts them."""
+    rows: list[int] = []
+    start, first = 0, None
+    for shard in shards:
+        # vectors of a former release, which stopped at such a row, have no list beside them
+        found = read_set_aside(shard.hash, folder) or ()
+        first = first or next(((shard, each) for each in found), None)
+        rows += [start + each.row for each in found]
+        start += shard.pairs
+    if first is not None:
+        told = explain_refused(*first)
+        logger.warning(
+            "%d of %d pairs are left out, their pictures cannot be decoded; first: %s", len(rows), start, told
+        )
+    return np.array(rows, dtype=np.int64)
 
 
 def limit_shards(shards: Sequence[ShardFile], pairs: int | None) -> list[ShardFile]:

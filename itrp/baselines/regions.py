@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from PIL import Image
 
 from itrp.baselines.config import LxmertConfig
 from itrp.baselines.damage import DAMAGED_ARCHIVE
@@ -21,6 +22,7 @@ from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
 from itrp.images import decode_image
 from itrp.inputs import ShardFile, read_ids
+from itrp.set_aside import SetAside, explain_row, keep_set_aside
 from itrp.shards import iter_rows
 from itrp.whole_files import write_whole
 
@@ -85,12 +87,26 @@ class DetectedRegions(RegionSource):
     def fill(self, regions: Regions, shard: ShardFile, cache: EmbeddingCache) -> None:
         """Run the detector over the shard's pictures."""
         self.detector.model.to(cache.device)
+        found: list[SetAside] = []
         for place, row in enumerate(iter_rows(shard.path, ["image"])):
-            features, boxes = self.detector.find_regions(decode_image(row["image"]["bytes"]), cache.device)
+            features, boxes = self.detector.find_regions(_decode(row["image"]["bytes"], place, found), cache.device)
             regions["features"][place, : len(boxes)] = features
             regions["boxes"][place, : len(boxes)] = boxes
             regions["count"][place] = len(boxes)
+        if found:
+            keep_set_aside(shard.hash, found, cache.folder)
         self.detector.model.cpu()  # on a GPU its memory is for what is trained
+
+
+def _decode(data: bytes, row: int, found: list[SetAside]) -> Image.Image:
+    """The row's picture; a black one where it cannot be decoded, which is told in `found`."""
+    try:
+        return decode_image(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder may raise anything
+        found.append(explain_row(row, error))
+        return Image.new("RGB", (64, 64))
 
 
 class GivenRegions(RegionSource):

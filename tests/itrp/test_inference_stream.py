@@ -17,9 +17,9 @@ from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, 
 from itrp.inference_stream import EmbeddingStream, Job, count_workers
 from itrp.inputs import ShardFile
 from itrp.model import build_model, fingerprint
-from itrp.pairs import Pair
-from itrp.refusals import RefusedError
+from itrp.pairs import REASONS, Pair
 from itrp.stages import StageTimes
+from tests.poison import palette_without_colours
 
 CPU = torch.device("cpu")
 EXACT = exact_runtime(CPU)
@@ -109,24 +109,29 @@ def test_every_encoder_reads_the_pixels_of_its_format(
     assert 1e-4 < find_error(vectors[1], vectors[0]) < 0.1
 
 
-def test_a_picture_that_cannot_be_decoded_fails_its_shard_alone(
+@pytest.mark.parametrize("kind", ["truncated", "palette"])
+def test_a_picture_that_cannot_be_decoded_sets_its_row_aside(
     embedders: Embedders,
     shards: list[ShardFile],
     tweets: list[SyntheticTweet],
     write_shard: Callable[..., ShardFile],
     tmp_path: Path,
+    kind: str,
 ) -> None:
-    pictures = [tweet.image for tweet in tweets[:40]]
-    pictures[21] = pictures[21][: len(pictures[21]) // 2]
+    pictures = [tweet.image for tweet in tweets[:34]]
+    pictures[21] = pictures[21][: len(pictures[21]) // 2] if kind == "truncated" else palette_without_colours()
     pairs = [Pair(str(row), "some words", picture, "a.jpg") for row, picture in enumerate(pictures)]
     bad = write_shard(tmp_path, pairs)
     found = list(make_stream().run(make_jobs([shards[0], bad, shards[1]], embedders)))
-    assert [done.error is None for done in found] == [True, False, True]
-    assert isinstance(found[1].error, RefusedError)
-    assert found[1].error.code == "image_truncated"
-    assert f"the picture in row 21 of shard {bad.hash[:12]}: expected a whole picture" in str(found[1].error)
-    assert found[1].vectors == {}
-    assert [len(found[place].vectors[embedders[1].fingerprint]) for place in (0, 2)] == [34, 26]
+    assert [done.error for done in found] == [None] * 3
+    assert [done.set_aside for done in (found[0], found[2])] == [(), ()]
+    (row,) = found[1].set_aside
+    assert row.row == 21
+    assert row.code in REASONS
+    assert row.reason.startswith("expected a ")
+    whole, left = (found[place].vectors[embedders[1].fingerprint] for place in (0, 1))
+    np.testing.assert_array_equal(np.delete(left, 21, 0), np.delete(whole, 21, 0))
+    assert np.isfinite(left).all()
 
 
 def test_a_file_that_is_gone_fails_its_shard_alone(
