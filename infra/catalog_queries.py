@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, func, select
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -15,10 +17,13 @@ from infra.tables import (
     Dataset,
     LabelFile,
     LandingObject,
+    Notice,
     QuarantinedTweet,
     QuarantineRest,
+    SetAsideTweet,
     Shard,
     StoredTweet,
+    now,
 )
 
 
@@ -76,6 +81,24 @@ def unlabelled_shards(
     return [*session.scalars(query.order_by(Shard.position))]
 
 
+def count_unlabelled(session: Session, name: str, text_version: str, image_version: str) -> int:
+    """How many of the data set's shards this pair has not labelled."""
+    labelled = select(LabelFile.id).where(
+        LabelFile.shard_id == Shard.id,
+        LabelFile.text_version == text_version,
+        LabelFile.image_version == image_version,
+    )
+    query = select(func.count(Shard.id)).join(Shard.dataset).where(Dataset.name == name, ~labelled.exists())
+    return session.scalar(query) or 0
+
+
+def oldest_unlabelled(session: Session, name: str) -> Shard | None:
+    """The data set's shard that has waited longest for a label of any pair; None when none waits."""
+    labelled = select(LabelFile.id).where(LabelFile.shard_id == Shard.id)
+    query = select(Shard).join(Shard.dataset).where(Dataset.name == name, ~labelled.exists())
+    return session.scalars(query.order_by(Shard.created_at, Shard.id).limit(1)).first()
+
+
 def find_tweet(session: Session, tweet_id: str) -> list[TweetOrigin]:
     """Every place the tweet is stored at, by the data set's name."""
     query = (
@@ -105,9 +128,12 @@ def record_label_file(
     sha256: str,
     pairs: int,
     counts: dict[str, Any],
+    set_aside: Sequence[Mapping[str, Any]] = (),
     flow_run_id: str | None = None,
 ) -> LabelFile:
     """Enter a label file in the ledger, once: where its shard and pair of versions stand, that row stays.
+
+    set_aside: row, tweet_id, code and reason of each tweet of the shard that the file holds no label of.
 
     The caller sees by `sha256` whether the row returned is about the same bytes.
     """
@@ -118,22 +144,55 @@ def record_label_file(
         "key": key,
         "sha256": sha256,
         "pairs": pairs,
+        "set_aside": len(set_aside),
         "counts": counts,
         "flow_run_id": flow_run_id,
     }
-    _insert_unless_there(session, LabelFile, ("shard_id", "text_version", "image_version"), row)
+    entered = _insert_unless_there(session, LabelFile, ("shard_id", "text_version", "image_version"), row)
     query = select(LabelFile).where(
         LabelFile.shard_id == shard_id,
         LabelFile.text_version == text_version,
         LabelFile.image_version == image_version,
     )
-    return session.scalars(query).one()
+    found = session.scalars(query).one()
+    if entered:
+        session.add_all(SetAsideTweet(label_file_id=found.id, **each) for each in set_aside)
+    return found
+
+
+def set_aside_by(session: Session, label_files: Sequence[int]) -> list[tuple[SetAsideTweet, Shard]]:
+    """The tweets that these label files (by id) hold no label of, with their shards, in the shards' order."""
+    query = (
+        select(SetAsideTweet, Shard)
+        .join(LabelFile, LabelFile.id == SetAsideTweet.label_file_id)
+        .join(Shard, Shard.id == LabelFile.shard_id)
+        .where(LabelFile.id.in_(label_files))
+        .order_by(Shard.position, SetAsideTweet.row)
+    )
+    return [(tweet, shard) for tweet, shard in session.execute(query)]
+
+
+def record_notice(session: Session, kind: str, again: timedelta) -> bool:
+    """Enter that people are told of something now; False when they were within the time after which they are told again."""
+    if _insert_unless_there(session, Notice, ("kind",), {"kind": kind}):
+        return True
+    statement = update(Notice).where(Notice.kind == kind, Notice.told_at <= now() - again).values(told_at=now())
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
 
 
 def last_champion(session: Session, task: str) -> ChampionMove | None:
     """The move that made the champion the catalog knows of; None before the first."""
     query = select(ChampionMove).where(ChampionMove.task == task).order_by(ChampionMove.position.desc())
     return session.scalars(query.limit(1)).first()
+
+
+def champion_history(session: Session, task: str) -> list[str]:
+    """Versions that were champions of a task, the newest first: those noticed as such, then those that have labelled."""
+    moves = select(ChampionMove.version).where(ChampionMove.task == task).order_by(ChampionMove.position.desc())
+    column = {"text": LabelFile.text_version, "image": LabelFile.image_version}[task]
+    newest = func.max(LabelFile.id).desc()
+    scored = select(column).group_by(column).order_by(newest)
+    return [*dict.fromkeys([*session.scalars(moves), *session.scalars(scored)])]
 
 
 def record_champion(session: Session, task: str, version: str, flow_run_id: str | None = None) -> bool:
@@ -178,6 +237,6 @@ def count_rejections(session: Session, landing_object_id: int) -> dict[str, int]
 def _insert_unless_there(session: Session, table: type[Base], unique: tuple[str, ...], row: dict[str, Any]) -> bool:
     """Insert a row; where one with the same unique columns lies, leave that one, without an error, and return False."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[session.get_bind().dialect.name]
-    statement = dialect.insert(table).values(**row)
-    done = session.execute(statement.on_conflict_do_nothing(index_elements=unique))
-    return cast("CursorResult[Any]", done).rowcount == 1
+    statement = dialect.insert(table).values(**row).on_conflict_do_nothing(index_elements=unique)
+    # what comes back tells; the count of rows does not: with PostgreSQL's driver it is -1 here
+    return session.execute(statement.returning(getattr(table, unique[0]))).first() is not None

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "bf16", "openvino", "int8"] = "auto"
     """What scoring computes in; auto is bf16 where that is quicker on the processor. Whatever it is, the models' labels have
     to stay what they are on example pairs."""
+    backfill: bool = True
+    """Scoring also labels what a new pair of champions finds labelled by older pairs only; false: only when asked to."""
     compiled: bool = False
     """Training steps of a fine-tuned encoder by torch.compile, on a GPU one replayed graph: minutes once, then quicker steps."""
     webhook_secret: SecretStr | None = None

@@ -183,10 +183,38 @@ class LabelFile(Base):
     key: Mapped[str] = mapped_column(String(512))
     sha256: Mapped[str] = mapped_column(String(64))
     pairs: Mapped[int]
+    """Labelled tweets: the shard's, less those set aside."""
+    set_aside: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Tweets of the shard that could not be labelled: their rows are in `set_aside_tweet`."""
     counts: Mapped[dict[str, Any]]
     """Pairs by relation code."""
     flow_run_id: Mapped[str | None] = mapped_column(String(64))
     scored_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SetAsideTweet(Base):
+    """A tweet of a labelled shard that has no label by that pair of versions, and why; its label file tells the same."""
+
+    __tablename__ = "set_aside_tweet"
+    __table_args__ = (UniqueConstraint("label_file_id", "row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    label_file_id: Mapped[int] = mapped_column(ForeignKey("label_file.id"))
+    row: Mapped[int]
+    """0-based row in the shard."""
+    tweet_id: Mapped[str] = mapped_column(String(64), index=True)
+    code: Mapped[str] = mapped_column(String(32))
+    reason: Mapped[str] = mapped_column(String(1024))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Notice(Base):
+    """Something people were told of, so that they are not told again at every run."""
+
+    __tablename__ = "notice"
+
+    kind: Mapped[str] = mapped_column(String(64), primary_key=True)
+    told_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class ChampionMove(Base):

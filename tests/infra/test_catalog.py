@@ -15,6 +15,7 @@ import alembic.command
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import StatementError
 
@@ -22,7 +23,10 @@ from infra.catalog import Catalog, alembic_config, open_catalog
 from infra.catalog_queries import (
     get_dataset,
     get_or_create_dataset,
+    labels_of_shard,
     list_shards,
+    set_aside_by,
+    unlabelled_shards,
 )
 from infra.errors import CatalogError
 from infra.tables import Base, Dataset, Shard
@@ -54,7 +58,7 @@ def test_migrations_can_be_undone_and_done_again(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         alembic.command.downgrade(alembic_config(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
-    with pytest.raises(CatalogError, match=r"at revision 0003, found no tables: any itrp command that writes"):
+    with pytest.raises(CatalogError, match=r"at revision 0004, found no tables: any itrp command that writes"):
         catalog.check()
     catalog.migrate()
     catalog.check()
@@ -176,7 +180,7 @@ def test_a_catalog_that_is_not_there(tmp_path: Path) -> None:
 def test_a_catalog_without_tables(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "catalog.db").execute("CREATE TABLE x (y)").connection.close()
     catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
-    with pytest.raises(CatalogError, match="at revision 0003, found no tables"):
+    with pytest.raises(CatalogError, match="at revision 0004, found no tables"):
         catalog.check()
     with (
         pytest.raises(CatalogError, match="no such table: dataset; any itrp command that writes"),
@@ -237,3 +241,30 @@ def test_a_killed_migration_leaves_nothing(tmp_path: Path) -> None:
     assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     connection.close()
     open_catalog(url).check()
+
+
+def test_a_filled_catalog_of_the_version_before_keeps_its_ledger(catalog: Catalog) -> None:
+    """Labels written before tweets could be set aside are whole shards."""
+    with catalog.session() as session:
+        shard = make_shard(get_or_create_dataset(session, "landing", "landing"), 0)
+        session.add(shard)
+    with catalog.connect() as connection:
+        config = alembic_config(connection)
+        before = ScriptDirectory.from_config(config).get_revision("0004").down_revision
+        alembic.command.downgrade(config, before)
+        columns = {column["name"] for column in inspect(connection).get_columns("label_file")}
+        assert "set_aside" not in columns
+        connection.execute(
+            text(
+                "INSERT INTO label_file (shard_id, text_version, image_version, key, sha256, pairs, counts, scored_at) "
+                "VALUES (:shard, '2', '3', 'labels/a.parquet', 'ab', 10, '{\"00\": 4, \"11\": 6}', '2026-11-01 00:00:00')"
+            ),
+            {"shard": shard.id},
+        )
+    catalog.migrate()
+    catalog.check()
+    with catalog.session() as session:
+        (row,) = labels_of_shard(session, shard.id)
+        assert (row.pairs, row.set_aside, row.counts) == (10, 0, {"00": 4, "11": 6})
+        assert set_aside_by(session, [row.id]) == []
+        assert unlabelled_shards(session, "landing") == []

@@ -7,22 +7,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from infra.catalog import Catalog
 from infra.catalog_queries import (
+    champion_history,
+    count_unlabelled,
     dataset_hash,
     find_tweet,
     get_dataset,
     get_or_create_dataset,
     labels_of_shard,
     list_shards,
+    oldest_unlabelled,
+    record_champion,
     record_label_file,
+    record_notice,
+    set_aside_by,
     unlabelled_shards,
 )
 from infra.errors import CatalogError
-from infra.tables import Dataset, LabelFile, LandingObject, ModelRun, Shard, StoredTweet
+from infra.tables import Dataset, LabelFile, LandingObject, ModelRun, Notice, Shard, StoredTweet, now
 
 
 def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:
@@ -180,3 +186,58 @@ def test_a_tweet_is_found_wherever_it_is(catalog: Catalog) -> None:
 def test_foreign_keys_hold(catalog: Catalog) -> None:
     with pytest.raises(IntegrityError), catalog.session() as session:
         record_label_file(session, **make_label(shard_id=12345))
+
+
+def test_people_are_told_again_after_a_day(catalog: Catalog) -> None:
+    day = timedelta(days=1)
+    with catalog.session() as session:
+        assert record_notice(session, "labels-overdue", day)
+        assert not record_notice(session, "labels-overdue", day)
+        assert record_notice(session, "model-files", day)
+    with catalog.session() as session:
+        session.execute(update(Notice).where(Notice.kind == "labels-overdue").values(told_at=now() - day))
+    with catalog.session() as session:
+        assert [record_notice(session, kind, day) for kind in ("labels-overdue", "model-files")] == [True, False]
+
+
+def test_set_aside_tweets_are_entered_once_with_their_label_file(catalog: Catalog) -> None:
+    aside = [{"row": 3, "tweet_id": "T1", "code": "image_truncated", "reason": "expected a whole picture"}]
+    with catalog.session() as session:
+        shard = make_shard(get_or_create_dataset(session, "landing", "landing"), 0)
+        session.add(shard)
+    for _ in range(2):
+        with catalog.session() as session:
+            row = record_label_file(session, **make_label(shard_id=shard.id), set_aside=aside)
+    with catalog.session() as session:
+        assert row.set_aside == 1
+        ((tweet, found),) = set_aside_by(session, [row.id])
+    assert (tweet.tweet_id, tweet.row, found.id) == ("T1", 3, shard.id)
+
+
+def test_what_a_pair_has_yet_to_label_is_counted_and_the_oldest_named(catalog: Catalog) -> None:
+    with catalog.session() as session:
+        dataset = get_or_create_dataset(session, "landing", "landing")
+        shards = [make_shard(dataset, position) for position in range(3)]
+        session.add_all(shards)
+    with catalog.session() as session:
+        for shard, pair in ((shards[0], ("1", "1")), (shards[0], ("1", "2")), (shards[2], ("1", "1"))):
+            label = make_label(shard_id=shard.id) | dict(zip(("text_version", "image_version"), pair, strict=True))
+            record_label_file(session, **label)
+        assert count_unlabelled(session, "landing", "1", "1") == 1
+        assert count_unlabelled(session, "landing", "1", "2") == 2
+        oldest = oldest_unlabelled(session, "landing")
+        assert oldest is not None
+        assert oldest.id == shards[1].id
+        assert oldest_unlabelled(session, "elsewhere") is None
+        assert champion_history(session, "image") == ["1", "2"]
+        record_champion(session, "image", "5")
+        assert champion_history(session, "image") == ["5", "1", "2"]
+        assert champion_history(session, "text") == ["1"]
+
+
+def test_who_enters_a_champion_is_told_so(catalog: Catalog) -> None:
+    """On PostgreSQL too, whose driver does not count the rows of such a statement."""
+    with catalog.session() as session:
+        assert record_champion(session, "text", "2")
+        assert not record_champion(session, "text", "2")
+        assert record_champion(session, "text", "3")
