@@ -69,8 +69,11 @@ def keep_private(settings: Settings) -> None:
 
 
 def open_to(folder: Path) -> str:
-    """Who else may look into a folder: "its group", "everybody", or "" for its owner alone and for none that is there."""
-    mode = folder.stat().st_mode if folder.exists() else 0
+    """Who else may look into a folder: "its group", "everybody", or "" for its owner alone and where there is none."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return ""
     return "everybody" if mode & 0o007 else "its group" if mode & 0o070 else ""
 
 

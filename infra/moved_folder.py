@@ -37,18 +37,18 @@ def follow_move(settings: Settings) -> None:
     are copied. Any number of processes may call this at once; where nothing moved it costs one small query. A database
     outside the work folder is left alone: several work folders may share it. Raises SettingsError.
     """
-    database = _find_database(settings)
-    if database is None:
-        return
     here = (settings.work_dir / ARTIFACTS).as_uri()
     try:
+        database = _find_database(settings)
+        if database is None:
+            return
         with closing(sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             if any(_former_places(connection, here)):
                 _move_places(connection, here)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, OSError) as error:
         raise SettingsError(
-            f"ITRP_MLFLOW_URI: expected MLflow's database at {database}, found: {error}; make it readable and writable, "
-            "or put a whole copy there"
+            f"ITRP_MLFLOW_URI: expected MLflow's database in {settings.work_dir}, found: {error}; make it readable and "
+            "writable, or put a whole copy there"
         ) from None
 
 
