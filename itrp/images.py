@@ -3,11 +3,13 @@
 The pixels are those of Pillow's full decoding (no JPEG draft mode), so they equal torchvision's on PIL; a model may ask for
 torchvision's own decoder instead (`PixelFormat.decoder`).
 Pillow's global switches stay untouched: formats are chosen by content and opened by their own class, and the
-pixel limit is judged here from the header: nothing depends on process-wide state, threads may share this.
+pixel limit is judged here from the header. Threads may share this; they wait for each other's memory (`decoding_memory`).
 """
 
+import hashlib
 import io
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,13 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from itrp.decoding_memory import MEMORY_BUDGET, ROOM, check_memory
+from itrp.image_reading import Reading
+from itrp.jpeg_files import read_jpeg
 from itrp.pixel_format import PixelFormat
+from itrp.png_files import read_png
 from itrp.refusals import RefusedError
+from itrp.webp_files import read_webp
 
 MAX_PIXELS = 50_000_000
 """Largest picture accepted, width times height; X itself scales down to 4096 x 4096."""
@@ -39,31 +46,57 @@ ROTATIONS: dict[int, Image.Transpose] = {
 
 _Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
 
+_READERS: dict[_Opener, Callable[[bytes], Reading]] = {
+    JpegImageFile: read_jpeg,
+    PngImageFile: read_png,
+    WebPImageFile: read_webp,
+}
+"""What looks at a file before its decoder does; of a GIF the decoder notices all there is."""
+_STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+"""Pillow's bytes of a pixel by mode; four in all others."""
+_WEBP_BYTES = 16
+"""Of a pixel of a WebP: libwebp's two canvases, the picture taken from them, and Pillow's."""
+_STRIP_PIXELS = 1 << 20
+"""Pixels converted at a time: more would need room for whole copies of the picture."""
+
 
 def check_image(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> None:
-    """Decode the first frame fully and forget it.
+    """Decode the picture exactly as scoring does, and forget it.
 
     Raises RefusedError: image_empty, image_not_a_picture, image_truncated or image_too_large.
     """
-    if not data:
-        raise RefusedError("image_empty", "expected a picture, found an object of zero bytes: upload the picture again")
     if len(data) > max_bytes:
         raise RefusedError(
             "image_too_large",
             f"expected a picture of at most {max_bytes:,} bytes, found {len(data):,} or more",
         )
-    _load_first_frame(data, max_pixels)
+    decode_image(data, max_pixels=max_pixels)
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The first frame as an upright RGB picture; what is transparent becomes white.
 
+    Takes at most MEMORY_BUDGET bytes of memory, and waits while others take what there is for all (`decoding_memory`).
+    A picture is accepted when every pixel stands in the file: missing or damaged metadata, later frames and end marks (the last
+    bytes of a JPEG, PNG, GIF or WebP) refuse none, and one missing pixel refuses it, whether the file is cut or zeros stand in
+    the place of the rest.
+
     Raises RefusedError with the codes of `check_image`.
     """
     if not data:
-        raise RefusedError("image_empty", "expected a picture, found zero bytes")
-    frame = _load_first_frame(data, max_pixels)
-    return _turn_upright(_to_rgb(frame), _read_orientation(frame))
+        raise RefusedError("image_empty", "expected a picture, found an object of zero bytes: upload the picture again")
+    opener = _find_opener(data)
+    if opener is None:
+        raise RefusedError("image_not_a_picture", f"expected a JPEG, PNG, GIF or WebP, found {_describe_content(data)}")
+    reading = _READERS[opener](data) if opener in _READERS else Reading((data,))
+    try:
+        return _decode_versions(opener, reading, max_pixels)
+    except (RefusedError, MemoryError):
+        raise
+    except Exception as error:
+        if reading.pixels_only is None:
+            raise _explain_decoding_error(error, data) from error
+    return decode_image(reading.pixels_only, max_pixels=max_pixels)
 
 
 def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
@@ -71,7 +104,7 @@ def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
 
     Pillow's equal torchvision's `Resize((size, size))` on the PIL picture. Raises RefusedError like `decode_image`.
     """
-    if form.decoder == "torchvision" and _is_plain_jpeg(data):
+    if form.decoder == "torchvision":
         pixels = _load_by_torchvision(data, form.size)
         if pixels is not None:
             return pixels
@@ -79,54 +112,96 @@ def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _is_plain_jpeg(data: bytes) -> bool:
-    """By its header: in colour, upright, not too large. All else is Pillow's, and so is what cannot be read."""
-    if _find_opener(data) is not JpegImageFile:
-        return False
-    try:
-        header = JpegImageFile(io.BytesIO(data))
-    except Exception:
-        return False
-    width, height = header.size
-    return header.mode == "RGB" and width * height <= MAX_PIXELS and _read_orientation(header) not in ROTATIONS
-
-
 def _load_by_torchvision(data: bytes, size: int) -> NDArray[np.uint8] | None:
-    """What `load_pixels` promises; None for a file that its decoder does not read."""
+    """What `load_pixels` promises, for JPEGs that are in colour, upright, whole and not too large; None for what is Pillow's."""
     # heavy, and Pillow's pixels need none of it
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    try:
-        picture = decode_jpeg(torch.from_numpy(np.frombuffer(bytearray(data), np.uint8)), ImageReadMode.RGB)
-    except RuntimeError:
+    needed = _count_plain_jpeg_bytes(data)
+    if needed is None or needed > MEMORY_BUDGET:
         return None
-    with torch.inference_mode():
+    with ROOM.take(needed), torch.inference_mode():
+        try:
+            picture = decode_jpeg(torch.from_numpy(np.frombuffer(bytearray(data), np.uint8)), ImageReadMode.RGB)
+        except RuntimeError:
+            return None
         resized = torch.nn.functional.interpolate(picture[None], (size, size), mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
-def _load_first_frame(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
-    """Open by content, judge the size from the header, then decode."""
-    opener = _find_opener(data)
-    if opener is None:
-        raise RefusedError("image_not_a_picture", f"expected a JPEG, PNG, GIF or WebP, found {_describe_content(data)}")
-    buffer = io.BytesIO(data)
+def _count_plain_jpeg_bytes(data: bytes) -> int | None:
+    """Memory that decoding takes; None unless its header says that torchvision's decoder makes of it what Pillow's does."""
+    if _find_opener(data) is not JpegImageFile:
+        return None
     try:
-        if opener is WebPImageFile:
-            # Its constructor already reserves room for two whole frames: judge before opening.
-            _check_webp_header(data, max_pixels)
-        frame = opener(buffer)
-        _check_pixels(frame.size, max_pixels)
-        frame.load()
-    except (RefusedError, MemoryError):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise RefusedError("image_too_large", f"expected at most {max_pixels:,} pixels: {error}") from error
-    except Exception as error:
-        # A decoder may raise anything on a hostile file, and all of it is about the file.
-        raise _explain_decoding_error(error, ended=buffer.tell() >= len(data)) from error
-    return frame
+        reading = read_jpeg(data)
+        header = JpegImageFile(io.BytesIO(data))
+    except Exception:
+        return None
+    width, height = header.size
+    plain = header.mode == "RGB" and width * height <= MAX_PIXELS and _read_orientation(header) not in ROTATIONS
+    return _count_bytes(header, reading) if plain and len(reading.versions) == 1 else None
+
+
+def _decode_versions(opener: _Opener, reading: Reading, max_pixels: int) -> Image.Image:
+    """The picture that all versions of the file give."""
+    if reading.size is not None:
+        # The constructor already reserves room for whole frames: judge before opening.
+        _check_pixels(reading.size, max_pixels)
+        check_memory(reading.size, _WEBP_BYTES * reading.size[0] * reading.size[1])
+    *others, last = reading.versions
+    digests = [_hash_pixels(_decode(opener, version, reading, max_pixels)) for version in others]
+    image = _decode(opener, last, reading, max_pixels)
+    if digests and _hash_pixels(image) != digests[0]:
+        raise RefusedError("image_truncated", "expected a whole picture, its data ends before its last pixels")
+    return image
+
+
+def _decode(opener: _Opener, data: bytes, reading: Reading, max_pixels: int) -> Image.Image:
+    """Open, judge the size from the header, decode, and make upright RGB of it."""
+    if reading.size is not None:
+        needed = _WEBP_BYTES * reading.size[0] * reading.size[1]
+        with ROOM.take(needed):
+            reading.check_whole()
+            return _make_upright_rgb(opener(io.BytesIO(data)))
+    frame = opener(io.BytesIO(data))
+    _check_pixels(frame.size, max_pixels)
+    needed = _count_bytes(frame, reading)
+    check_memory(frame.size, needed)
+    with ROOM.take(needed):
+        reading.check_whole()
+        return _make_upright_rgb(frame)
+
+
+def _count_bytes(frame: ImageFile.ImageFile, reading: Reading) -> int:
+    """Memory that decoding and conversion take, by the header."""
+    pixels = frame.width * frame.height
+    stored = _STORED_BYTES.get(frame.mode, 4) * pixels
+    converted = 0 if frame.mode == "RGB" and "transparency" not in frame.info else 4 * pixels
+    # To look for more than its EXIF block would decode a PNG.
+    known = "exif" in frame.info or not isinstance(frame, PngImageFile)
+    turned = 8 * pixels if known and _read_orientation(frame) in ROTATIONS else 0
+    return max(stored + max(converted, reading.kept_bytes), turned)
+
+
+def _make_upright_rgb(frame: ImageFile.ImageFile) -> Image.Image:
+    frame.load()
+    rotation = ROTATIONS.get(_read_orientation(frame))
+    image = _to_rgb(frame)
+    if rotation is None:
+        return image
+    if image is not frame:
+        frame.close()
+    check_memory(image.size, 8 * image.width * image.height)
+    return image.transpose(rotation)
+
+
+def _hash_pixels(image: Image.Image) -> bytes:
+    digest = hashlib.sha256()
+    for box in _iter_strips(image.size):
+        digest.update(image.crop(box).tobytes())
+    return digest.digest()
 
 
 def _find_opener(data: bytes) -> _Opener | None:
@@ -164,49 +239,50 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _check_webp_header(data: bytes, max_pixels: int) -> None:
-    """Length and size as the container states them (RFC 9649, sections 2.4 to 2.7)."""
-    if len(data) < 30 or len(data) < int.from_bytes(data[4:8], "little") + 8:
-        raise RefusedError("image_truncated", "expected a whole WebP file, found fewer bytes than its header says")
-    kind = data[12:16]
-    if kind == b"VP8X":
-        size = (int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1)
-    elif kind == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
-    elif kind == b"VP8 ":
-        size = (
-            int.from_bytes(data[26:28], "little") & 0x3FFF,
-            int.from_bytes(data[28:30], "little") & 0x3FFF,
-        )
-    else:
-        raise RefusedError("image_not_a_picture", f"expected a WebP picture, found a WebP file with the part {kind!r}")
-    _check_pixels(size, max_pixels)
-
-
-def _explain_decoding_error(error: Exception, *, ended: bool) -> RefusedError:
-    """Truncated when the decoder ran out of bytes, else damaged."""
+def _explain_decoding_error(error: Exception, data: bytes) -> RefusedError:
+    """Truncated when the decoder ran out of bytes or the file ends in zeros, else damaged."""
     detail = str(error)[:200] or type(error).__name__
-    if ended or "truncated" in detail.lower():
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return RefusedError("image_too_large", f"expected a picture of fewer pixels: {detail}")
+    out_of_bytes = any(isinstance(cause, EOFError | IndexError | struct.error) for cause in (error, error.__cause__))
+    if out_of_bytes or "truncated" in detail.lower() or data.endswith(bytes(16)):
         return RefusedError("image_truncated", f"expected a whole picture, its data ends too early: {detail}")
     return RefusedError("image_not_a_picture", f"expected a picture that decodes, its data is damaged: {detail}")
 
 
 def _to_rgb(frame: Image.Image) -> Image.Image:
-    if frame.mode.startswith("I"):
-        return _grey16_to_rgb(frame)
-    if frame.has_transparency_data:
-        layer = frame.convert("RGBA")
+    """Strip by strip: beside the frame stands nothing but the picture made of it."""
+    if frame.mode == "RGB" and not frame.has_transparency_data:
+        # A WebP's frame holds on to its decoder's two canvases.
+        return frame.copy() if isinstance(frame, WebPImageFile) else frame
+    image = Image.new("RGB", frame.size)
+    for box in _iter_strips(frame.size):
+        image.paste(_convert_strip(frame.crop(box)), box)
+    return image
+
+
+def _iter_strips(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    width, height = size
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
+
+
+def _convert_strip(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I"):
+        return _grey16_to_rgb(strip)
+    if strip.has_transparency_data:
+        layer = strip.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
-    return frame.convert("RGB")
+    return strip.convert("RGB")
 
 
-def _grey16_to_rgb(frame: Image.Image) -> Image.Image:
+def _grey16_to_rgb(strip: Image.Image) -> Image.Image:
     """Pillow clips 16-bit grey at 255 when it converts; the upper byte is what a viewer shows."""
-    values = np.asarray(frame).astype(np.int64)
+    values = np.asarray(strip).astype(np.int64)
     grey = (values >> 8).clip(0, 255).astype(np.uint8)
-    transparent = frame.info.get("transparency")
+    transparent = strip.info.get("transparency")
     if isinstance(transparent, int):
         grey[values == transparent] = 255
     return Image.fromarray(grey).convert("RGB")
@@ -218,8 +294,3 @@ def _read_orientation(frame: ImageFile.ImageFile) -> int:
         return int(frame.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:  # the EXIF parser raises anything on a damaged block
         return 1
-
-
-def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    rotation = ROTATIONS.get(orientation)
-    return image if rotation is None else image.transpose(rotation)

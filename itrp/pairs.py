@@ -99,7 +99,7 @@ REASONS: dict[str, str] = {
     "image_missing": "no object lies at the picture's key",
     "image_empty": "the picture has zero bytes",
     "image_not_a_picture": "the object is not a JPEG, PNG, GIF or WebP",
-    "image_truncated": "the picture ends before its last line",
-    "image_too_large": "the picture has more bytes or pixels than the limit",
+    "image_truncated": "pixels of the picture are missing: the file ends early, or in zeros",
+    "image_too_large": "the picture has more bytes or pixels than the limit, or takes too much memory to decode",
 }
 """Every reason code of the quarantine and what it means."""

@@ -25,8 +25,8 @@ Record = Candidate | Refusal
 CHUNK = 250
 """Records whose ids are looked up in the catalog together."""
 THREADS = max(4, 2 * (os.cpu_count() or 1))
-"""Pictures fetched and decoded at once: a store answers slowly and decoding leaves Python's lock, but each may
-take 150 MB while it is decoded."""
+"""Pictures fetched and decoded at once: a store answers slowly and decoding leaves Python's lock. However many there are, all
+that are being decoded share the memory of `itrp.decoding_memory`."""
 
 
 def open_pool() -> AbstractContextManager[ThreadPoolExecutor]:
