@@ -10,17 +10,29 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
 
-from flows.events import ALERT_LABEL, CHAMPION_MOVED, MAPPED_LABEL, MODEL_REGISTERED, QUARANTINE_GREW
+from flows.events import (
+    ALERT_LABEL,
+    ATTENTION_NEEDED,
+    CHAMPION_MOVED,
+    LABELS_BEHIND,
+    MAPPED_LABEL,
+    MODEL_REGISTERED,
+    QUARANTINE_GREW,
+    TWEETS_SET_ASIDE,
+)
 
 HEARTBEAT_SECONDS = 30
 """How often a run says that it is alive: PREFECT_FLOWS_HEARTBEAT_FREQUENCY of every worker."""
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 """A run that has said nothing for so long is dead: three heartbeats, so that one lost in a restart kills nothing."""
+SILENT_HOURS = 26
+"""Scoring runs every hour, and a backfill may take a day (the time limit of the flow) in which no run ends."""
 NOTIFY_BLOCK = "itrp-notify"
 
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")}
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ANY_RUN = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+SCORING = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": "score-tweets"})
 OUR_RUNS = ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.itrp"})
 
 
@@ -48,8 +60,11 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
     """Backfill, promotion and zombies."""
     yield AutomationCore(
         name="itrp: a new champion labels the archive",
-        description="follow-champions has noticed that the alias was moved: every shard gets labels of the new pair.",
-        trigger=EventTrigger(expect={CHAMPION_MOVED}, posture=Posture.Reactive, threshold=1, within=timedelta(0)),
+        description="follow-champions has noticed that the alias was moved, or that the pair is behind and nobody scores: every "
+        "shard gets labels of the new pair.",
+        trigger=EventTrigger(
+            expect={CHAMPION_MOVED, LABELS_BEHIND}, posture=Posture.Reactive, threshold=1, within=timedelta(0)
+        ),
         actions=[RunDeployment(deployment_id=deployments["score-tweets"], parameters={"backfill": True})],
     )
     yield AutomationCore(
@@ -90,6 +105,33 @@ def plan_notifications(block: UUID) -> Iterator[AutomationCore]:
                 block_document_id=block, subject="itrp: tweets in quarantine",
                 body="{{ event.payload.quarantined }} of {{ event.payload.lines }} tweets were refused: "
                 "{{ event.payload.by_code }}. Repair them, then run ingest-tweets with replay.",
+            )
+        ],
+    )  # fmt: skip
+    yield AutomationCore(
+        name="itrp: something needs attention",
+        trigger=EventTrigger(
+            expect={ATTENTION_NEEDED, TWEETS_SET_ASIDE}, match=ResourceSpecification({ALERT_LABEL: "yes"}),
+            posture=Posture.Reactive, threshold=1, within=timedelta(0),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block, subject="itrp: {{ event.resource.name }}", body="{{ event.payload.told }}"
+            )
+        ],
+    )  # fmt: skip
+    yield AutomationCore(
+        name="itrp: nothing was scored for a day",
+        description="The server itself notices, though schedules, workers and flows may all be still.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Completed", "prefect.flow-run.Waiting"}, match=ANY_RUN, match_related=SCORING,
+            posture=Posture.Proactive, threshold=1, within=timedelta(hours=SILENT_HOURS),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block, subject="itrp: nothing was scored for a day",
+                body=f"No run of score-tweets has ended well for {SILENT_HOURS} hours: see whether its schedule is on, its "
+                "runs are late, or its worker is gone; `itrp doctor` says more.",
             )
         ],
     )  # fmt: skip

@@ -22,6 +22,11 @@ class ChampionMove:
     before: ModelVersion | None
     """None before the first champion, and where the registry has forgotten the old one."""
 
+    @property
+    def named(self) -> bool:
+        """Whether the new champion can label. One that cannot is waited for: scoring keeps the last that could."""
+        return self.version.mapping is not None
+
 
 def find_moves(platform: Platform) -> list[ChampionMove]:
     """Moves nobody has noticed yet. A task that has lost its champion is warned of, and waited for."""

@@ -183,15 +183,20 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
     if args.ray_address and args.engine != "ray":
         raise WrongUseError("--ray-address is the address of a Ray cluster: it needs --engine ray")
     start(args)
+    from flows.ingestion.report import describe
     from flows.score import score_tweets
 
     report = score_tweets(args.backfill, args.engine, args.ray_address)
     lines = [
-        f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"
+        describe(report.ingested),
+        f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}",
     ]
     from itrp.labels import RELATIONS
 
     lines += [f"  {code}  {count:7d}  {RELATIONS[code]}" for code, count in report.counts.items()]
+    if report.set_aside:
+        lines += [f"{report.set_aside} tweets set aside without labels:", *(f"  {line}" for line in report.telling)]
+    lines += [f"  attention: {warning}" for warning in report.warnings]
     return dataclasses.asdict(report), "\n".join(lines)
 
 
@@ -226,7 +231,7 @@ def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
     checks = examine(settings)
     report: Report = {"ok": all(check.ok for check in checks), "parts": [dataclasses.asdict(check) for check in checks]}
     report["exit_status"] = 0 if report["ok"] else 1
-    return report, "\n".join(f"{'ok  ' if check.ok else 'FAIL'} {check.part:14s} {check.told}" for check in checks)
+    return report, "\n".join(f"{check.mark:4s} {check.part:14s} {check.told}" for check in checks)
 
 
 def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
+from flows.night_watch import examine_champions, examine_labels, examine_model_files
 from flows.orchestration import make_work_folder, open_to
-from flows.platform import open_objects, open_registry
+from flows.platform import Platform, open_objects, open_registry
 from infra.catalog import Catalog, open_catalog
 from infra.catalog_queries import count_quarantined
 from infra.errors import InfraError, SettingsError
@@ -20,7 +21,7 @@ from itrp.errors import ItrpError, StoreError
 from itrp.labels import Task
 from serving.registry import CHALLENGER, CHAMPION, Registry
 
-NEEDS = {"data sets": "catalog", "models": "mlflow"}
+NEEDS = {"data sets": ("catalog",), "models": ("mlflow",), "labels": ("catalog", "mlflow"), "schedules": ("prefect",)}
 """Parts that cannot be asked when another one fails."""
 
 
@@ -31,6 +32,21 @@ class Check:
     part: str
     ok: bool
     told: str
+    note: bool = False
+    """In order, and worth a look all the same."""
+
+    @property
+    def mark(self) -> str:
+        """What stands before it on the screen."""
+        return "FAIL" if not self.ok else "note" if self.note else "ok"
+
+
+class Note(str):
+    """What a part tells when it is in order, and worth a look all the same."""
+
+
+class WrongError(ItrpError):
+    """What a part tells when it answers, but something in it is wrong."""
 
 
 def examine(settings: Settings) -> list[Check]:
@@ -44,13 +60,15 @@ def examine(settings: Settings) -> list[Check]:
         "data sets": lambda: _tell_data(opened.catalog),
         "mlflow": lambda: _check_mlflow(opened.registry),
         "models": lambda: _tell_models(opened.registry),
+        "labels": lambda: _tell_labels(opened.platform),
         "prefect": _check_prefect,
+        "schedules": _tell_schedules,
         "device": lambda: _check_device(settings),
         "encoders": _tell_encoders,
     }
     checks: list[Check] = []
     for part, tell in parts.items():
-        failed = next((check for check in checks if check.part == NEEDS.get(part) and not check.ok), None)
+        failed = next((check for check in checks if check.part in NEEDS.get(part, ()) and not check.ok), None)
         checks.append(Check(part, False, f"not asked: {failed.part} fails") if failed else _run(part, tell))
     return checks
 
@@ -73,10 +91,15 @@ class _Parts:
     def registry(self) -> Registry:
         return open_registry(self.settings)
 
+    @property
+    def platform(self) -> Platform:
+        return Platform(self.settings, self.store, self.catalog, self.registry)
+
 
 def _run(part: str, tell: Callable[[], str]) -> Check:
     try:
-        return Check(part, True, tell())
+        told = tell()
+        return Check(part, True, told, isinstance(told, Note))
     except (InfraError, ItrpError) as error:
         return Check(part, False, " ".join(str(error).split()))
     except Exception as error:  # a broken part must not hide the others
@@ -140,7 +163,30 @@ def _check_mlflow(registry: Registry) -> str:
 
 
 def _tell_models(registry: Registry) -> str:
-    return "; ".join(_tell_task(registry, task) for task in (Task.TEXT, Task.IMAGE))
+    told = "; ".join(_tell_task(registry, task) for task in (Task.TEXT, Task.IMAGE))
+    missing = [finding.told for finding in examine_model_files(registry)]
+    if missing:
+        raise WrongError("; ".join([told, *missing]))
+    return told
+
+
+def _tell_labels(platform: Platform) -> str:
+    """Who labels, and what waits for it."""
+    findings = [*examine_champions(platform), *examine_labels(platform)]
+    told = "; ".join(finding.told for finding in findings)
+    if any(finding.wrong for finding in findings):
+        raise WrongError(told)
+    return Note(told) if told else "no shard waits for labels"
+
+
+def _tell_schedules() -> str:
+    from prefect.settings import get_current_settings
+
+    from flows.shift import describe_shift
+
+    if not get_current_settings().api.url:
+        return "none (no PREFECT_API_URL set)"
+    return describe_shift() or Note("no deployment is on the Prefect server, so nothing runs by itself: itrp deploy")
 
 
 def _tell_task(registry: Registry, task: Task) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 from prefect.events import emit_event
 
 from flows.ingestion.report import IngestReport
+from flows.night_watch import Finding
+from flows.scoring_run import ScoringReport
 from infra.tables import Shard
-from serving.registry import ModelVersion
+from serving.registry import ModelPair, ModelVersion
 from serving.scoring import ScoreReport
 
 SHARD_CREATED = "itrp.shard.created"
@@ -15,6 +17,12 @@ QUARANTINE_GREW = "itrp.quarantine.grew"
 MODEL_REGISTERED = "itrp.model.registered"
 CHAMPION_MOVED = "itrp.champion.moved"
 LABELS_WRITTEN = "itrp.labels.written"
+LABELS_BEHIND = "itrp.labels.behind"
+"""The champions' pair has shards to label, and nobody has scored for an hour."""
+TWEETS_SET_ASIDE = "itrp.tweets.set-aside"
+"""Tweets in a shard that could not be labelled; the others of the shard are."""
+ATTENTION_NEEDED = "itrp.attention.needed"
+"""Something is wrong that no run mends by itself (`flows.night_watch`)."""
 
 ALERT_LABEL = "itrp.alert"
 """Label of `itrp.quarantine.grew`: "yes" when so many tweets were refused that somebody should know."""
@@ -55,8 +63,32 @@ def tell_labels(report: ScoreReport) -> None:
     """One event a scoring run that labelled anything."""
     if report.pairs:
         pair = f"text-{report.text_version}_image-{report.image_version}"
-        payload = {"pairs": report.pairs, "shards": report.shards, "counts": report.counts}
+        payload = {
+            "pairs": report.pairs, "shards": report.shards, "counts": report.counts, "set_aside": report.set_aside,
+        }  # fmt: skip
         _tell(LABELS_WRITTEN, f"itrp.labels.{pair}", f"labels of {pair}", payload)
+
+
+def tell_set_aside(report: ScoringReport) -> None:
+    """One event a scoring run that met tweets it could not label: nothing of ours should have stored them."""
+    if report.set_aside:
+        pair = f"text-{report.text_version}_image-{report.image_version}"
+        told = f"{report.set_aside} tweets could not be labelled, the others of their shards are. {'; '.join(report.telling)}"
+        payload = {"set_aside": report.set_aside, "tweets": report.set_aside_tweets, "told": told[:2000]}
+        _tell(TWEETS_SET_ASIDE, f"itrp.labels.{pair}", f"set aside by {pair}", payload, {ALERT_LABEL: "yes"})
+
+
+def tell_behind(pair: ModelPair, shards: int) -> None:
+    """The pair has so many shards to label."""
+    name = f"text-{pair.text.short}_image-{pair.image.short}"
+    _tell(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards})
+
+
+def tell_findings(findings: Iterable[Finding]) -> None:
+    """One event each, for somebody to see to."""
+    for finding in findings:
+        payload = {"kind": finding.kind, "told": finding.told}
+        _tell(ATTENTION_NEEDED, f"itrp.attention.{finding.kind}", finding.kind, payload, {ALERT_LABEL: "yes"})
 
 
 def _tell(

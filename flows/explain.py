@@ -10,7 +10,7 @@ from infra.catalog_queries import TweetOrigin, find_tweet, labels_of_shard
 from infra.tables import LabelFile, ModelRun, QuarantinedTweet
 from itrp.errors import NotFoundError
 from itrp.labels import RELATIONS, Task
-from serving.labels import decode_labels
+from serving.labels import decode_labels, read_set_aside_rows
 from serving.registry import DATASET_TAG, MODEL_NAMES
 
 
@@ -47,13 +47,8 @@ def _explain_origin(platform: Platform, origin: TweetOrigin, label_files: list[L
 
 
 def _explain_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> dict[str, Any]:
-    table = decode_labels(platform.store.get(file.key))
-    label = table.filter(pc.equal(table.column("id"), origin.tweet.tweet_id)).to_pylist()[0]
     return {
-        "relation": label["relation"],
-        "means": RELATIONS[label["relation"]],
-        "text_is_represented_probability": label["text_is_represented_probability"],
-        "image_adds_probability": label["image_adds_probability"],
+        **_read_label(platform, origin, file),
         "file": file.key,
         "scored_at": file.scored_at.isoformat(),
         "flow_run": file.flow_run_id,
@@ -61,6 +56,22 @@ def _explain_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> 
             _explain_model(platform, MODEL_NAMES[Task.TEXT], file.text_version),
             _explain_model(platform, MODEL_NAMES[Task.IMAGE], file.image_version),
         ],
+    }
+
+
+def _read_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> dict[str, Any]:
+    """The tweet's label in a label file, or why it has none there."""
+    table = decode_labels(platform.store.get(file.key))
+    found = table.filter(pc.equal(table.column("id"), origin.tweet.tweet_id)).to_pylist()
+    if not found:
+        why = next(each for each in read_set_aside_rows(table) if each.tweet_id == origin.tweet.tweet_id)
+        return {"set_aside": {"code": why.code, "reason": why.reason}}
+    (label,) = found
+    return {
+        "relation": label["relation"],
+        "means": RELATIONS[label["relation"]],
+        "text_is_represented_probability": label["text_is_represented_probability"],
+        "image_adds_probability": label["image_adds_probability"],
     }
 
 

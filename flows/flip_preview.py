@@ -1,11 +1,10 @@
 """Which of the last scored labels a version would change: no Prefect in here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from flows.platform import Platform
@@ -48,9 +47,11 @@ def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
     labeller = _open_labeller(platform, challenger)
     for label_file, shard in scored:
         file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
-        before = decode_labels(platform.store.get(label_file.key)).column(column).to_numpy()
-        after = labeller.label(file)[1][challenger.task].argmax(axis=1)
-        looked_at += len(after)
+        labels = decode_labels(platform.store.get(label_file.key))
+        ids, answers = labeller.label(file)
+        before = dict(zip(labels.column("id").to_pylist(), labels.column(column).to_pylist(), strict=True))
+        after = dict(zip(ids, answers[challenger.task].argmax(axis=1).tolist(), strict=True))
+        looked_at += len(before.keys() & after.keys())
         changed += _describe_flips(file, before, after, challenger.task)
     return FlipPreview(looked_at, len(changed), changed[:PREVIEW_EXAMPLES])
 
@@ -70,14 +71,16 @@ def _open_labeller(platform: Platform, version: ModelVersion) -> "ShardLabeller"
 
 
 def _describe_flips(
-    file: ShardFile, before: NDArray[np.integer], after: NDArray[np.integer], task: Task
+    file: ShardFile, before: Mapping[str, int], after: Mapping[str, int], task: Task
 ) -> list[dict[str, Any]]:
+    """By tweet id: a tweet that cannot be labelled is in neither."""
     from itrp.inputs import read_ids, read_texts
 
-    ids, texts, names = read_ids(file), read_texts(file), CLASS_NAMES[task]
+    names = CLASS_NAMES[task]
     return [
-        {"id": ids[row], "text": texts[row][:100], "before": names[before[row]], "after": names[after[row]]}
-        for row in np.flatnonzero(before != after)
+        {"id": tweet, "text": text[:100], "before": names[before[tweet]], "after": names[after[tweet]]}
+        for tweet, text in zip(read_ids(file), read_texts(file), strict=True)
+        if tweet in before and tweet in after and before[tweet] != after[tweet]
     ]
 
 

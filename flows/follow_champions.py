@@ -1,16 +1,22 @@
-"""The flow `follow-champions`: an alias moved in MLflow's page is noticed, looked at, and told to those who backfill."""
+"""The flow `follow-champions`: an alias moved in MLflow's page is noticed, looked at, and told to those who backfill; and what is
+silently wrong is told to those who are notified."""
 
 from prefect.artifacts import create_table_artifact
 
 from flows.artifacts import rename_run
 from flows.champion_watch import ChampionMove, find_moves, remember_move, review_move
-from flows.events import tell_champion
+from flows.events import tell_behind, tell_champion, tell_findings
 from flows.io_task import io_task
+from flows.night_watch import Finding, choose_news, count_behind, examine_shift
 from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.promotion_run import PromoteReport
+from flows.scoring_run import pin_champions
+from flows.shift import has_scored_lately
 from flows.watched_flow import watched_flow
+from itrp.errors import NotReadyError
+from serving.outages import is_outage
 
 
 @io_task("find-moves", "compare the registry's champions with those known")
@@ -29,15 +35,63 @@ def review_move_task(platform: Platform, move: ChampionMove) -> PromoteReport:
     return report
 
 
+@io_task("ask-for-labels", "compare the champions' pair with the ledger")
+def ask_for_labels_task(platform: Platform) -> int:
+    """Start scoring where the pair is behind and nobody has scored for an hour: its event was lost, or its schedule is off."""
+    try:
+        champions = pin_champions(platform)
+    except NotReadyError:
+        return 0
+    behind = count_behind(platform, champions) if platform.settings.backfill else 0
+    if behind and not has_scored_lately():
+        tell_behind(champions.pair, behind)
+    return behind
+
+
+@io_task("look-round", "look for what is silently wrong")
+def look_round_task(platform: Platform) -> list[Finding]:
+    """Findings, each an event at most once a day."""
+    findings = examine_shift(platform)
+    tell_findings(choose_news(platform, findings))
+    if findings:
+        create_table_artifact(
+            key="night-watch",
+            table=[{"what": finding.kind, "told": finding.told} for finding in findings],
+            description=f"{sum(finding.wrong for finding in findings)} of them need somebody",
+        )
+    return findings
+
+
 @watched_flow("follow-champions", "follow-champions", hours=6)
 def follow_champions() -> list[PromoteReport]:
     """Notice champions that were moved in MLflow's registry: compare them with the old ones by the gate and by the labels
     that would change, and emit `itrp.champion.moved`, which starts a backfill. Moving the alias back is the roll-back.
+
+    What is to be done follows from the registry, the catalog and the ledger alone, so that no lost event is missed for long.
     """
     platform = open_platform_task()
     moves = find_moves_task(platform)
-    rename_run(f"follow-champions/{' and '.join(str(move.version) for move in moves) or 'nothing moved'}")
-    return [review_move_task(platform, move) for move in moves]
+    rename_run(f"follow-champions/{' and '.join(map(_name_move, moves)) or 'nothing moved'}")
+    reports, failures = [], []
+    for move in moves:
+        if not move.named:
+            continue  # told below; scoring keeps the last named champion
+        try:
+            reports.append(review_move_task(platform, move))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            failures.append(error)
+    if not reports:
+        ask_for_labels_task(platform)
+    look_round_task(platform)
+    if failures:
+        raise failures[0]
+    return reports
+
+
+def _name_move(move: ChampionMove) -> str:
+    return f"{move.version}{'' if move.named else ' (no class names)'}"
 
 
 def _show(report: PromoteReport) -> None:

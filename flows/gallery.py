@@ -13,6 +13,7 @@ from PIL import Image
 from flows.platform import Platform
 from infra.tables import LabelFile, Shard
 from itrp.images import decode_image
+from itrp.inputs import read_ids
 from itrp.labels import RELATIONS
 from serving.files import local_shards
 from serving.labels import decode_labels
@@ -37,14 +38,18 @@ def pick_tweets(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]])
     """The first tweets of each relation in the first shards, at most two each, in the order of the relations."""
     found: dict[str, list[LabelledTweet]] = {code: [] for code in RELATIONS}
     for shard, label_file in labelled[:SHARDS_LOOKED_AT]:
-        relations = decode_labels(platform.store.get(label_file.key)).column("relation").to_pylist()
+        labels = decode_labels(platform.store.get(label_file.key))
+        relations = labels.column("relation").to_pylist()
         wanted = _wanted_rows(relations, found)
         if not wanted:
             continue
         file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
-        rows = pq.read_table(file.path, columns=["text", "image"]).take(wanted).to_pylist()
-        for row, number in zip(rows, wanted, strict=True):
-            code = relations[number]
+        codes = {labels.column("id")[number].as_py(): relations[number] for number in wanted}
+        # a label file may have fewer rows than its shard
+        places = [row for row, tweet in enumerate(read_ids(file)) if tweet in codes]
+        rows = pq.read_table(file.path, columns=["id", "text", "image"]).take(places).to_pylist()
+        for row in rows:
+            code = codes[row["id"]]
             found[code].append(LabelledTweet(row["text"], code, decode_image(row["image"]["bytes"])))
     return [tweet for tweets in found.values() for tweet in tweets]
 

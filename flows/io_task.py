@@ -9,8 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows.orchestration import started_by_worker
-from infra.errors import CatalogUnavailableError, StoreUnavailableError
-from itrp.errors import StoreError
+from serving.outages import is_outage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,14 +41,6 @@ def io_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
         )(function)
 
     return decorate
-
-
-def is_outage(error: BaseException) -> bool:
-    """Is a server's state, not the request, at fault?"""
-    # StoreError is the registry's: its client knows only that MLflow failed. Others' connections raise OSError's children.
-    return isinstance(
-        error, StoreUnavailableError | CatalogUnavailableError | StoreError | ConnectionError | TimeoutError
-    )
 
 
 def _should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

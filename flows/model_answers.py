@@ -9,6 +9,7 @@ from flows.platform import Platform
 from itrp.errors import WrongUseError
 from itrp.labels import Task
 from serving.assessment import Assessor, LabelledSet
+from serving.champions import find_champions
 from serving.registry import ModelVersion
 
 
@@ -21,7 +22,7 @@ def open_answers(platform: Platform) -> Assessor:
 def find_models(platform: Platform, references: Sequence[str] | None) -> list[ModelVersion]:
     """The versions named, at most one a task, the text model first; the champions where none is named."""
     if references is None:
-        champions = platform.registry.champions()
+        champions = find_champions(platform.registry, platform.catalog).pair
         return [champions.text, champions.image]
     versions = [platform.registry.resolve(reference) for reference in references]
     if len({version.task for version in versions}) != len(versions):

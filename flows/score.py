@@ -1,27 +1,29 @@
 """The flow `score-tweets`: new tweets ingested, champions pinned once, every unlabelled shard labelled."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
 from flows.artifacts import Progress, link_version, rename_run, show_gallery
-from flows.events import tell_labels
+from flows.events import tell_labels, tell_set_aside
 from flows.ingest import ingest_landing_task
 from flows.io_task import io_task
 from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.progress import ProgressReporter
-from flows.scoring_run import find_work, pin_scorer
+from flows.scoring_run import Backlog, ScoringReport, find_archive, find_new, list_set_aside, open_scorer, pin_champions
 from flows.watched_flow import watched_flow
 from infra.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
 from itrp.training_health import find_same_labels
+from serving.champions import Champions
 from serving.ray_scoring import score_on_ray
-from serving.scoring import BatchScorer, ScoreReport, summarise
+from serving.registry import ModelPair
+from serving.scoring import BatchScorer, ShardsFailedError, summarise
 
 logger = logging.getLogger(__name__)
 
@@ -32,34 +34,43 @@ TASK_SHARDS = 25
 
 
 @io_task("pin-champions", "pin the champions and find what they have to label")
-def pin_task(platform: Platform, *, backfill: bool) -> tuple[BatchScorer, list[Shard]]:
+def pin_task(platform: Platform, *, backfill: bool) -> tuple[Champions, Backlog]:
     """The pair of versions this run keeps to, whatever happens to the aliases meanwhile, and its shards."""
-    scorer = pin_scorer(platform)
-    return scorer, find_work(platform, scorer.pair, backfill=backfill)
+    champions = pin_champions(platform)
+    work, archive = find_new(platform), find_archive(platform, champions.pair)
+    if archive:
+        _tell_archive(champions, len(work), len(archive), backfill)
+    return champions, Backlog(platform, work, archive if backfill else ())
 
 
 @io_task("score-shards", "score {what}")
 def score_shards_task(
-    scorer: BatchScorer, shards: Sequence[Shard], what: str, tell: "_ScoringProgress"
+    scorer: BatchScorer, shards: Sequence[Shard], what: str, tell: "_ScoringProgress", faults: dict[str, str]
 ) -> list[LabelFile]:
     """Label shards one after the other, each file first and its ledger row second; tried again, it skips what is labelled."""
-    return [tell(row) for row in scorer.score_all(shards, current_flow_run_id())]
+    return [tell(row) for row in scorer.score_all(shards, current_flow_run_id(), faults)]
+
+
+def _tell_archive(champions: Champions, new: int, archive: int, backfill: bool) -> None:
+    behind = f"{archive} shards of the archive have labels of older pairs and none of this one ({champions.pair})"
+    after = f": they are labelled after the {new} new ones; ITRP_BACKFILL=false keeps scoring to new shards"
+    logger.info("%s%s", behind, after if backfill else ": `itrp score --backfill` labels them")
 
 
 class _ScoringProgress:
     """Shards labelled so far, on the console and on the run's page. Called with each ledger row, which it gives back."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, backlog: Backlog) -> None:
         self._done: set[int] = set()
-        self._total = total
+        self._backlog = backlog
         self._console = ProgressReporter()
-        self._page = Progress("scoring-progress", "shards labelled") if total else None
+        self._page = Progress("scoring-progress", "shards labelled") if backlog.total else None
 
     def __call__(self, row: LabelFile) -> LabelFile:
         self._done.add(row.shard_id)
-        self._console("shards labelled", len(self._done), self._total)
+        self._console("shards labelled", len(self._done), self._backlog.total)
         if self._page:
-            self._page(len(self._done), self._total)
+            self._page(len(self._done), self._backlog.total)
         return row
 
 
@@ -68,57 +79,98 @@ def _name_run() -> str:
 
 
 @watched_flow("score-tweets", _name_run, hours=24)
-def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: str | None = None) -> ScoreReport:
-    """Label every newly collected tweet once.
+def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: str | None = None) -> ScoringReport:
+    """Label every newly collected tweet once, and then the archive as far as the champions have not labelled it.
+
+    What is to be done follows from the champions' pair and the ledger alone: whatever killed a run, the next one goes on.
 
     Args:
-        backfill: Label every shard that the current pair of champions has not labelled, also those an older pair has.
+        backfill: Label the archive with the current pair of champions also where ITRP_BACKFILL=false keeps runs to new shards.
         engine: local labels shard after shard in this process; ray spreads the shards over a Ray cluster.
         ray_address: Of the cluster: auto, host:port or ray://host:port; none starts one on this machine.
     """
     platform = open_platform_task()
-    ingest_landing_task(platform)
-    scorer, work = pin_task(platform, backfill=backfill)
-    logger.info("champions: %s", scorer.pair)
-    rename_run(f"{_name_run()} {len(work)} shards{' backfill' if backfill else ''}")
-    rows = _label(platform, scorer, work, engine, ray_address)
-    report = summarise(rows, scorer.pair, scorer.times)
-    same = find_same_labels(report.counts, names=(str(scorer.pair.text), str(scorer.pair.image)))
+    ingested = ingest_landing_task(platform)
+    backfill = backfill or platform.settings.backfill
+    champions, backlog = pin_task(platform, backfill=backfill)
+    logger.info("champions: %s", champions.pair)
+    rename_run(f"{_name_run()} {backlog.total} shards{' backfill' if backlog.archive else ''}")
+    scorer = open_scorer(platform, champions.pair)
+    rows, failure = _label(platform, scorer, backlog, engine, ray_address)
+    summary = summarise(rows, scorer.pair, scorer.times)
+    same = find_same_labels(summary.counts, names=(str(scorer.pair.text), str(scorer.pair.image)))
     if same is not None:
         logger.warning("%s", same)
-    _show(platform, scorer, work, rows, report)
+    report = ScoringReport(
+        **vars(summary),
+        ingested=ingested,
+        warnings=[*map(str, champions.stopgaps), *([str(same)] if same else [])],
+        set_aside_tweets=list_set_aside(platform, rows),
+    )
+    _show(platform, scorer.pair, backlog, rows, report)
     tell_labels(report)
+    tell_set_aside(report)
+    if failure is not None:
+        raise failure
     return report
 
 
 def _label(
-    platform: Platform, scorer: BatchScorer, work: Sequence[Shard], engine: Engine, ray_address: str | None
-) -> list[LabelFile]:
-    """The ledger's rows."""
-    tell = _ScoringProgress(len(work))
-    if engine == "ray":
-        # no task: Ray has its own retries, and its workers may be many machines
-        run = current_flow_run_id()
-        return [tell(row) for row in score_on_ray(platform.settings, scorer.pair, work, run, address=ray_address)]
-    groups = [work[start : start + TASK_SHARDS] for start in range(0, len(work), TASK_SHARDS)]
-    rows: list[LabelFile] = []
-    for number, group in enumerate(groups):
-        first = number * TASK_SHARDS + 1
-        rows += score_shards_task(scorer, group, f"shards {first} to {first + len(group) - 1} of {len(work)}", tell)
-    return rows
+    platform: Platform, scorer: BatchScorer, backlog: Backlog, engine: Engine, ray_address: str | None
+) -> tuple[list[LabelFile], ShardsFailedError | None]:
+    """The ledger's rows, and what is told of shards that could not be labelled once all others are."""
+    tell, rows = _ScoringProgress(backlog), list[LabelFile]()
+    labelled: Iterator[LabelFile]
+    try:
+        if engine == "ray":
+            labelled = map(tell, _label_on_ray(platform, scorer, backlog, ray_address))
+        else:
+            labelled = _label_here(scorer, backlog, tell)
+        for row in labelled:
+            rows.append(row)
+    except ShardsFailedError as error:
+        return rows, error
+    return rows, None
+
+
+def _label_on_ray(
+    platform: Platform, scorer: BatchScorer, backlog: Backlog, ray_address: str | None
+) -> Iterator[LabelFile]:
+    # no task: Ray has its own retries, and its workers may be many machines
+    work = backlog.take(backlog.total)
+    return score_on_ray(platform.settings, scorer.pair, work, current_flow_run_id(), address=ray_address)
+
+
+def _label_here(scorer: BatchScorer, backlog: Backlog, tell: _ScoringProgress) -> Iterator[LabelFile]:
+    """Group after group. Raises ShardsFailedError at the end, or when too many shards have failed."""
+    faults: dict[str, str] = {}
+    first = 1
+    while group := backlog.take(TASK_SHARDS):
+        what = f"shards {first} to {first + len(group) - 1} of {backlog.total}"
+        yield from score_shards_task(scorer, group, what, tell, faults)
+        first += len(group)
+    if faults:
+        raise ShardsFailedError(faults, backlog.total)
 
 
 def _show(
-    platform: Platform, scorer: BatchScorer, work: Sequence[Shard], rows: Sequence[LabelFile], report: ScoreReport
+    platform: Platform, pair: ModelPair, backlog: Backlog, rows: Sequence[LabelFile], report: ScoringReport
 ) -> None:
     create_table_artifact(
         key="label-counts",
         table=[
             {"relation": code, "means": RELATIONS[code], "tweets": report.counts.get(code, 0)} for code in RELATIONS
         ],
-        description=f"{report.pairs} tweets in {report.shards} shards; champions: {scorer.pair}",
+        description="\n\n".join(
+            [f"{report.pairs} tweets in {report.shards} shards; champions: {pair}", *report.warnings]
+        ),
     )
-    for version in (scorer.pair.text, scorer.pair.image):
+    if report.set_aside:
+        create_table_artifact(
+            key="set-aside",
+            table=report.set_aside_tweets,
+            description=f"{report.set_aside} tweets could not be labelled; the others of their shards are",
+        )
+    for version in (pair.text, pair.image):
         link_version(platform.settings, version)
-    shards = {shard.id: shard for shard in work}
-    show_gallery(platform, [(shards[row.shard_id], row) for row in rows])
+    show_gallery(platform, [(backlog.shards[row.shard_id], row) for row in rows])

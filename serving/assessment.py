@@ -20,13 +20,14 @@ from itrp.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import TaskPredictions
-from itrp.inputs import ShardFile, cache_pixels
+from itrp.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
 from itrp.mapping import mapped_probabilities
 from itrp.model import WEIGHTS_FILE, ItrpModel
 from itrp.prediction import predict_shards
 from itrp.systems import System, load_system
+from itrp.training_set import list_set_aside
 from serving.files import local_file, local_shards
 from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped
 
@@ -52,7 +53,10 @@ class LabelledSet:
 
 
 def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Path) -> LabelledSet:
-    """A data set with human labels. Raises NotFoundError when there is none of that name, DataError when it has no labels."""
+    """A data set with human labels. Pairs whose pictures cannot be decoded are in no split, with a warning that counts them.
+
+    Raises NotFoundError when there is no data set of that name, DataError when it has no labels.
+    """
     with catalog.session() as session:
         dataset = get_dataset(session, name)
         if dataset is None:
@@ -65,7 +69,11 @@ def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Pa
             )
         rows, data_hash = list_shards(session, name), dataset_hash(session, dataset)
     annotations = Annotations.from_parquet(store.get(dataset.annotations_key))
-    return LabelledSet(name, data_hash, local_shards(store, rows, cache), annotations)
+    shards = local_shards(store, rows, cache)
+    for shard in shards:
+        find_set_aside(shard, cache / "embeddings")
+    unread = list_set_aside(shards, cache / "embeddings")
+    return LabelledSet(name, data_hash, shards, annotations.set_aside(unread))
 
 
 class Assessor:

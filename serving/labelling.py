@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,24 @@ from itrp.inputs import ShardFile, read_ids
 from itrp.labels import Task
 from itrp.model import ItrpModel
 from itrp.prediction import predict_shard
+from itrp.set_aside import keep_set_aside, read_set_aside
 from itrp.stages import StageTimes
+from serving.labels import SetAsideRow
 from serving.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
 Answers = dict[Task, NDArray[np.float64]]
 """Class probabilities [n, 2] by task, in stored order."""
+
+
+class ShardLabels(NamedTuple):
+    """What the two models say of a shard's tweets: those whose pictures can be decoded, in stored order, and the others."""
+
+    ids: list[str]
+    answers: Answers
+    """[len(ids), 2] each."""
+    set_aside: list[SetAsideRow]
 
 
 @dataclass(frozen=True)
@@ -76,26 +88,32 @@ class ShardLabeller:
         logger.info("labelling on %s, %d batches at once", self.runtime.name, count_workers(self.runtime))
 
     def label(self, shard: ShardFile) -> tuple[list[str], Answers]:
-        """Tweet ids and class probabilities [n, 2] by task, in stored order."""
-        return self.finish(next(self.embed([shard])))
+        """Tweet ids and class probabilities [n, 2] by task, in stored order, without tweets that are set aside."""
+        return self.finish(next(self.embed([shard])))[:2]
 
     def embed(self, shards: Iterable[ShardFile]) -> Iterator[Embedded]:
         """What the two models have yet to compute about each shard, in order; `finish` makes labels of it."""
         return EmbeddingStream(self.runtime, self.times).run(self._plan(shard) for shard in shards)
 
-    def finish(self, embedded: Embedded) -> tuple[list[str], Answers]:
-        """Tweet ids and class probabilities [n, 2] by task; keeps what other models or runs can use.
+    def finish(self, embedded: Embedded) -> ShardLabels:
+        """Tweet ids and class probabilities by task; keeps what other models or runs can use.
 
-        Raises what kept the shard from being embedded.
+        A tweet whose picture cannot be decoded is set aside. Raises what kept the whole shard from being embedded.
         """
         if embedded.error is not None:
             raise embedded.error
         shard = embedded.job.shard
+        if embedded.set_aside:
+            keep_set_aside(shard.hash, embedded.set_aside, self.cache.folder)
         vectors = self._complete(shard, embedded.vectors)
         clusters = {task: self._classify(model, shard, vectors) for task, model in self.models.items()}
-        return read_ids(shard), {
-            task: self.models[task].predictor.name_classes(found) for task, found in clusters.items()
-        }
+        # asked last: a supervised model reads the pictures itself
+        refused = read_set_aside(shard.hash, self.cache.folder) or ()
+        ids, kept = read_ids(shard), np.ones(shard.pairs, dtype=bool)
+        kept[[each.row for each in refused]] = False
+        answers = {task: self.models[task].predictor.name_classes(found)[kept] for task, found in clusters.items()}
+        set_aside = [SetAsideRow(each.row, ids[each.row], each.code, each.reason) for each in refused]
+        return ShardLabels([ids[row] for row in np.flatnonzero(kept)], answers, set_aside)
 
     def _prepare(self, predictor: Predictor) -> _TaskModel:
         model = predictor.model

@@ -1,8 +1,10 @@
 """Label files: one Parquet file a shard and pair of model versions, without a clock, so that equal work gives equal bytes."""
 
 import io
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +31,19 @@ LABEL_SCHEMA = pa.schema(
     ]
 )
 """Columns of a label file. The probabilities are of class 1 of each task."""
+SET_ASIDE_KEY = b"itrp.set_aside"
+"""In the file's own metadata: the shard's tweets that it holds no label of, and why, so that the ledger can be made from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideRow:
+    """A tweet of the shard that could not be labelled."""
+
+    row: int
+    """0-based in the shard."""
+    tweet_id: str
+    code: str
+    reason: str
 
 
 def label_key(shard_hash: str, text_version: str, image_version: str) -> str:
@@ -44,8 +59,9 @@ def build_labels(
     shard: str,
     text_version: str,
     image_version: str,
+    set_aside: Sequence[SetAsideRow] = (),
 ) -> pa.Table:
-    """Class probabilities [n, 2] of both tasks as a table of labels, n rows."""
+    """Class probabilities [n, 2] of both tasks as a table of labels, n rows; with the shard's other tweets in its metadata."""
     text_labels, image_labels = text.argmax(axis=1), image.argmax(axis=1)
     columns = {
         "id": list(ids),
@@ -58,7 +74,10 @@ def build_labels(
         "image_version": [image_version] * len(ids),
         "shard": [shard] * len(ids),
     }
-    return pa.table([pa.array(columns[field.name], field.type) for field in LABEL_SCHEMA], schema=LABEL_SCHEMA)
+    table = pa.table([pa.array(columns[field.name], field.type) for field in LABEL_SCHEMA], schema=LABEL_SCHEMA)
+    if not set_aside:
+        return table
+    return table.replace_schema_metadata({SET_ASIDE_KEY: json.dumps([asdict(each) for each in set_aside])})
 
 
 def encode_labels(table: pa.Table) -> bytes:
@@ -74,6 +93,12 @@ def decode_labels(data: bytes) -> pa.Table:
     if table.schema.names != LABEL_SCHEMA.names:
         raise DataError(f"expected a label file with the columns {LABEL_SCHEMA.names}, found {table.schema.names}")
     return table
+
+
+def read_set_aside_rows(table: pa.Table) -> list[SetAsideRow]:
+    """The tweets that a decoded label file holds no label of."""
+    told = (table.schema.metadata or {}).get(SET_ASIDE_KEY)
+    return [SetAsideRow(**each) for each in json.loads(told)] if told else []
 
 
 def count_relations(table: pa.Table) -> dict[str, int]:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from infra.catalog import open_catalog
-from infra.errors import InfraError
 from infra.logs import configure_logging
 from infra.object_store import open_store
 from infra.settings import Settings
 from infra.tables import LabelFile, Shard
-from itrp.errors import ItrpError, StoreError, WrongUseError
+from itrp.errors import StoreError, WrongUseError
 from serving.registry import ModelPair, Registry
-from serving.scoring import BatchScorer
+from serving.scoring import PATIENCE, BatchScorer, ShardsFailedError, explain_fault
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -30,8 +29,6 @@ logger = logging.getLogger(__name__)
 RETRIES = 3
 """How often a worker that died is started again, and a shard it had in hand is tried again. Not Ray Data's "for ever":
 a picture that kills whatever reads it would go round and round."""
-PATIENCE = 10
-"""Failed shards after which a run ends early: by then it is not the shards."""
 STORE_BYTES = 100_000_000
 """Ray's shared memory in a cluster of our own; only identities and ledger rows pass through it."""
 QUIET = {
@@ -43,10 +40,6 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """Defaults of other libraries' variables, here and in every worker: none of them reports home."""
-
-
-class ShardsFailedError(ItrpError):
-    """Shards that could not be labelled. All others of the run are: files and ledger."""
 
 
 class ShardWorker:
@@ -68,9 +61,7 @@ class ShardWorker:
         try:
             row = encode_row(self.scorer.score(shard, self.flow_run_id))
         except Exception as error:  # one shard's fault must not take the others with it
-            logger.exception("shard %s is not labelled", shard.hash[:12])
-            kind = "" if isinstance(error, (ItrpError, InfraError)) else f"{type(error).__name__}: "
-            return {"shard": shard.hash, "row": "", "fault": f"{kind}{error}"}
+            return {"shard": shard.hash, "row": "", "fault": explain_fault(shard, error)}
         return {"shard": shard.hash, "row": row, "fault": ""}
 
 
@@ -97,10 +88,10 @@ def score_on_ray(
         return
     with connect_ray(address, workers):
         _check_reach(settings, _count_machines())
-        faults: list[str] = []
+        faults: dict[str, str] = {}
         for answer in _stream(_plan(settings, pair, shards, flow_run_id, workers)):
             if answer["fault"]:
-                faults.append(f"shard {answer['shard'][:12]}: {answer['fault']}")
+                faults[answer["shard"]] = answer["fault"]
                 if len(faults) == PATIENCE:
                     break
                 continue
@@ -108,7 +99,7 @@ def score_on_ray(
             logger.info("labelled shard %s: %d pairs", answer["shard"][:12], row.pairs)
             yield row
     if faults:
-        raise ShardsFailedError(_tell_faults(faults, len(shards)))
+        raise ShardsFailedError(faults, len(shards))
 
 
 def open_scorer(settings: Settings, pair: ModelPair) -> BatchScorer:
@@ -249,8 +240,3 @@ def _check_reach(settings: Settings, machines: int) -> None:
 def _set_quiet() -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-
-
-def _tell_faults(faults: Sequence[str], shards: int) -> str:
-    early = "; the run was ended early" if len(faults) == PATIENCE else "; the others are labelled"
-    return f"{len(faults)} of {shards} shards could not be labelled{early}. First: {faults[0]}"

@@ -3,29 +3,38 @@
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from infra.catalog import Catalog
 from infra.catalog_queries import record_label_file
+from infra.errors import InfraError
 from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from infra.tables import LabelFile, Shard
-from itrp.errors import DataError
+from itrp.errors import DataError, ItrpError
 from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.stages import StageTimes
 from serving.examples import find_examples
 from serving.files import local_shards
-from serving.labels import build_labels, count_relations, decode_labels, encode_labels, label_key
+from serving.labels import (
+    build_labels,
+    count_relations,
+    decode_labels,
+    encode_labels,
+    label_key,
+    read_set_aside_rows,
+)
+from serving.outages import is_outage
 from serving.registry import ModelPair, Registry
 
 if TYPE_CHECKING:
@@ -35,13 +44,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Fetched: TypeAlias = tuple[Shard, ShardFile | None]
 
-
+PATIENCE = 10
+"""Failed shards after which a run ends early: by then it is not the shards."""
 READ_AHEAD = 2
 """Shards fetched while one is computed."""
 WRITTEN_BEHIND = 2
 """Shards whose label files are being written while the next is computed."""
+
+
+class ShardsFailedError(ItrpError):
+    """Shards that could not be labelled. All others of the run are: files and ledger."""
+
+    def __init__(self, faults: Mapping[str, str], shards: int) -> None:
+        early = "; the run was ended early" if len(faults) >= PATIENCE else "; the others are labelled"
+        told = next(f"shard {shard[:12]}: {fault}" for shard, fault in faults.items())
+        super().__init__(f"{len(faults)} of {shards} shards could not be labelled{early}. First: {told}")
 
 
 @dataclass(frozen=True)
@@ -49,11 +67,14 @@ class ScoreReport:
     """What a scoring run did."""
 
     pairs: int
+    """Tweets labelled."""
     shards: int
     text_version: str
     image_version: str
     counts: dict[str, int] = field(default_factory=dict)
     """Pairs by relation code."""
+    set_aside: int = 0
+    """Tweets in these shards that could not be labelled; the catalog tells which, and why."""
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds that each stage of the pipeline worked and waited, summed over its threads (`StageTimes.figures`)."""
 
@@ -104,40 +125,59 @@ class BatchScorer:
     def score(self, shard: Shard, flow_run_id: str | None = None) -> LabelFile:
         """Label one shard: the file first, then the ledger, so that a kill between the two repeats nothing and loses nothing.
 
-        Where a label file of this pair already lies, its labels count: the first writer wins.
+        Where a label file of this pair already lies, its labels count: the first writer wins. Raises what goes wrong with it.
         """
-        (row,) = self.score_all([shard], flow_run_id)
-        return row
+        (turn,) = self._run([shard], flow_run_id)
+        return turn.result()
 
-    def score_all(self, shards: Iterable[Shard], flow_run_id: str | None = None) -> Iterator[LabelFile]:
+    def score_all(
+        self, shards: Iterable[Shard], flow_run_id: str | None = None, faults: "dict[str, str] | None" = None
+    ) -> Iterator[LabelFile]:
         """`score` for shard after shard, in their order: the next ones are fetched and the last ones written meanwhile.
 
-        Yields each ledger row once it is committed. What goes wrong with a shard is raised in its place: the shards before
-        it are labelled.
+        Yields each ledger row once it is committed. A shard that cannot be labelled keeps none of the others from it: it is
+        entered in `faults` (hash -> what is wrong), which a caller who gives them looks at; otherwise ShardsFailedError is
+        raised at the end, and in any case after PATIENCE of them. An outage is raised at once.
         """
-        began, pairs = time.perf_counter(), 0
-        with open_pool(1) as fetching, open_pool(1) as writing:
-            fetched = map_in_order(fetching, self._fetch, shards, ahead=READ_AHEAD)
-            write = partial(self._write, flow_run_id=flow_run_id)
-            with closing(self._compute(self._watch_fetching(fetched))) as computed:
-                for row in map_in_order(writing, write, computed, ahead=WRITTEN_BEHIND):
-                    pairs += row.pairs
-                    yield row
+        began, pairs, count, found = time.perf_counter(), 0, 0, {} if faults is None else faults
+        with closing(self._run(shards, flow_run_id)) as turns:
+            for turn in turns:
+                count += 1
+                if turn.row is not None:
+                    found.pop(turn.shard.hash, None)
+                    pairs += turn.row.pairs
+                    yield turn.row
+                    continue
+                found[turn.shard.hash] = explain_fault(turn.shard, turn.error)
+                if len(found) >= PATIENCE:
+                    raise ShardsFailedError(found, count)
         seconds = time.perf_counter() - began
         logger.info(
             "%d pairs in %.1f s, %.1f pairs/s; so far %s", pairs, seconds, pairs / seconds, self.times.describe()
         )
+        if found and faults is None:
+            raise ShardsFailedError(found, count)
+
+    def _run(self, shards: Iterable[Shard], flow_run_id: str | None) -> "Generator[_Turn]":
+        """Each shard's turn, over. Raises outages, and what has to do with the models."""
+        with open_pool(1) as fetching, open_pool(1) as writing:
+            turns = (_Turn(shard) for shard in shards)
+            fetched = map_in_order(fetching, self._fetch, turns, ahead=READ_AHEAD)
+            write = partial(self._write, flow_run_id=flow_run_id)
+            with closing(self._compute(self._watch_fetching(fetched))) as computed:
+                yield from map_in_order(writing, write, computed, ahead=WRITTEN_BEHIND)
 
     def _key(self, shard: Shard) -> str:
         return label_key(shard.hash, self.pair.text.short, self.pair.image.short)
 
-    def _fetch(self, shard: Shard) -> Fetched:
-        """The shard's file, or none where its labels already lie."""
-        with self.times.working("fetch"):
-            labelled = self.store.stat(self._key(shard)) is not None
-            return shard, None if labelled else local_shards(self.store, [shard], self.cache)[0]
+    def _fetch(self, turn: "_Turn") -> "_Turn":
+        """With the shard's file, or none where its labels already lie."""
+        with self.times.working("fetch"), turn.blaming():
+            if self.store.stat(self._key(turn.shard)) is None:
+                turn.file = local_shards(self.store, [turn.shard], self.cache)[0]
+        return turn
 
-    def _watch_fetching(self, fetched: Iterator[Fetched]) -> Iterator[Fetched]:
+    def _watch_fetching(self, fetched: "Iterator[_Turn]") -> "Iterator[_Turn]":
         while True:
             with self.times.waiting("read", "fetch"):
                 item = next(fetched, None)
@@ -145,43 +185,49 @@ class BatchScorer:
                 return
             yield item
 
-    def _compute(self, fetched: Iterator[Fetched]) -> "Generator[tuple[Shard, Embedded | None]]":
-        """Each shard with what the models' encoders make of it; None where it is labelled already."""
-        order: deque[Fetched] = deque()
+    def _compute(self, fetched: "Iterator[_Turn]") -> "Generator[_Turn]":
+        """With what the models' encoders make of each; nothing where it is labelled already."""
+        order: deque[_Turn] = deque()
 
         def pick_files() -> Iterator[ShardFile]:
-            for shard, file in fetched:
-                order.append((shard, file))
-                if file is not None:
-                    yield file
+            for turn in fetched:
+                order.append(turn)
+                if turn.file is not None:
+                    yield turn.file
 
         for embedded in self._embed(pick_files()):
-            while order[0][1] is None:
-                yield order.popleft()[0], None
+            while order[0].file is None:
+                yield order.popleft()
+            order[0].embedded = embedded
             with self.times.waiting("read", "write"):
-                yield order.popleft()[0], embedded
-        yield from ((shard, None) for shard, _ in order)
+                yield order.popleft()
+        yield from order
 
     def _embed(self, files: Iterator[ShardFile]) -> "Iterator[Embedded]":
         """The models are asked for when there is a first file."""
         for file in files:
             yield from self._labeller.embed(chain([file], files))
 
-    def _write(self, item: "tuple[Shard, Embedded | None]", *, flow_run_id: str | None) -> LabelFile:
-        shard, embedded = item
-        with self.times.working("write"):
-            key = self._key(shard)
-            if embedded is not None:
-                self.store.put_if_absent(key, encode_labels(self._label(shard, embedded)))
-            return self._record(shard, key, flow_run_id)
+    def _write(self, turn: "_Turn", *, flow_run_id: str | None) -> "_Turn":
+        with self.times.working("write"), turn.blaming():
+            if turn.error is None:
+                key = self._key(turn.shard)
+                if turn.embedded is not None:
+                    self.store.put_if_absent(key, encode_labels(self._label(turn.shard, turn.embedded)))
+                turn.row = self._record(turn.shard, key, flow_run_id)
+        turn.embedded = None
+        return turn
 
     def _record(self, shard: Shard, key: str, flow_run_id: str | None) -> LabelFile:
         """Enter in the ledger what lies at the key, whoever wrote it."""
         data = self.store.get(key)
         table = decode_labels(data)
-        if table.num_rows != shard.pairs:
+        set_aside = read_set_aside_rows(table)
+        if table.num_rows + len(set_aside) != shard.pairs:
+            besides = f" and tells of {len(set_aside)} tweets without one" if set_aside else ""
             raise DataError(
-                f"{key} holds {table.num_rows} labels, but its shard holds {shard.pairs} pairs: remove the file and score again"
+                f"{key} holds {table.num_rows} labels{besides}, but its shard holds {shard.pairs} pairs: remove the file and "
+                "score again"
             )
         with self.catalog.session() as session:
             row = record_label_file(
@@ -193,13 +239,17 @@ class BatchScorer:
                 sha256=sha256(data).hexdigest(),
                 pairs=table.num_rows,
                 counts=count_relations(table),
+                set_aside=[asdict(each) for each in set_aside],
                 flow_run_id=flow_run_id,
             )
         logger.info("labelled shard %s: %d pairs", shard.hash[:12], table.num_rows)
+        for each in set_aside:
+            where = (each.tweet_id, each.row, shard.hash[:12], each.reason)
+            logger.warning("tweet %s (row %d of shard %s) is set aside without labels: %s", *where)
         return row
 
     def _label(self, shard: Shard, embedded: "Embedded") -> pa.Table:
-        ids, probabilities = self._labeller.finish(embedded)
+        ids, probabilities, set_aside = self._labeller.finish(embedded)
         return build_labels(
             ids,
             probabilities[Task.TEXT],
@@ -207,7 +257,43 @@ class BatchScorer:
             shard=shard.hash,
             text_version=self.pair.text.short,
             image_version=self.pair.image.short,
+            set_aside=set_aside,
         )
+
+
+@dataclass
+class _Turn:
+    """A shard on its way through the scorer."""
+
+    shard: Shard
+    file: ShardFile | None = None
+    embedded: "Embedded | None" = None
+    row: LabelFile | None = None
+    error: Exception | None = None
+
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """What the block raises is this shard's fault, unless a server is away: then it says nothing about the shard."""
+        try:
+            yield
+        except Exception as error:
+            if is_outage(error):
+                raise
+            self.error = error
+
+    def result(self) -> LabelFile:
+        """The ledger's row, or what kept the shard from having it."""
+        if self.error is not None:
+            raise self.error
+        assert self.row is not None
+        return self.row
+
+
+def explain_fault(shard: Shard, error: Exception | None) -> str:
+    """One line for a person; what is not meant for people is named by its kind, and its traceback logged."""
+    told = isinstance(error, ItrpError | InfraError)
+    logger.error("shard %s is not labelled: %s", shard.hash[:12], error, exc_info=None if told else error)
+    return f"{'' if told else f'{type(error).__name__}: '}{error}"
 
 
 def summarise(rows: Sequence[LabelFile], pair: ModelPair, times: StageTimes | None = None) -> ScoreReport:
@@ -221,5 +307,6 @@ def summarise(rows: Sequence[LabelFile], pair: ModelPair, times: StageTimes | No
         text_version=pair.text.short,
         image_version=pair.image.short,
         counts=dict(sorted(counts.items())),
+        set_aside=sum(row.set_aside or 0 for row in rows),
         stages=times.figures() if times else {},
     )

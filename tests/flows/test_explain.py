@@ -10,11 +10,17 @@ from flows.explain import explain_tweet
 from flows.ingestion import ingest_landing
 from flows.scoring_run import find_work, pin_scorer
 from infra.catalog_queries import find_tweet
+from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import NotFoundError
+from itrp.labels import RELATIONS
+from itrp.pairs import Pair
 from serving.labels import decode_labels
+from tests.poison import palette_without_colours, store_shard
 
 if TYPE_CHECKING:
     from flows.platform import Platform
+
+PICTURE = next(iter(generate_tweets(1, seed=5))).image
 
 
 def first_lines(built: Any, batch: str) -> list[dict[str, Any]]:
@@ -56,6 +62,19 @@ def test_a_scored_tweet_is_traced_to_its_origin(scoring: "Platform", built: Any)
         assert model["dataset_hash"] == data_hash
         assert model["flow_run"] == f"train-{task}"
         assert model["git_commit"]
+
+
+def test_a_tweet_that_was_set_aside_tells_why(scoring: "Platform") -> None:
+    pairs = [Pair("fine", "words", PICTURE, "a.png"), Pair("poison", "words", palette_without_colours(), "b.png")]
+    shard = store_shard(scoring, pairs)
+    row = pin_scorer(scoring).score(shard)
+    ((stored,), (fine,)) = (explain_tweet(scoring, name)["stored"] for name in ("poison", "fine"))
+    (label,) = stored["labels"]
+    assert (label["file"], label["models"][0]["model"]) == (row.key, "itrp-text-task/2")
+    assert label["set_aside"]["code"].startswith("image_")
+    assert label["set_aside"]["reason"].startswith("expected a ")
+    assert "relation" not in label
+    assert fine["labels"][0]["relation"] in RELATIONS
 
 
 def test_a_tweet_not_scored_yet_has_no_labels(platform: "Platform", built: Any) -> None:

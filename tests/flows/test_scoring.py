@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.ingestion import ingest_landing
-from flows.scoring_run import find_work, pin_scorer
-from infra.catalog_queries import list_shards
+from flows.scoring_run import Backlog, find_archive, find_new, find_work, pin_champions, pin_scorer
+from infra.catalog_queries import list_shards, record_label_file
 from infra.tables import LabelFile
 from itrp.errors import NotFoundError
+from itrp.pairs import Pair
 from itrp.shards import read_shard
 from serving.labels import decode_labels
+from tests.poison import store_shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,3 +138,40 @@ def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platfo
     assert {(row.text_version, row.image_version) for row in [first, *rest]} == {("2", "2")}
     assert all(row.key.startswith("labels/text-2_image-2/") for row in rest)
     assert pin_scorer(scoring).pair.text.version == "3"
+
+
+@pytest.mark.slow
+def test_new_shards_come_before_the_archive_and_the_newest_of_it_first(scoring: "Platform") -> None:
+    with scoring.catalog.session() as session:
+        shards = list_shards(session, "landing")
+    pin_scorer(scoring).score(shards[0])
+    pin_scorer(scoring).score(shards[1])
+    add_version(scoring, "text")
+    pair = pin_champions(scoring).pair
+    assert [shard.id for shard in find_new(scoring)] == [shards[2].id]
+    assert [shard.id for shard in find_archive(scoring, pair)] == [shards[1].id, shards[0].id]
+    wanted = [shards[2].id, shards[1].id, shards[0].id]
+    assert [shard.id for shard in find_work(scoring, pair, backfill=True)] == wanted
+
+
+def test_tweets_that_come_in_meanwhile_go_before_the_archive(scoring: "Platform") -> None:
+    with scoring.catalog.session() as session:
+        new, *archive = list_shards(session, "landing")
+        for shard in archive:
+            record_label_file(
+                session,
+                shard_id=shard.id,
+                text_version="1",
+                image_version="1",
+                key="k",
+                sha256="s",
+                pairs=10,
+                counts={},
+            )
+    backlog = Backlog(scoring, [new], archive)
+    assert [shard.id for shard in backlog.take(1)] == [new.id]
+    late = store_shard(scoring, [Pair("late", "words", b"", "a.png")])
+    assert [shard.id for shard in backlog.take(2)] == [late.id, archive[0].id]
+    assert backlog.total == 4
+    assert [shard.id for shard in backlog.take(9)] == [archive[1].id]
+    assert backlog.take(9) == []  # the one that is still unlabelled was given out: it is not tried twice
