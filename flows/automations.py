@@ -13,6 +13,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from flows.events import (
     ALERT_LABEL,
     ATTENTION_NEEDED,
+    BACKFILL_LABEL,
     CHAMPION_MOVED,
     LABELS_BEHIND,
     MAPPED_LABEL,
@@ -63,7 +64,11 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
         description="follow-champions has noticed that the alias was moved, or that the pair is behind and nobody scores: every "
         "shard gets labels of the new pair.",
         trigger=EventTrigger(
-            expect={CHAMPION_MOVED, LABELS_BEHIND}, posture=Posture.Reactive, threshold=1, within=timedelta(0)
+            expect={CHAMPION_MOVED, LABELS_BEHIND},
+            match=ResourceSpecification({BACKFILL_LABEL: "yes"}),
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
         ),
         actions=[RunDeployment(deployment_id=deployments["score-tweets"], parameters={"backfill": True})],
     )

@@ -2,11 +2,13 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flows.data_sets import find_labelled_name
 from flows.platform import Platform
 from flows.promotion_run import PromoteReport, review
 from infra.catalog_queries import last_champion, record_champion
+from infra.tables import now
 from itrp.errors import NotFoundError
 from itrp.labels import Task
 from serving.registry import CHAMPION, MODEL_NAMES, ModelVersion
@@ -55,6 +57,13 @@ def remember_move(platform: Platform, move: ChampionMove, flow_run_id: str | Non
     """Enter the move in the catalog; False when another process has. Done last: what dies before is done again."""
     with platform.catalog.session() as session:
         return record_champion(session, str(move.version.task), move.version.version, flow_run_id)
+
+
+def has_moved_lately(platform: Platform, within: timedelta) -> bool:
+    """Was a move noticed so short a time ago?"""
+    with platform.catalog.session() as session:
+        known = [last_champion(session, str(task)) for task in MODEL_NAMES]
+    return any(move is not None and move.noticed_at > now() - within for move in known)
 
 
 def _find_version(platform: Platform, task: Task, number: str | None) -> ModelVersion | None:

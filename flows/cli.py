@@ -188,15 +188,15 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
 
     report = score_tweets(args.backfill, args.engine, args.ray_address)
     lines = [
-        describe(report.ingested),
-        f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}",
+        f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"
     ]
     from itrp.labels import RELATIONS
 
     lines += [f"  {code}  {count:7d}  {RELATIONS[code]}" for code, count in report.counts.items()]
     if report.set_aside:
         lines += [f"{report.set_aside} tweets set aside without labels:", *(f"  {line}" for line in report.telling)]
-    lines += [f"  attention: {warning}" for warning in report.warnings]
+    lines += ["ingested before:", *(f"  {line}" for line in describe(report.ingested).splitlines())]
+    lines += [f"attention: {warning}" for warning in report.warnings]
     return dataclasses.asdict(report), "\n".join(lines)
 
 

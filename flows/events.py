@@ -26,6 +26,8 @@ ATTENTION_NEEDED = "itrp.attention.needed"
 
 ALERT_LABEL = "itrp.alert"
 """Label of `itrp.quarantine.grew`: "yes" when so many tweets were refused that somebody should know."""
+BACKFILL_LABEL = "itrp.backfill"
+"""Label of `itrp.champion.moved` and `itrp.labels.behind`: "yes" where the archive is to be labelled (ITRP_BACKFILL)."""
 MAPPED_LABEL = "itrp.mapped"
 """Label of `itrp.model.registered`: "yes" when the version's clusters have class names."""
 
@@ -53,10 +55,11 @@ def tell_registered(versions: Iterable[ModelVersion]) -> None:
         _tell(MODEL_REGISTERED, f"itrp.model.{version.name}.{version.version}", str(version), payload, labels)
 
 
-def tell_champion(version: ModelVersion, before: str | None, verdict: str) -> None:
-    """A task has another champion: which one it was before, and what the gate says of the new one."""
+def tell_champion(version: ModelVersion, before: str | None, verdict: str, *, backfill: bool) -> None:
+    """A task has another champion: which one it was before, what the gate says of the new one, and whether to backfill."""
     payload = {"task": str(version.task), "version": version.version, "before": before, "gate": verdict}
-    _tell(CHAMPION_MOVED, f"itrp.champion.{version.task}", str(version), payload)
+    labels = {BACKFILL_LABEL: "yes" if backfill else "no"}
+    _tell(CHAMPION_MOVED, f"itrp.champion.{version.task}", str(version), payload, labels)
 
 
 def tell_labels(report: ScoreReport) -> None:
@@ -81,7 +84,7 @@ def tell_set_aside(report: ScoringReport) -> None:
 def tell_behind(pair: ModelPair, shards: int) -> None:
     """The pair has so many shards to label."""
     name = f"text-{pair.text.short}_image-{pair.image.short}"
-    _tell(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards})
+    _tell(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards}, {BACKFILL_LABEL: "yes"})
 
 
 def tell_findings(findings: Iterable[Finding]) -> None:

@@ -4,7 +4,7 @@ silently wrong is told to those who are notified."""
 from prefect.artifacts import create_table_artifact
 
 from flows.artifacts import rename_run
-from flows.champion_watch import ChampionMove, find_moves, remember_move, review_move
+from flows.champion_watch import ChampionMove, find_moves, has_moved_lately, remember_move, review_move
 from flows.events import tell_behind, tell_champion, tell_findings
 from flows.io_task import io_task
 from flows.night_watch import Finding, choose_news, count_behind, examine_shift
@@ -13,7 +13,7 @@ from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.promotion_run import PromoteReport
 from flows.scoring_run import pin_champions
-from flows.shift import has_scored_lately
+from flows.shift import RECENTLY, has_scored_lately
 from flows.watched_flow import watched_flow
 from itrp.errors import NotReadyError
 from serving.outages import is_outage
@@ -30,7 +30,7 @@ def review_move_task(platform: Platform, move: ChampionMove) -> PromoteReport:
     """Gate and flip preview; then the event, and last the memory of it: what is killed in between is done again."""
     report = review_move(platform, move)
     _show(report)
-    tell_champion(move.version, report.champion, report.reason)
+    tell_champion(move.version, report.champion, report.reason, backfill=platform.settings.backfill)
     remember_move(platform, move, current_flow_run_id())
     return report
 
@@ -43,7 +43,8 @@ def ask_for_labels_task(platform: Platform) -> int:
     except NotReadyError:
         return 0
     behind = count_behind(platform, champions) if platform.settings.backfill else 0
-    if behind and not has_scored_lately():
+    # a move that was just told of has asked for it, though its run may not be there yet
+    if behind and not has_moved_lately(platform, RECENTLY) and not has_scored_lately():
         tell_behind(champions.pair, behind)
     return behind
 

@@ -108,6 +108,7 @@ def test_from_landing_to_explanation(
     }
     once_more = itrp(work, "score")
     assert once_more.out.splitlines()[0] == "0 tweets in 0 shards labelled by text 2, image 4"
+    assert "  0 lines = 0 pairs stored + 0 duplicates + 0 quarantined; 0 new shards" in once_more.out.splitlines()
     assert read_object(itrp(work, "score", "--backfill", "--json"))["pairs"] == 0
 
     with (tmp_path / "more/truth.csv").open(newline="") as file:

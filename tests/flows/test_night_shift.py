@@ -5,15 +5,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from sqlalchemy import select
+from prefect.states import Running
+from sqlalchemy import select, update
 
 from infra.catalog_queries import last_champion, list_shards, record_champion, record_notice
-from infra.tables import LabelFile, Notice
+from infra.tables import ChampionMove, LabelFile, Notice, now
 from itrp.datasets.synthetic import generate_tweets
 from itrp.pairs import Pair
 from tests.flows.test_scoring import add_version
@@ -104,8 +106,8 @@ def test_scoring_goes_on_with_the_last_named_champion_and_says_so(
     done = itrp(night.settings.work_dir, "score")
     assert done.status == 0
     lines = done.out.splitlines()
-    assert lines[0] == "0 lines = 0 pairs stored + 0 duplicates + 0 quarantined; 0 new shards"
-    assert lines[1] == "30 tweets in 3 shards labelled by text 2, image 2"
+    assert "  0 lines = 0 pairs stored + 0 duplicates + 0 quarantined; 0 new shards" in lines
+    assert lines[0] == "30 tweets in 3 shards labelled by text 2, image 2"
     assert lines[-1].startswith(
         "  attention: itrp-text-task/2 goes on scoring: itrp-text-task/1, which the alias champion names,"
     )
@@ -134,31 +136,44 @@ def test_a_tweet_without_labels_is_counted_and_told(
     done = itrp(night.settings.work_dir, "score")
     assert done.status == 0, done.err
     lines = done.out.splitlines()
-    assert lines[1] == "31 tweets in 4 shards labelled by text 2, image 2"
-    assert lines[-2] == "1 tweets set aside without labels:"
-    assert lines[-1].startswith(f"  poison in shard {shard.hash[:12]}: expected a ")
+    assert lines[0] == "31 tweets in 4 shards labelled by text 2, image 2"
+    place = lines.index("1 tweets set aside without labels:")
+    assert lines[place + 1].startswith(f"  poison in shard {shard.hash[:12]}: expected a ")
     ((_, payload),) = emitted_of(emitted, "itrp.tweets.set-aside")
     assert payload["set_aside"] == 1
     assert payload["tweets"][0]["tweet"] == "poison"
     assert f"poison in shard {shard.hash[:12]}: expected a " in payload["told"]
 
 
+def forget_runs() -> None:
+    with get_client(sync_client=True) as client:
+        while runs := client.read_flow_runs(limit=200):
+            for run in runs:
+                client.delete_flow_run(run.id)
+
+
 def test_moves_are_followed_and_a_pair_that_is_behind_is_asked_for(
-    night: "Platform", emitted: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+    night: "Platform", emitted: list[tuple[str, dict[str, Any]]]
 ) -> None:
     """The event of a move that was lost: the pair is behind the ledger, and nobody has scored for an hour."""
-    import flows.follow_champions
     from flows.follow_champions import follow_champions
+    from flows.score import score_tweets
 
+    forget_runs()
     reports = follow_champions()
     assert [report.task for report in reports] == ["text", "image"]
     assert len(emitted_of(emitted, "itrp.champion.moved")) == 2
-    assert emitted_of(emitted, "itrp.labels.behind") == []  # the moves have asked for it
+    assert follow_champions() == []
+    assert (
+        emitted_of(emitted, "itrp.labels.behind") == []
+    )  # the moves have asked for it, their runs may not be there yet
 
-    monkeypatch.setattr(flows.follow_champions, "has_scored_lately", lambda: False)
+    with night.catalog.session() as session:
+        session.execute(update(ChampionMove).values(noticed_at=now() - timedelta(hours=2)))
     assert follow_champions() == []
     assert emitted_of(emitted, "itrp.labels.behind") == [("itrp.labels.behind", {"shards": 3})]
-    monkeypatch.setattr(flows.follow_champions, "has_scored_lately", lambda: True)
+    with get_client(sync_client=True) as client:
+        client.create_flow_run(score_tweets, state=Running())
     follow_champions()
     assert len(emitted_of(emitted, "itrp.labels.behind")) == 1
 
@@ -184,21 +199,14 @@ def test_the_server_knows_who_has_scored(night: "Platform") -> None:
     from flows.score import score_tweets
     from flows.shift import has_scored_lately
 
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs():
-            client.delete_flow_run(run.id)
+    forget_runs()
     assert not has_scored_lately()
     score_tweets()
     assert has_scored_lately()
 
 
 def test_what_stays_wrong_is_told_once_a_day(scoring: "Platform") -> None:
-    from datetime import timedelta
-
-    from sqlalchemy import update
-
     from flows.night_watch import Finding, choose_news
-    from infra.tables import now
 
     findings = [
         Finding("labels-overdue", "a"),
