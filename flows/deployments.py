@@ -24,6 +24,7 @@ from flows.pipeline import itrp_pipeline
 from flows.promote import promote_models
 from flows.score import score_tweets
 from flows.train import train_itrp
+from infra.settings import load_settings
 
 POOLS = {
     "cpu": "Ingestion, scoring, evaluation: workers on any machine.",
@@ -50,13 +51,14 @@ class Plan:
 
 def plan_deployments() -> list[Plan]:
     """All of them. Times are UTC."""
+    scoring_pool = load_settings().scoring_pool
     weekly = [
         Cron("0 1 * * 6", slug="weekly-text", parameters={"experiment": "paper-text", "data": "landing"}),
         Cron("0 13 * * 6", slug="weekly-image", parameters={"experiment": "paper-image", "data": "landing"}),
     ]
     return [
         Plan(ingest_tweets, "cpu", ["data"], [Interval(timedelta(minutes=15), slug="every-15-minutes")], limit=ONE_AT_A_TIME),
-        Plan(score_tweets, "cpu", ["labels"], [Cron("30 * * * *", slug="hourly")], limit=ONE_AT_A_TIME),
+        Plan(score_tweets, scoring_pool, ["labels"], [Cron("30 * * * *", slug="hourly")], limit=ONE_AT_A_TIME),
         Plan(train_itrp, "gpu", ["training"], weekly, {"resume": True}, limit=ONE_AT_A_TIME),
         Plan(evaluate_itrp, "cpu", ["training"]),
         Plan(promote_models, "cpu", ["champions"], limit=ONE_AT_A_TIME),
@@ -83,10 +85,15 @@ def _create_pools() -> None:
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:
         there = {pool.name for pool in client.read_work_pools()}
-        for name, what in POOLS.items():
+        for name, what in _list_pools().items():
             if name not in there:
                 pool = WorkPoolCreate(name=name, type="process", description=what, base_job_template=template)
                 client.create_work_pool(pool)
+
+
+def _list_pools() -> dict[str, str]:
+    """POOLS, and that of score-tweets where it has one of its own."""
+    return {load_settings().scoring_pool: "Scoring: its workers need no right to change a model.", **POOLS}
 
 
 def _apply(plan: Plan, reset_schedules: bool) -> tuple[str, UUID]:
@@ -122,4 +129,4 @@ def tell_plans() -> Iterator[str]:
     """One line a deployment, for a person."""
     for plan in plan_deployments():
         when = ", ".join(schedule.slug for schedule in plan.schedules if schedule.slug) or "by hand or by event"
-        yield f"{plan.flow.name:18s} {plan.pool:4s} {when}"
+        yield f"{plan.flow.name:18s} {plan.pool:7s} {when}"

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """Whom Prefect's automations notify: any Apprise URL."""
     quarantine_alert: int = Field(default=100, ge=1, le=2**31 - 1)
     """Tweets quarantined by one run from which somebody is notified."""
+    scoring_pool: str = Field(default="cpu", pattern=r"[A-Za-z0-9_-]{1,64}")
+    """The work pool of score-tweets: `cpu`, or one of its own, whose workers need no right to change a model."""
 
     @property
     def cache_dir(self) -> Path:

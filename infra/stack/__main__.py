@@ -27,7 +27,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        stack = Stack(args.folder, Ports())
+        stack = Stack(args.folder, Ports(), {"ITRP_SCORING_POOL": "scoring"})
         stack.start()
     except InfraError as error:
         print(error, file=sys.stderr)

@@ -1,15 +1,19 @@
 """The MLflow server: runs and registry in PostgreSQL, artifacts proxied to its own bucket, a password for everybody."""
 
+import base64
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets, write_private
-from infra.stack.service import Service, find_program, own_paths
+from infra.stack.service import Service, StackError, find_program, own_paths
 
 ADMIN = "admin"
+SCORER = "scorer"
+"""An account that reads everything and can change nothing that others made: for workers that only score."""
 BUCKET = "mlflow"
 HINT = "pip install 'itrp[stack]'"
 
@@ -26,6 +30,21 @@ def make_mlflow(folder: Path, ports: Ports, secrets: Secrets, log: Path) -> Serv
     ]  # fmt: skip
     address = f"http://127.0.0.1:{ports.mlflow}/health"
     return Service("mlflow", command, log, lambda: responds(address), _environment(ports, secrets, database, config))
+
+
+def keep_scorer(ports: Ports, secrets: Secrets) -> None:
+    """Make the scorer's account on the running server, where it is not there yet. Raises StackError."""
+    body = json.dumps({"username": SCORER, "password": secrets.mlflow_scorer_password}).encode()
+    login = base64.b64encode(f"{ADMIN}:{secrets.mlflow_admin_password}".encode()).decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {login}"}
+    address = f"http://127.0.0.1:{ports.mlflow}/api/2.0/mlflow/users/create"
+    try:
+        with urlopen(Request(address, body, headers), timeout=60):
+            return
+    except HTTPError as error:
+        told = error.read().decode(errors="replace")
+        if "RESOURCE_ALREADY_EXISTS" not in told:
+            raise StackError(f"MLflow did not take the account {SCORER}: {told[:300]}") from error
 
 
 def responds(address: str) -> bool:

@@ -36,6 +36,7 @@ class Secrets:
     mlflow_access_key: str = field(default_factory=_draw, repr=False)
     mlflow_secret_key: str = field(default_factory=_draw, repr=False)
     mlflow_admin_password: str = field(default_factory=_draw, repr=False)
+    mlflow_scorer_password: str = field(default_factory=_draw, repr=False)
     mlflow_session_key: str = field(default_factory=_draw, repr=False)
     mlflow_webhook_key: str = field(default_factory=_draw_fernet_key, repr=False)
     prefect_password: str = field(default_factory=_draw, repr=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infra.stack import mlflow_server, prefect_server
 from infra.stack.engines import end_engines, mark_workers
-from infra.stack.mlflow_server import make_mlflow, responds
+from infra.stack.mlflow_server import keep_scorer, make_mlflow, responds
 from infra.stack.ports import Ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.prefect_server import WORKER, make_prefect, make_worker
@@ -64,16 +64,25 @@ class Stack:
         buckets = [BUCKET, mlflow_server.BUCKET]
         self._run(make_seaweedfs(self.folder / "objects", ports, self._identities(), buckets, self.log("seaweedfs")))
         self._run(make_mlflow(self.folder / "mlflow", ports, secrets, self.log("mlflow")))
+        keep_scorer(ports, secrets)
         self._run(make_prefect(self.folder / "prefect", ports, secrets, self.log("prefect")))
         self.deploy()
         self._run(self._make_bridge())
         self._end_engines()  # of an earlier stack in this folder that was killed
-        for pool in POOLS:
+        for pool in dict.fromkeys((*POOLS, self.scoring_pool)):
             self.start_worker(pool)
+
+    @property
+    def scoring_pool(self) -> str:
+        """The pool of score-tweets: of its own where `extra` says so, and then its worker can change no model."""
+        return self.environment.get("ITRP_SCORING_POOL", POOLS[0])
 
     def start_worker(self, pool: str) -> None:
         """Start the worker of a pool, the first time or again."""
         environment = {**self.environment, **mark_workers(self.folder)}
+        if pool not in POOLS:
+            environment["MLFLOW_TRACKING_USERNAME"] = mlflow_server.SCORER
+            environment["MLFLOW_TRACKING_PASSWORD"] = self.secrets.mlflow_scorer_password
         self._run(make_worker(pool, self.ports, self.secrets, environment, self.log(WORKER + pool)))
 
     def deploy(self) -> None:

@@ -88,6 +88,17 @@ def test_deploying_again_changes_nothing_and_keeps_what_people_have_changed(depl
     assert len(there) == len(plan_deployments())
 
 
+def test_scoring_can_have_a_pool_of_its_own(deployed: dict[str, UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its workers need no right to change a model; and it goes back to the others' as well."""
+    monkeypatch.setenv("ITRP_SCORING_POOL", "scoring")
+    assert apply_deployments() == deployed
+    assert read("score-tweets").work_pool_name == "scoring"
+    assert {read(name).work_pool_name for name in deployed if name != "score-tweets"} == set(POOLS)
+    monkeypatch.delenv("ITRP_SCORING_POOL")
+    assert apply_deployments() == deployed
+    assert read("score-tweets").work_pool_name == "cpu"
+
+
 def test_automations_are_replaced_not_repeated(deployed: dict[str, UUID]) -> None:
     first = apply_automations(deployed, None)
     assert len(first) == 3

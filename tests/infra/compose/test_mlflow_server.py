@@ -88,7 +88,8 @@ def test_mlflow_asks_for_a_password_that_is_no_default(
     assert ask(page, mlflow.user) == (200, {})
     # its accounts lie in their own database
     with database.connect("mlflow", "mlflow_auth") as connection:
-        assert connection.execute("SELECT username, is_admin FROM users").fetchall() == [("admin", True)]
+        found = connection.execute("SELECT username, is_admin FROM users ORDER BY username").fetchall()
+    assert found == [("admin", True), ("scorer", False)]
 
 
 @pytest.mark.slow
@@ -126,14 +127,124 @@ def test_a_changed_password_of_mlflow_is_taken_over(
     changed = {**secrets, "MLFLOW_PASSWORD": "another-password"}
     assert "password is changed" in migrate_mlflow(database, changed, tmp_path)
     with database.connect("mlflow", "mlflow_auth") as connection:
-        before = connection.execute("SELECT password_hash FROM users").fetchone()
+        before = connection.execute("SELECT password_hash FROM users WHERE is_admin").fetchone()
     assert "password is changed" not in migrate_mlflow(database, changed, tmp_path)
     with database.connect("mlflow", "mlflow_auth") as connection:
-        assert connection.execute("SELECT password_hash FROM users").fetchone() == before
+        assert connection.execute("SELECT password_hash FROM users WHERE is_admin").fetchone() == before
     page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
     # the running server may remember the old one for a minute; Compose starts it again, because its environment has changed
     assert ask(page, "admin:another-password")[0] == 200
     assert "password is changed" in migrate_mlflow(database, secrets, tmp_path)
+
+
+REGISTER = """
+import sys
+from itrp.labels import Task
+from serving.registry import CHAMPION, MODEL_NAMES, Registry, connect_mlflow
+from pathlib import Path
+registry = Registry(sys.argv[1], Path("models"))
+client = connect_mlflow(registry.uri)
+import mlflow
+with mlflow.start_run() as run:
+    mlflow.log_artifacts("saved", "logged/artifacts/saved")
+for task, name in MODEL_NAMES.items():
+    client.create_registered_model(name)
+    version = client.create_model_version(name, f"{run.info.artifact_uri}/logged", run.info.run_id)
+    client.set_model_version_tag(name, version.version, "itrp.mapping", "[0, 1]")
+    client.set_registered_model_alias(name, CHAMPION, version.version)
+print(run.info.run_id)
+"""
+"""What training, evaluation and promotion leave, by the administrator's account that their workers have."""
+
+SCORE = """
+import sys
+from pathlib import Path
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from requests.exceptions import HTTPError
+from serving.registry import CHAMPION, Registry, connect_mlflow
+registry, run_id = Registry(sys.argv[1], Path("fetched")), sys.argv[2]
+pair = registry.champions()
+for version in (pair.text, pair.image):
+    print("fetched", sorted(path.name for path in registry.fetch(version).iterdir()))
+client = connect_mlflow(registry.uri)
+name, uri = pair.text.name, pair.text.source
+Path("evil.py").write_text("print('run by whoever loads the model')")
+attempts = {
+    "upload into the model": lambda: client.log_artifact(run_id, "evil.py", "logged"),
+    "upload past the run": lambda: get_artifact_repository(uri).log_artifact("evil.py"),
+    "delete what is there": lambda: get_artifact_repository(uri).delete_artifacts(),
+    "register a version": lambda: client.create_model_version(name, uri, run_id),
+    "move the alias": lambda: client.set_registered_model_alias(name, CHAMPION, "1"),
+    "remove the alias": lambda: client.delete_registered_model_alias(name, CHAMPION),
+    "tag a version": lambda: client.set_model_version_tag(name, "1", "itrp.mapping", "[1, 0]"),
+    "delete a version": lambda: client.delete_model_version(name, "1"),
+    "delete the model": lambda: client.delete_registered_model(name),
+    "write into the run": lambda: client.log_metric(run_id, "f1", 1.0),
+    "delete the run": lambda: client.delete_run(run_id),
+    "run something there": lambda: client.create_run("0"),
+}
+for what, attempt in attempts.items():
+    try:
+        attempt()
+        print("DONE", what)
+    except MlflowException as error:
+        print("refused", what, error.get_http_status_code())
+    except HTTPError as error:
+        print("refused", what, error.response.status_code)
+"""
+
+
+@pytest.mark.slow
+def test_the_scorer_reads_models_and_can_change_none(
+    mlflow: MlflowServer, secrets: dict[str, str], bucket: Minio, tmp_path: Path
+) -> None:
+    """What it could change is what others load: a model's folder holds the code that mlflow.pyfunc.load_model runs."""
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved/model.json").write_text("{}")
+
+    def login(user: str, password: str) -> dict[str, str]:
+        account = {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": secrets[password]}
+        return {**PROGRAMS, **account, "HOME": str(tmp_path), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+    def contents() -> dict[str | None, str | None]:
+        return {found.object_name: found.etag for found in bucket.list_objects("mlflow", recursive=True)}
+
+    admin = login("admin", "MLFLOW_PASSWORD")
+    said = run([sys.executable, "-c", REGISTER, mlflow.address], admin, tmp_path)
+    number = next(line for line in said.splitlines() if re.fullmatch("[0-9a-f]{32}", line))
+    before = contents()
+    assert len(before) == 1
+    told = run(
+        [sys.executable, "-c", SCORE, mlflow.address, number], login("scorer", "MLFLOW_SCORER_PASSWORD"), tmp_path
+    )
+    assert told.count("fetched ['model.json']") == 2
+    assert "DONE" not in told
+    refused = [line for line in told.splitlines() if line.startswith("refused")]
+    assert len(refused) == 12
+    assert all(line.endswith("403") for line in refused), refused
+    assert contents() == before
+    for name in ("itrp-text-task", "itrp-image-task"):  # for the next test, which counts what is left
+        page = f"{mlflow.address}/api/2.0/mlflow/registered-models/alias?name={name}&alias=champion"
+        assert ask(page, mlflow.user)[1]["model_version"]["version"] == "1"
+    bucket.remove_object("mlflow", next(iter(before)) or "")
+
+
+@pytest.mark.slow
+def test_a_changed_password_of_the_scorer_is_taken_over(
+    mlflow: MlflowServer, secrets: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    """And whoever made an administrator of it is told nothing: it is none any more."""
+    with database.connect("mlflow", "mlflow_auth") as connection:
+        connection.execute("UPDATE users SET is_admin = true WHERE username = 'scorer'")
+    changed = {**secrets, "MLFLOW_SCORER_PASSWORD": "another-password"}
+    assert "the account of workers that score is ready" in migrate_mlflow(database, changed, tmp_path)
+    assert "the account of workers that score is ready" not in migrate_mlflow(database, changed, tmp_path)
+    with database.connect("mlflow", "mlflow_auth") as connection:
+        assert connection.execute("SELECT is_admin FROM users WHERE username = 'scorer'").fetchone() == (False,)
+    page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
+    assert ask(page, "scorer:another-password")[0] == 200
+    migrate_mlflow(database, secrets, tmp_path)
 
 
 @pytest.mark.slow
