@@ -1,6 +1,6 @@
 """Prefect's automations: what is done when something happens, or stops happening."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
 
+from flows.deployments import group_by_pool
 from flows.events import (
     ALERT_LABEL,
     ATTENTION_NEEDED,
@@ -24,14 +25,22 @@ from flows.events import (
 
 HEARTBEAT_SECONDS = 30
 """How often a run says that it is alive: PREFECT_FLOWS_HEARTBEAT_FREQUENCY of every worker."""
-SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
-"""A run that has said nothing for so long is dead: three heartbeats, so that one lost in a restart kills nothing."""
+SILENCE_SECONDS = 5 * HEARTBEAT_SECONDS
+"""A run that has said nothing for so long is dead. Prefect's server hears nothing while it is down: with one heartbeat before,
+one until the next after, and its start, three are not enough for a restart of 40 s, and a living run would be called dead."""
+UNSERVED_SECONDS = 120
+"""A late run is an alarm when nothing of its pool has moved for so long since."""
 SILENT_HOURS = 26
 """Scoring runs every hour, and a backfill may take a day (the time limit of the flow) in which no run ends."""
 NOTIFY_BLOCK = "itrp-notify"
+FORMER_NAMES = {"itrp: a run failed or crashed": "itrp: a run failed, crashed or is late"}
+"""What earlier versions called an automation: it is replaced like one of the same name."""
 
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")}
 HEARTBEAT = "prefect.flow-run.heartbeat"
+LATE = "prefect.flow-run.Late"
+MOVES = {HEARTBEAT, *(f"prefect.flow-run.{state}" for state in ("AwaitingConcurrencySlot", "Pending", "Running"))}
+"""What shows that a pool has a worker: one of its runs is under way, begins, or was told by the worker to wait for its turn."""
 ANY_RUN = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
 SCORING = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": "score-tweets"})
 OUR_RUNS = ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.itrp"})
@@ -44,11 +53,11 @@ def apply_automations(deployments: Mapping[str, UUID], notify_url: str | None) -
     """
     planned = [*plan_automations(deployments)]
     if notify_url:
-        planned += plan_notifications(_save_notifier(notify_url))
+        planned += plan_notifications(_save_notifier(notify_url), group_by_pool(deployments))
     with get_client(sync_client=True) as client:
         there = {found.name: found for found in client.read_automations()}
         for automation in planned:
-            known = there.get(automation.name)
+            known = there.get(automation.name) or there.get(FORMER_NAMES.get(automation.name, ""))
             if known is None:
                 client.create_automation(automation)
             else:
@@ -97,8 +106,8 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
     )  # fmt: skip
 
 
-def plan_notifications(block: UUID) -> Iterator[AutomationCore]:
-    """Who should know of what."""
+def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iterator[AutomationCore]:
+    """Who should know of what. `pools`: the deployments of each work pool."""
     yield AutomationCore(
         name="itrp: many tweets were quarantined",
         trigger=EventTrigger(
@@ -141,15 +150,58 @@ def plan_notifications(block: UUID) -> Iterator[AutomationCore]:
         ],
     )  # fmt: skip
     yield AutomationCore(
-        name="itrp: a run failed, crashed or is late",
+        name="itrp: a run failed or crashed",
         trigger=EventTrigger(
-            expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut", "Late")},
+            expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")},
             match=ANY_RUN, match_related=OUR_RUNS, posture=Posture.Reactive, threshold=1, within=timedelta(0),
         ),
         actions=[
             SendNotification(
                 block_document_id=block, subject="itrp: {{ flow_run.name }} {{ flow_run.state.name }}",
                 body="{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+            )
+        ],
+    )  # fmt: skip
+    for pool, numbers in pools.items():
+        yield _watch_late_runs(block, pool, numbers)
+    yield AutomationCore(
+        name="itrp: a pool has lost its last worker",
+        description="What is scheduled there waits until one is started. A restart is no alarm.",
+        trigger=EventTrigger(
+            after={"prefect.work-pool.not-ready"}, expect={"prefect.work-pool.ready"},
+            match=ResourceSpecification({"prefect.resource.id": "prefect.work-pool.*", "prefect.resource.name": [*pools]}),
+            for_each={"prefect.resource.id"}, posture=Posture.Proactive, threshold=1,
+            within=timedelta(seconds=UNSERVED_SECONDS),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block, subject="itrp: the pool {{ event.resource.name }} has no worker",
+                body="Its runs wait until a worker of the pool {{ event.resource.name }} is started (docs/operations.md).",
+            )
+        ],
+    )  # fmt: skip
+
+
+def _watch_late_runs(block: UUID, pool: str, deployments: Sequence[UUID]) -> AutomationCore:
+    """Late alone is no alarm: a run that waits while another one has the slot or the worker is late as well."""
+    numbers = [f"prefect.deployment.{each}" for each in deployments]
+    return AutomationCore(
+        name=f"itrp: late runs of the pool {pool}, and nobody takes them",
+        description=f"A run is late, and in {UNSERVED_SECONDS} s no run of the pool has begun or said that it is alive.",
+        trigger=EventTrigger(
+            after={LATE}, expect=MOVES, match=ANY_RUN,
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": "deployment", "prefect.resource.id": numbers}
+            ),
+            # a label that is the same for all: one window for the whole pool, whichever of its runs is late or alive
+            for_each={"related:deployment:prefect.resource.role"},
+            posture=Posture.Proactive, threshold=1, within=timedelta(seconds=UNSERVED_SECONDS),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block, subject="itrp: {{ flow_run.name }} is late",
+                body=f"No worker takes the runs of the pool {pool}: start one, or see whether the pool is paused.\n"
+                "{{ flow_run|ui_url }}",
             )
         ],
     )  # fmt: skip

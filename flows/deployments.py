@@ -81,6 +81,11 @@ def apply_deployments(*, reset_schedules: bool = False) -> dict[str, UUID]:
     return dict(_apply(plan, reset_schedules) for plan in plan_deployments())
 
 
+def group_by_pool(deployments: Mapping[str, UUID]) -> dict[str, list[UUID]]:
+    """The ids of deployments by the pool that runs them."""
+    return {pool: [deployments[plan.flow.name] for plan in plan_deployments() if plan.pool == pool] for pool in POOLS}
+
+
 def _create_pools() -> None:
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:

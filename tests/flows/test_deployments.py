@@ -109,7 +109,7 @@ def test_automations_are_replaced_not_repeated(deployed: dict[str, UUID]) -> Non
     assert sorted(found) == sorted(told)
     assert set(block.data["url"]) == {"*"}
     (zombie,) = [each for name, each in found.items() if "heartbeat" in name]
-    assert zombie.trigger.within.total_seconds() == SILENCE_SECONDS == 3 * HEARTBEAT_SECONDS
+    assert zombie.trigger.within.total_seconds() == SILENCE_SECONDS == 5 * HEARTBEAT_SECONDS
     (backfill,) = [each for name, each in found.items() if "archive" in name]
     assert backfill.actions[0].deployment_id == deployed["score-tweets"]
 
