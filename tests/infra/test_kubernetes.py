@@ -157,7 +157,7 @@ def list_pods() -> list[Json]:
 
 def test_no_pod_of_ours_has_rights() -> None:
     """What the namespace's label `restricted` asks for, and no account that may do anything."""
-    namespace, account = read_documents("namespace.yaml")
+    namespace, account, _ = read_documents("namespace.yaml")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     user = int(re.findall(r"useradd --uid (\d+)", (ROOT / "infra/docker/Dockerfile").read_text())[0])
     for pod in list_pods():
