@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from flows.parsing import REFERENCE, OneLineParser, add_command, whole
+from flows.quarantine_command import add_quarantine
 from flows.service_arguments import add_bridge, add_deploy
 from flows.study_arguments import add_analyse, add_reproduce, add_zero_shot
 
@@ -25,6 +26,7 @@ def build_parser() -> OneLineParser:
     for add in (
         _add_demo,
         _add_ingest,
+        add_quarantine,
         _add_train,
         _add_evaluate,
         _add_promote,

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
-from flows import service_commands, study_commands
+from flows import quarantine_command, service_commands, study_commands
 from flows.arguments import parse_arguments
 from flows.console import Report, start, tell_server
 from flows.interruption import INTERRUPTED, InterruptWatch
@@ -258,6 +258,7 @@ def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
 COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[Report, str]]] = {
     "demo": _demo,
     "ingest": _ingest,
+    "quarantine": quarantine_command.quarantine,
     "train": _train,
     "evaluate": _evaluate,
     "promote": _promote,

@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from flows.platform import Platform
 
-COMMANDS = ["demo", "ingest", "train", "evaluate", "promote", "score", "agreement", "explain", "doctor", "synthetic"]
-COMMANDS += ["analyse", "reproduce"]
+COMMANDS = ["demo", "ingest", "quarantine", "train", "evaluate", "promote", "score", "agreement", "explain", "doctor"]
+COMMANDS += ["synthetic", "analyse", "reproduce"]
 HEAVY = ["torch", "mlflow", "prefect", "sklearn", "transformers"]
 LIGHT = """
 import sys

@@ -1,0 +1,133 @@
+"""What lies in the quarantine: rows by reason, each with where it stands and what mends it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from infra.catalog import Catalog
+from infra.tables import Dataset, QuarantinedTweet
+from itrp.errors import NotFoundError, WrongUseError
+from itrp.pairs import REASONS
+from itrp.remedies import describe_reason, find_remedy
+
+LANDING = "landing"
+"""Layout of the data set that can be replayed; others are ingested whole."""
+
+
+@dataclass(frozen=True)
+class QuarantineFilter:
+    """Which unresolved rows are meant; None means all."""
+
+    reason: str | None = None
+    since: datetime | None = None
+    data: str | None = None
+
+    def select(self, *columns: Any) -> Select[Any]:
+        """A query for these columns of the rows and their data sets."""
+        query = select(*columns).select_from(QuarantinedTweet)
+        query = query.join(Dataset, Dataset.id == QuarantinedTweet.dataset_id)
+        query = query.where(QuarantinedTweet.resolved_at.is_(None))
+        if self.reason is not None:
+            query = query.where(QuarantinedTweet.code == self.reason)
+        if self.since is not None:
+            query = query.where(QuarantinedTweet.created_at >= self.since)
+        return query.where(Dataset.name == self.data) if self.data is not None else query
+
+
+@dataclass(frozen=True)
+class QuarantineRow:
+    """One refused record."""
+
+    data: str
+    key: str
+    line: int
+    tweet_id: str | None
+    image_key: str | None
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class QuarantineGroup:
+    """All rows of one reason code; `rows` are the first of them by key and line."""
+
+    code: str
+    count: int
+    meaning: str
+    remedy: str
+    next_steps: tuple[str, ...]
+    rows: tuple[QuarantineRow, ...] = field(default=())
+
+
+def parse_since(text: str) -> datetime:
+    """A day or a point in time in ISO 8601, UTC where it names no zone. Raises WrongUseError."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise WrongUseError(
+            f"--since: expected a date such as 2026-11-29 or 2026-11-29T18:00, found {text[:40]!r}"
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | None = None) -> list[QuarantineGroup]:
+    """The unresolved rows by reason, the most frequent first; at most `limit` rows of each, all with None.
+
+    Raises WrongUseError for a reason code that does not exist, NotFoundError for an unknown data set.
+    """
+    counted = chosen.select(QuarantinedTweet.code, func.count()).group_by(QuarantinedTweet.code)
+    with catalog.session() as session:
+        known: dict[str, str] = dict(session.execute(select(Dataset.name, Dataset.layout)).tuples().all())
+        if chosen.data is not None and chosen.data not in known:
+            raise NotFoundError(
+                f"no data set is called {chosen.data!r}: there are {', '.join(sorted(known)) or 'none yet'}"
+            )
+        counts: dict[str, int] = dict(session.execute(counted).tuples().all())
+        if chosen.reason is not None and chosen.reason not in {*REASONS, *counts}:
+            raise WrongUseError(f"--reason: expected one of {', '.join(sorted(REASONS))}, found {chosen.reason[:40]!r}")
+        groups = []
+        for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+            query = chosen.select(QuarantinedTweet, Dataset.name).where(QuarantinedTweet.code == code)
+            query = query.order_by(Dataset.name, QuarantinedTweet.object_key, QuarantinedTweet.line).limit(limit)
+            rows = tuple(_describe(tweet, name) for tweet, name in session.execute(query).tuples())
+            names = session.scalars(chosen.select(Dataset.name).where(QuarantinedTweet.code == code).distinct())
+            steps = tuple(sorted(_tell_next(name, known[name]) for name in names))
+            groups.append(QuarantineGroup(code, count, describe_reason(code), find_remedy(code), steps, rows))
+    return groups
+
+
+def tell_quarantine(groups: list[QuarantineGroup]) -> str:
+    """The groups as a person reads them."""
+    if not groups:
+        return "nothing is quarantined"
+    total = sum(group.count for group in groups)
+    lines = [f"{total} quarantined, {len(groups)} reason{'s' if len(groups) > 1 else ''}"]
+    for group in groups:
+        lines += ["", f"{group.count:6d}  {group.code}: {group.meaning}", f"        mend: {group.remedy}"]
+        lines += [f"        then: {step}" for step in group.next_steps]
+        lines += [
+            f"    {row.key}:{row.line}  {f'tweet {row.tweet_id}  ' if row.tweet_id else ''}{row.reason}"
+            for row in group.rows
+        ]
+        if hidden := group.count - len(group.rows):
+            lines.append(f"    and {hidden} more: --limit {group.count} shows them")
+    return "\n".join(lines)
+
+
+def _describe(tweet: QuarantinedTweet, data: str) -> QuarantineRow:
+    return QuarantineRow(
+        data, tweet.object_key, tweet.line, tweet.tweet_id, tweet.image_key, tweet.reason, tweet.created_at
+    )
+
+
+def _tell_row(row: QuarantineRow) -> str:
+    tweet = f"tweet {row.tweet_id}  " if row.tweet_id else ""
+    return f"{row.key}:{row.line}  {tweet}{row.reason}"
+
+
+def _tell_next(name: str, layout: str) -> str:
+    if layout == LANDING:
+        return "itrp quarantine --replay tries the landing zone's rows again"
+    return f"the data set {name} is ingested whole: itrp ingest {layout} again, with another --name"

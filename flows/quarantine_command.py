@@ -1,0 +1,66 @@
+"""`itrp quarantine`: its grammar, and the command."""
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from flows.console import Report, start
+from flows.parsing import add_command, whole
+
+if TYPE_CHECKING:
+    from flows.parsing import Commands
+
+SHOWN = 10
+"""Rows of each reason that a person sees without asking for more."""
+
+
+def add_quarantine(commands: "Commands") -> None:
+    """`itrp quarantine`"""
+    parser = add_command(
+        commands,
+        "quarantine",
+        "list the tweets that were refused, by reason, with what mends them; try them again",
+        "Each reason with its remedy, and its tweets with the object and line they stand in. With --replay the tweets of the "
+        "landing zone are first tried again, all of them; what is listed then is what is left.",
+    )
+    parser.add_argument("--reason", metavar="CODE", help="only this reason, as image_missing")
+    parser.add_argument(
+        "--since", metavar="DATE", help="only what was refused from then on, as 2026-11-29 or 2026-11-29T18:00"
+    )
+    parser.add_argument("--data", metavar="NAME", help="only this data set")
+    parser.add_argument(
+        "--limit",
+        type=whole,
+        metavar="N",
+        help=f"show at most N tweets of each reason (default: {SHOWN}; with --json all)",
+    )
+    parser.add_argument(
+        "--replay", action="store_true", help="first try the landing zone's tweets again, as `itrp ingest --replay`"
+    )
+
+
+def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
+    """Replay where asked, then list."""
+    from flows.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
+
+    chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
+    settings = start(args, flows=args.replay)
+    from flows.orchestration import make_work_folder
+    from infra.catalog import open_catalog
+
+    make_work_folder(settings)
+    catalog = open_catalog(settings.catalog_url)
+    limit = args.limit if args.limit is not None or args.json else SHOWN
+    groups = list_quarantine(catalog, chosen, limit)  # wrong use is told before anything is tried
+    report: Report = {}
+    told = ""
+    if args.replay:
+        from flows.ingest import ingest_tweets
+
+        tried = ingest_tweets("landing", replay=True)
+        groups = list_quarantine(catalog, chosen, limit)
+        report["replay"] = dataclasses.asdict(tried)
+        told = f"{tried.lines} tried again = {tried.pairs} stored + {tried.duplicates} duplicates + {tried.quarantined} refused\n"
+    report["quarantined"] = sum(group.count for group in groups)
+    report["reasons"] = [dataclasses.asdict(group) for group in groups]
+    return report, told + tell_quarantine(groups)
