@@ -298,6 +298,18 @@ def count_fields(names: Names, row: Row) -> str | None:
     return None if len(row) == len(names) else f"{len(row)} fields for {len(names)} columns"
 
 
+def restore_bytes(text: str) -> str | bytes:
+    """The bytes of a field that is not UTF-8, so that the text check refuses it for what it is; else the field."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            return text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # a half of a pair that a program wrote
+            return text
+    return text
+
+
 def _find_encoding(start: bytes) -> str:
     """By the mark at the beginning; UTF-16 of a Latin header without a mark has zeros at every other place."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):

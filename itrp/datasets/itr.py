@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from itrp.annotations import Annotations
-from itrp.datasets.delimited import AmbiguousTableError
+from itrp.datasets.delimited import AmbiguousTableError, restore_bytes
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
@@ -49,7 +49,8 @@ class ItrFolder:
         source = str(self.label_path)
         pairs = zip(self.labels.ids, self.labels.texts, strict=True)
         for row, (tweet_id, text) in enumerate(pairs, start=1):
-            yield Candidate(source, row, tweet_id, text, f"images/T{tweet_id}.jpg")
+            written = text if text is None else restore_bytes(text)
+            yield Candidate(source, row, tweet_id, written, f"images/T{tweet_id}.jpg")
 
     def read_picture(self, key: str) -> bytes:
         """The bytes of images/T<id>.jpg. Raises MissingPictureError when there is no such file."""

@@ -1,13 +1,14 @@
 """Texts for an ITR label file without them: a table or JSON Lines file with the tweets' ids and texts."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from itrp.datasets.delimited import Names, TextTable
+from itrp.datasets.delimited import Names
 from itrp.datasets.lines import iter_lines
 from itrp.datasets.rounded_ids import find_rounding
+from itrp.datasets.table_files import read_table_file
 from itrp.errors import DataError
 
 ID_NAMES = ("tweet_id", "id_str", "id")
@@ -16,7 +17,7 @@ TEXT_NAMES = ("tweet", "full_text", "text")
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """Texts by tweet id from a CSV (columns tweet_id or id, tweet or text) or a JSONL file of the same.
+    """Texts by tweet id from CSV, TSV or Parquet (columns tweet_id or id, tweet or text) or a JSONL file of the same.
 
     Raises DataError when the file is missing, has no such columns, gives a tweet two texts, or when its ids were rounded.
     """
@@ -36,19 +37,24 @@ def read_texts(path: Path) -> dict[str, str]:
     return texts
 
 
-def _read_table_rows(path: Path) -> Iterator[tuple[str, str]]:
-    _, rows = TextTable(path).read(lambda names: _find_columns(names, path))
-    yield from ((tweet_id, text) for tweet_id, text in rows)
+def _read_table_rows(path: Path) -> Iterator[tuple[Any, str]]:
+    """Rows without a text are passed over: their tweets then have none."""
+    columns = read_table_file(path, lambda names: _find_columns(names, path))
+    tweet_ids, texts = columns.values()
+    yield from ((tweet_id, text) for tweet_id, text in zip(tweet_ids, texts, strict=True) if isinstance(text, str))
 
 
-def _find_columns(names: Names, path: Path) -> Sequence[int]:
-    chosen = [next((name for name in wanted if name in names), None) for wanted in (ID_NAMES, TEXT_NAMES)]
-    if None in chosen:
+def _find_columns(names: Names, path: Path) -> dict[str, list[str]]:
+    found = {
+        role: [name for name in wanted if name in names][:1]
+        for role, wanted in (("id", ID_NAMES), ("text", TEXT_NAMES))
+    }
+    if not all(found.values()):
         raise DataError(
             f"expected tweet_id (or id) and tweet (or text) among the columns of {path}, row 1 has "
             f"{', '.join(names)[:300] or 'nothing'}"
         )
-    return [names.index(str(name)) for name in chosen]
+    return found
 
 
 def _read_json_rows(path: Path) -> Iterator[tuple[Any, str]]:

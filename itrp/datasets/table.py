@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from itrp.annotations import Annotations
 from itrp.checks import describe_id, parse_time
+from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.ltec import assign_split
 from itrp.datasets.pictures import read_picture
 from itrp.datasets.rounded_ids import find_rounding
@@ -102,7 +103,8 @@ class TableSource:
                     source, row, "image_key_invalid", reason, describe_id(tweet_id), ascii(image)[1:-1][:1024]
                 )
             else:
-                yield Candidate(source, row, tweet_id, text, self._locate(image), created_at, lang)
+                written = restore_bytes(text) if isinstance(text, str) else text
+                yield Candidate(source, row, tweet_id, written, self._locate(image), created_at, lang)
 
     def read_picture(self, key: str) -> bytes:
         """The bytes of a picture. Raises MissingPictureError when there is no such file."""

@@ -102,6 +102,12 @@ def test_texts_of_a_hydrated_file_keep_their_quotes_and_backslashes(tmp_path: Pa
     assert read_texts(tmp_path / "hydrated.csv") == dict(zip("123", texts, strict=True))
 
 
+def test_texts_in_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [738098541445386241, 738098541445386242], "text": ["a \\\\ b", None]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_texts(tmp_path / "t.parquet") == {"738098541445386241": "a \\\\ b"}
+
+
 def test_texts_of_other_tweets_and_two_texts_are_refused(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     path = write_published(tmp_path / "t.csv", f"1,{labels('00')},,,")

@@ -234,6 +234,18 @@ def test_labels_become_annotations(tmp_path: Path) -> None:
         TableSource(frame, folder=tmp_path)
 
 
+def test_a_text_that_is_not_utf8_is_refused_alone(tmp_path: Path) -> None:
+    lines = save(make_frame(tmp_path), tmp_path / "t.csv").read_bytes().replace(b"NA", "café".encode("cp1252"))
+    (tmp_path / "t.csv").write_bytes(lines)
+    *others, last = check(TableSource(tmp_path / "t.csv"))
+    assert all(isinstance(outcome, Pair) for outcome in others)
+    assert isinstance(last, Refusal)
+    assert (last.code, last.reason) == (
+        "text_not_utf8",
+        "expected UTF-8, found bytes that are not: save the file as UTF-8",
+    )
+
+
 def test_times_that_cannot_be_read_at_all_are_told(tmp_path: Path) -> None:
     frame = make_frame(tmp_path, date="last Friday")
     with pytest.raises(DataError, match="found 'last Friday' and no other that can be read"):
