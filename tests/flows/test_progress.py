@@ -60,6 +60,25 @@ def test_short_rounds_have_no_line_each(caplog: pytest.LogCaptureFixture, monkey
     ]  # fmt: skip
 
 
+def test_stages_that_alternate_have_a_line_each_in_ten_seconds(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short round embeds, clusters and trains; the next one does not say all of it again."""
+    clock = iter([100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 113.0])
+    monkeypatch.setattr("flows.progress.time.monotonic", lambda: next(clock))
+    report = ProgressReporter()
+    with caplog.at_level(logging.INFO, "flows.progress"):
+        for number in (1, 2):
+            report(f"embedding for round {number}/3", 0, 500)
+            report(f"clustering for round {number}/3", 0, 1)
+            report(f"round {number}/3", 1, 30)
+        report("embedding for round 3/3", 0, 500)
+    assert [record.getMessage() for record in caplog.records] == [
+        "embedding for round 1/3: 0 of 500", "clustering for round 1/3: 0 of 1", "round 1/3: 1 of 30",
+        "embedding for round 3/3: 0 of 500",
+    ]  # fmt: skip
+
+
 def test_counts_add_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.progress.PLAIN_SECONDS", 0.0)
     with caplog.at_level(logging.INFO, "flows.progress"), CountReporter("checked") as count:

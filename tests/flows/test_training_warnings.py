@@ -34,12 +34,16 @@ def test_an_earlier_checkpoint_knows_nothing_of_a_later_round(number: int, kept:
 
 def test_a_trained_version_carries_its_warnings_through_naming(built: Any) -> None:
     """Rounds of 30 pairs, under-sampled, are fewer than two batches of 16."""
+    import mlflow
+
     (warning,) = built.trained["text"].warnings
     assert warning.startswith("round 1 of 2 ")
     for number in (1, 2):  # as trained, and with class names
         version = built.platform.registry.resolve(f"itrp-text-task/{number}")
         assert read_training_warnings(version) == {"few-pairs": warning}
         assert version.tags["itrp.warning.few-pairs.round-1"] == warning
+    card = mlflow.artifacts.load_text(f"runs:/{built.trained['text'].run_id}/model_card.md")
+    assert f"| warnings | {warning} |" in card
 
 
 def test_the_partner_is_the_champion_or_the_newest(platform: "Platform") -> None:
