@@ -20,7 +20,7 @@ def build_parser() -> OneLineParser:
         description="Is the text of a tweet represented in its picture, and does the picture add to its meaning? "
         "ITRp answers without labels: ingest tweets, train two models, evaluate, promote, score.",
         epilog="Settings are ITRP_… variables; `itrp doctor` shows what they lead to. "
-        "Exit status: 0, 1 when the work failed, 2 for wrong use.",
+        "Exit status: 0, 1 when the work failed, 2 for wrong use. 130: stopped by Ctrl-C.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
     for add in (

@@ -279,7 +279,7 @@ SERVING = ("bridge",)
 """Commands that serve until a signal comes, and end in their own way."""
 GOING_ON = {
     "train": "goes on where it stopped",
-    "ingest": "goes on where it stopped: no tweet is read twice",
+    "ingest": "goes on where it stopped: no tweet is stored twice",
     "score": "goes on where it stopped: what is labelled stays labelled",
     "reproduce": "goes on where it stopped: finished runs are kept",
     "evaluate": "does it again: predictions that were made are kept",

@@ -126,7 +126,7 @@ def test_who_ignores_the_signal_is_left_alone(tmp_path: Path) -> None:
         ("train small-text --data 'my tweets' seed=3", "--data 'my tweets' seed=3 --resume goes on where it stopped"),
         ("train small-text --resume --data x", "itrp train small-text --resume --data x goes on where it stopped"),
         ("score --backfill", "itrp score --backfill goes on where it stopped: what is labelled stays labelled"),
-        ("ingest landing", "itrp ingest landing goes on where it stopped: no tweet is read twice"),
+        ("ingest landing", "itrp ingest landing goes on where it stopped: no tweet is stored twice"),
         ("reproduce DIR", "itrp reproduce DIR goes on where it stopped: finished runs are kept"),
         ("evaluate itrp-text-task/1 --data x", "--data x does it again: predictions that were made are kept"),
         ("demo", "itrp demo does it from the beginning"),
