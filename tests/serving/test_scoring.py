@@ -380,7 +380,9 @@ def test_int8_is_made_from_the_data_the_models_were_trained_on(
         first = list_shards(session, "unlabelled")[0]
     assert sorted(used) == sorted(read_ids(local_shards(scorer.store, [first], tmp_path)[0]))
     verdicts = [json.loads(path.read_text()) for path in (tmp_path / "checks").iterdir()]
-    assert len(verdicts) == 2
+    # Where int8 is not taken, what comes next is tried too: bf16 on a processor that gains by it.
+    verdicts = [verdict for verdict in verdicts if "-int8-" in verdict["runtime"]]
+    assert len(verdicts) == len({"text", "image"})
     (tried,) = {verdict["runtime"] for verdict in verdicts}
     assert tried.startswith("cpu-openvino-int8-")
     worst = min(verdict["kept"] for verdict in verdicts)
