@@ -1,4 +1,4 @@
-"""A batch whose ids a spreadsheet rounded is refused whole: its tweets would be stored under ids of others."""
+"""A batch or folder whose ids a spreadsheet rounded is refused whole: its tweets would be stored under ids of others."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
