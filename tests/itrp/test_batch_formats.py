@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import random
 import tracemalloc
 from typing import Any
 
@@ -225,3 +226,19 @@ def test_a_failing_disk_is_no_damage_of_the_file() -> None:
     for data in (gzip.compress(dump(tweet(1))), compress_zstd(dump(tweet(1))), dump(tweet(1))):
         with pytest.raises(OSError, match="Input/output error"):
             [*read_tweets(Failing(data), SOURCE)]
+
+
+def test_whatever_happens_to_a_file_its_records_have_numbers_of_their_own() -> None:
+    """Bytes are overwritten, left out and put in at random; the numbers identify rows of the quarantine."""
+    draw = random.Random(11)
+    packings = [*PACKED.values()]
+    for data, _ in WHOLE.values():
+        for _ in range(40):
+            spoiled = bytearray(draw.choice(packings)(data))
+            for _ in range(draw.randint(1, 4)):
+                place = draw.randrange(len(spoiled))
+                spoiled[place : place + draw.randint(0, 3)] = draw.choice(
+                    [b"", b"\0", b"{", b"]", b'"', b"\n", b"\xff", b"\\u"]
+                )
+            numbers = [record.line for record in read_tweets(io.BytesIO(bytes(spoiled)), SOURCE)]
+            assert numbers == sorted(set(numbers))
