@@ -8,7 +8,8 @@ from prefect.runtime import flow_run
 
 from flows.data_sets import LANDING
 from flows.events import tell_quarantine, tell_shards
-from flows.ingestion.folders import FolderSource, ingest_folder
+from flows.ingestion.folder_races import store_folder
+from flows.ingestion.folders import FolderSource
 from flows.ingestion.landing import ingest_landing
 from flows.ingestion.replay import replay_quarantine
 from flows.ingestion.report import IngestReport
@@ -47,7 +48,7 @@ def ingest_landing_task(
 def ingest_folder_task(platform: Platform, name: str, source: FolderSource) -> IngestReport:
     """Store a folder as a data set."""
     with CountReporter("tweets checked") as count:
-        report = ingest_folder(
+        report = store_folder(
             platform.store, platform.catalog, name, source, flow_run_id=current_flow_run_id(), on_progress=count
         )
     _tell(platform, report, name)

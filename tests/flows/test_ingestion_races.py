@@ -9,9 +9,12 @@ import pytest
 from flows.ingestion import IngestReport
 from flows.ingestion import landing as landing_module
 from flows.ingestion.commit import ConcurrentIngestionError
+from flows.ingestion.folder_races import store_folder
 from infra.catalog import open_catalog
 from infra.object_store import open_store
 from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
+from itrp.datasets.twitter100k import Twitter100kFolder
+from itrp.errors import DataError
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 
 
@@ -82,6 +85,38 @@ def test_it_gives_up_after_many_lost_races(zone: Zone, monkeypatch: pytest.Monke
     with pytest.raises(ConcurrentIngestionError, match="nothing of this group was written, run the ingestion again"):
         zone.ingest(on_progress=put_the_same_tweet_first)
     assert len(races) == 4
+
+
+def make_folder(folder: Path, count: int) -> Twitter100kFolder:
+    (folder / "images").mkdir(parents=True)
+    (folder / "text.txt").write_text("".join(f"words {n}\n" for n in range(count)))
+    for n in range(1, count + 1):
+        (folder / f"images/{n}.jpg").write_bytes(GOOD)
+    return Twitter100kFolder(folder)
+
+
+def test_two_ingestions_of_a_folder(zone: Zone, tmp_path: Path) -> None:
+    source = make_folder(tmp_path / "t", 5)
+    inner: list[IngestReport] = []
+
+    def run_another(_: int) -> None:
+        if not inner:
+            inner.append(store_folder(zone.store, zone.catalog, "t", source))
+
+    assert store_folder(zone.store, zone.catalog, "t", source, on_progress=run_another) == IngestReport()
+    assert inner == [IngestReport(lines=5, pairs=5, shards=1)]
+    assert len(zone.rows(LandingObject)) == 1
+
+
+def test_two_folders_for_one_name(zone: Zone, tmp_path: Path) -> None:
+    first, second = make_folder(tmp_path / "1", 3), make_folder(tmp_path / "2", 4)
+
+    def run_another(_: int) -> None:
+        store_folder(zone.store, zone.catalog, "t", second)
+
+    with pytest.raises(DataError, match="choose another name with --name"):
+        store_folder(zone.store, zone.catalog, "t", first, on_progress=run_another)
+    assert len(zone.rows(StoredTweet)) == 4
 
 
 RUN = """
