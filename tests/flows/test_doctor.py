@@ -130,7 +130,8 @@ def test_a_models_missing_files_are_named_with_their_place(scoring: "Platform", 
     place = registry.client.get_model_version_download_uri(version.name, version.version)
     moved = place.replace(place.rpartition("/models/")[0].removeprefix("file://"), str(tmp_path / "elsewhere"))
     with sqlite3.connect(scoring.settings.work_dir / "mlflow.db") as runs:
-        runs.execute("UPDATE logged_models SET artifact_location = ? WHERE artifact_location = ?", (moved, place))
+        for table, column in (("logged_models", "artifact_location"), ("model_versions", "storage_location")):
+            runs.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (moved, place))
     told = failing(examine(scoring.settings))
     assert told.keys() == {"models"}
     assert told["models"].startswith("text: champion 2, challenger 2; image: champion 2, challenger 2; ")
@@ -272,7 +273,9 @@ def test_the_command_prints_a_line_a_part_and_its_status(
     done = itrp(tmp_path / "w", "doctor")
     lines = done.out.splitlines()
     assert [line[5:20].strip() for line in lines] == PARTS
-    assert [line[:4] for line in lines] == ["ok  ", "ok  ", "FAIL", *["ok  "] * 9]
+    marks = dict(zip(PARTS, (line[:4].strip() for line in lines), strict=True))
+    assert marks.pop("schedules") in ("ok", "note")  # a note where another test's Prefect server is still up
+    assert {part: mark for part, mark in marks.items() if mark != "ok"} == {"object store": "FAIL"}
     assert done.status == 1
     report = json.loads(itrp(tmp_path / "w", "doctor", "--json").out)
     assert report["ok"] is False
