@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -40,6 +41,8 @@ class Desk:
     drawn: Path
     notified: list[str]
     """What the automations have sent to the address they notify, as JSON."""
+    planned: dict[str, list[str]]
+    """Before the schedules were paused: the deployments that have one, and the runs the scheduler had made of each."""
 
     def command(self, *words: str) -> str:
         """What a command prints, in the project's environment, from a folder that is not the checkout."""
@@ -74,10 +77,22 @@ class Desk:
         return found
 
     def runs_of(self, flow: str) -> list[dict[str, Any]]:
-        """All runs of a flow, oldest first."""
+        """All runs of a flow, oldest first, whoever made them; while a schedule is on, those planned are among them."""
         wanted = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
         found: list[dict[str, Any]] = self.prefect("flow_runs/filter", wanted)
-        return [run for run in found if run["state_type"] != "SCHEDULED" or not run["auto_scheduled"]]
+        return found
+
+    @contextmanager
+    def schedule(self, deployment: str, seconds: float) -> Iterator[None]:
+        """A schedule with a short interval, as a person adds it in the page, and takes it away again."""
+        number = self.prefect(f"deployments/name/{deployment}/{deployment}")["id"]
+        path = f"{self.stack.environment['PREFECT_API_URL']}/deployments/{number}/schedules"
+        user = self.stack.environment["PREFECT_API_AUTH_STRING"]
+        (made,) = ask(path, user, [{"schedule": {"interval": seconds}, "active": True}])
+        try:
+            yield
+        finally:
+            ask(f"{path}/{made['id']}", user, method="DELETE")
 
     def prefect(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask Prefect's API."""
@@ -95,21 +110,26 @@ class Desk:
         body = {"name": f"itrp-{task}-task", "alias": "champion", "version": str(version)}
         self.mlflow("registered-models/alias", body)
 
-    def champion(self, task: str) -> int:
+    def champion(self, task: str) -> int | None:
         """The version the alias names."""
-        found = self.mlflow(f"registered-models/alias?name=itrp-{task}-task&alias=champion")
+        try:
+            found = self.mlflow(f"registered-models/alias?name=itrp-{task}-task&alias=champion")
+        except HTTPError:
+            return None
         return int(found["model_version"]["version"])
+
+    def busy(self) -> bool:
+        """Is anything under way that follows, promotes or labels?"""
+        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        flows = ("follow-champions", "score-tweets", "promote-models")
+        return any(run["state_type"] not in ended for flow in flows for run in self.runs_of(flow))
 
     def idle(self) -> bool:
         """Is the champion of both tasks the one the catalog knows of, and nothing under way that follows or labels?"""
-        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-        runs = [*self.runs_of("follow-champions"), *self.runs_of("score-tweets"), *self.runs_of("promote-models")]
         with self.catalog.session() as session:
             known = [last_champion(session, task) for task in ("text", "image")]
-        noticed = [move is not None and int(move.version) for move in known]
-        return (
-            noticed == [self.champion("text"), self.champion("image")] and {run["state_type"] for run in runs} <= ended
-        )
+        noticed = [move and int(move.version) for move in known]
+        return noticed == [self.champion("text"), self.champion("image")] and not self.busy()
 
     def land(self, name: str, pairs: int, seed: int) -> list[str]:
         """Drop tweets as a collector does: pictures first, the batch file last. Returns their ids."""
@@ -159,13 +179,31 @@ def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
     pytest.fail(f"waited {seconds:.0f} s for {what}")
 
 
-def pause_schedules(environment: Mapping[str, str]) -> None:
-    """What a person does in the page; a scheduled run would get between a test and its own."""
+def pause_schedules(environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """What a person does in the page, once the scheduler has made runs of each: one would get between a test and its own.
+
+    Returns the names of the deployments that have a schedule, and the runs made of each.
+    """
     url, user = environment["PREFECT_API_URL"], environment["PREFECT_API_AUTH_STRING"]
-    for deployment in ask(f"{url}/deployments/filter", user, {}):
+    scheduled = [each for each in ask(f"{url}/deployments/filter", user, {}) if each["schedules"]]
+    planned: dict[str, list[str]] = {}
+
+    def look() -> bool:
+        for each in scheduled:
+            wanted = {
+                "deployments": {"id": {"any_": [each["id"]]}},
+                "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+            }
+            runs = ask(f"{url}/flow_runs/filter", user, wanted)
+            planned[each["name"]] = [run["id"] for run in runs if run["auto_scheduled"]]
+        return all(planned.values())
+
+    wait_until(look, 180, "runs that the scheduler makes")
+    for deployment in scheduled:
         for schedule in deployment["schedules"]:
             path = f"{url}/deployments/{deployment['id']}/schedules/{schedule['id']}"
             ask(path, user, {"active": False}, "PATCH")
+    return planned
 
 
 @contextmanager
@@ -207,11 +245,11 @@ def _open_desk(address: str, notified: list[str]) -> Iterator[Desk]:
     stack = Stack(folder, choose_ports(), settings)
     stack.start()
     environment = stack.environment
-    pause_schedules(environment)
     keys = (environment["ITRP_OBJECT_STORE_ACCESS_KEY"], environment["ITRP_OBJECT_STORE_SECRET_KEY"])
     catalog = open_catalog(environment["ITRP_CATALOG_URL"], migrate=False)
+    store = open_store(environment["ITRP_OBJECT_STORE_URL"], *keys)
     try:
-        yield Desk(stack, open_store(environment["ITRP_OBJECT_STORE_URL"], *keys), catalog, folder / "drawn", notified)
+        yield Desk(stack, store, catalog, folder / "drawn", notified, pause_schedules(environment))
     finally:
         catalog.dispose()
         stack.stop()
@@ -234,4 +272,16 @@ def trained(desk: Desk) -> Desk:
     for task in ("text", "image"):
         desk.run("train-itrp", experiment=f"small-{task}", data="landing", overrides=QUICKLY)
         desk.run("evaluate-itrp", models=[f"itrp-{task}-task@challenger"], data="labelled")
+    return desk
+
+
+@pytest.fixture(scope="session")
+def labelling(trained: Desk) -> Desk:
+    """Both tasks have a champion, moved to it as a person does, and the archive is labelled."""
+    desk = trained
+    wait_until(lambda: len(desk.runs_of("promote-models")) >= 2 and not desk.busy(), 200, "the gate's decisions")
+    for task in ("text", "image"):
+        if desk.champion(task) is None:
+            desk.move_champion(task, 2)
+    wait_until(lambda: desk.idle() and bool(desk.labels(2, 2)), 300, "the labelled archive")
     return desk

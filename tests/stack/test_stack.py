@@ -33,6 +33,9 @@ def test_a_moved_alias_is_noticed_and_the_archive_labelled(trained: Desk) -> Non
 
     events = desk.prefect("events/filter", {"filter": {"event": {"name": ["itrp.champion.moved"]}}})["events"]
     assert sorted(event["payload"]["task"] for event in events) == ["image", "text"]
+    assert {run["created_by"]["type"] for run in [*backfills_of(desk), *desk.runs_of("promote-models")]} == {
+        "AUTOMATION"
+    }
     labels = desk.labels(2, 2)
     assert len(labels) == 60
     assert set(labels.values()) == {1}
@@ -57,10 +60,10 @@ def test_the_command_of_the_readme_labels_what_is_new(trained: Desk) -> None:
     assert desk.labels(2, 2) == labels
 
 
-def land_shards(desk: Desk, name: str, seed: int) -> list[str]:
+def land_shards(desk: Desk, name: str, seed: int, shards: int = SHARDS) -> list[str]:
     """Tweets in several shards, ingested and not yet labelled: smaller shards than the deployment would make of them."""
-    ids = [number for part in range(SHARDS) for number in desk.land(f"{name}-{part}", PAIRS, seed + part)]
-    assert ingest_landing(desk.store, desk.catalog, shard_size=PAIRS).shards == SHARDS
+    ids = [number for part in range(shards) for number in desk.land(f"{name}-{part}", PAIRS, seed + part)]
+    assert ingest_landing(desk.store, desk.catalog, shard_size=PAIRS).shards == shards
     return ids
 
 
