@@ -25,6 +25,8 @@ class PrefectStack:
 
     address: str
     user: str
+    server: Service
+    """The API server."""
     services: Service
     """The background services."""
 
@@ -89,7 +91,7 @@ def prefect(
     try:
         server.start()
         behind.start()
-        yield PrefectStack(address, f"admin:{secrets['PREFECT_PASSWORD']}", behind)
+        yield PrefectStack(address, f"admin:{secrets['PREFECT_PASSWORD']}", server, behind)
     finally:
         behind.stop()
         server.stop()
@@ -132,6 +134,21 @@ def test_events_reach_the_background_services(prefect: PrefectStack) -> None:
         return {"itrp.champion.moved", "prefect.automation.triggered"} <= set(kept)
 
     assert wait(send_and_look), kept
+
+
+@pytest.mark.slow
+def test_a_lease_outlives_the_server_that_gave_it(prefect: PrefectStack) -> None:
+    """Kept in the queue: from the server's memory it would be gone, and the run that holds it be ended."""
+    limits = f"{prefect.address}/v2/concurrency_limits"
+    assert ask(f"{limits}/", prefect.user, {"name": "one-at-a-time", "limit": 1})[0] == 201
+    wanted = {"names": ["one-at-a-time"], "slots": 1, "mode": "concurrency", "lease_duration": 300}
+    status, held = ask(f"{limits}/increment-with-lease", prefect.user, wanted)
+    assert status == 200
+    prefect.server.kill()
+    prefect.server.start()
+    assert ask(f"{limits}/leases/{held['lease_id']}/renew", prefect.user, {"lease_duration": 300})[0] == 204
+    assert ask(f"{limits}/increment-with-lease", prefect.user, wanted)[0] == 423  # and nobody else gets the slot
+    assert ask(f"{limits}/leases/{uuid.uuid4()}/renew", prefect.user, {"lease_duration": 300})[0] == 410
 
 
 @pytest.mark.slow
