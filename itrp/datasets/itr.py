@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from itrp.annotations import Annotations
+from itrp.checks import describe_id
+from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import AmbiguousTableError, restore_bytes
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
@@ -11,7 +13,7 @@ from itrp.datasets.itr_texts import read_texts
 from itrp.datasets.pictures import read_picture
 from itrp.datasets.rounded_ids import find_rounding
 from itrp.errors import DataError
-from itrp.pairs import Candidate
+from itrp.pairs import Candidate, Refusal
 
 
 class ItrFolder:
@@ -44,13 +46,18 @@ class ItrFolder:
             )
         self._annotations = _apply_list(self.labels, controversial)
 
-    def candidates(self) -> Iterator[Candidate]:
+    def candidates(self) -> Iterator[Candidate | Refusal]:
         """One record a row of the label file; `line` counts its rows from 1, without the header."""
         source = str(self.label_path)
         pairs = zip(self.labels.ids, self.labels.texts, strict=True)
+        contradictions = find_contradictions(self._annotations)
         for row, (tweet_id, text) in enumerate(pairs, start=1):
+            key = f"images/T{tweet_id}.jpg"
+            if row - 1 in contradictions:
+                yield Refusal(source, row, "id_conflict", contradictions[row - 1], describe_id(tweet_id), key)
+                continue
             written = text if text is None else restore_bytes(text)
-            yield Candidate(source, row, tweet_id, written, f"images/T{tweet_id}.jpg")
+            yield Candidate(source, row, tweet_id, written, key)
 
     def read_picture(self, key: str) -> bytes:
         """The bytes of images/T<id>.jpg. Raises MissingPictureError when there is no such file."""

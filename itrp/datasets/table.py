@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from itrp.annotations import Annotations
 from itrp.checks import describe_id, parse_time
+from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.ltec import assign_split
 from itrp.datasets.pictures import read_picture
@@ -96,9 +97,13 @@ class TableSource:
         """One record a row; `line` counts rows from 1, without the header."""
         source = str(self.label_path)
         roles = [self._values.get(role) or [None] * len(self) for role in ("id", "text", "image", "created_at", "lang")]
+        contradictions = find_contradictions(self._annotations) if self._annotations else {}
         for row, (tweet_id, text, image, created_at, lang) in enumerate(zip(*roles, strict=True), start=1):
             reason = _refuse_name(image)
-            if reason is not None:
+            if row - 1 in contradictions:
+                told = contradictions[row - 1]
+                yield Refusal(source, row, "id_conflict", told, describe_id(tweet_id), image and str(image))
+            elif reason is not None:
                 yield Refusal(
                     source, row, "image_key_invalid", reason, describe_id(tweet_id), ascii(image)[1:-1][:1024]
                 )
@@ -123,6 +128,8 @@ class TableSource:
         return str(path)
 
     def _check_columns(self) -> None:
+        if not len(self):
+            raise DataError(f"expected rows in {self.label_path}, found only a header: give a table of tweets")
         if rounding := find_rounding(self._values["id"]):
             raise DataError(f"{self.label_path}: {rounding}")
         images = [image for image in self._values["image"] if isinstance(image, str) and image]

@@ -16,6 +16,7 @@ from itrp.datasets.itr_corrections import apply_corrections, read_controversial
 from itrp.datasets.itr_labels import LABEL_COLUMNS, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
 from itrp.errors import DataError
+from itrp.pairs import Refusal
 from tests.itrp.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
 TRICKY = [
@@ -100,6 +101,16 @@ def test_texts_of_a_hydrated_file_keep_their_quotes_and_backslashes(tmp_path: Pa
     )
     frame.to_csv(tmp_path / "hydrated.csv", index=False)
     assert read_texts(tmp_path / "hydrated.csv") == dict(zip("123", texts, strict=True))
+
+
+def test_a_duplicate_does_not_hide_a_second_label(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    path = write_quoted(
+        tmp_path / "labels.csv", [("1", "a", "01"), ("2", "b", "11"), ("1", "a", "11"), ("2", "b", "11")]
+    )
+    refused = [record for record in ItrFolder(path, tmp_path).candidates() if isinstance(record, Refusal)]
+    assert [(record.line, record.code, record.id) for record in refused] == [(3, "id_conflict", "1")]
+    assert "text_is_represented a tweet, found 1 in row 3 after 0 in row 1" in refused[0].reason
 
 
 def test_texts_in_parquet(tmp_path: Path) -> None:

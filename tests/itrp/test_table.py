@@ -234,6 +234,21 @@ def test_labels_become_annotations(tmp_path: Path) -> None:
         TableSource(frame, folder=tmp_path)
 
 
+def test_a_duplicate_does_not_hide_a_second_label(tmp_path: Path) -> None:
+    frame = pd.concat([make_frame(tmp_path, image_adds=["1", "0", ""])] * 2, ignore_index=True)
+    frame["image_adds"] = ["1", "0", "", "1", "1", "0"]
+    outcomes = check(TableSource(frame, folder=tmp_path))
+    assert [isinstance(outcome, Pair) for outcome in outcomes] == [True, True, True, True, False, True]
+    assert isinstance(outcomes[4], Refusal)
+    assert (outcomes[4].code, outcomes[4].line) == ("id_conflict", 5)
+    assert "expected one label image_adds a tweet, found 1 in row 5 after 0 in row 2" in outcomes[4].reason
+
+
+def test_a_table_without_rows_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="found only a header"):
+        TableSource(make_frame(tmp_path).iloc[:0])
+
+
 def test_a_text_that_is_not_utf8_is_refused_alone(tmp_path: Path) -> None:
     lines = save(make_frame(tmp_path), tmp_path / "t.csv").read_bytes().replace(b"NA", "café".encode("cp1252"))
     (tmp_path / "t.csv").write_bytes(lines)
