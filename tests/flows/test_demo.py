@@ -20,6 +20,9 @@ def test_the_demo_goes_from_nothing_to_labels(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["promoted"] == {"text": True, "image": True}
     assert report["scored"]["pairs"] == NEW_TWEETS == sum(report["scored"]["counts"].values())
+    counts = report["scored"]["counts"]
+    assert counts.get("00", 0) + counts.get("11", 0) <= 0.95 * NEW_TWEETS, "both models have learned one question"
+    assert "into the same two groups" not in done.stderr  # nor is it warned of
     assert report["scored"]["second_run_pairs"] == 0
     assert [each["task"] for each in report["evaluations"]] == ["text", "image", "image-text"]
     for each in report["evaluations"]:
