@@ -16,9 +16,9 @@ def refuse_rounded_ids(records: Iterable[Record]) -> Iterator[Record]:
     """
     stream = iter(records)
     first = [*islice(stream, CHUNK)]
-    reason = find_rounding(record.id for record in first if isinstance(record, Candidate))
+    found = find_rounding(record.id for record in first if isinstance(record, Candidate))
     for record in chain(first, stream):
-        yield _refuse(record, reason) if reason else record
+        yield _refuse(record, f"{found}; put the batch under another name then") if found else record
 
 
 def _refuse(record: Record, reason: str) -> Record:

@@ -11,9 +11,9 @@ from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_c
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
 from itrp.datasets.pictures import read_picture
-from itrp.datasets.rounded_ids import find_rounding
 from itrp.errors import DataError
 from itrp.pairs import Candidate, Refusal
+from itrp.rounded_ids import find_rounding
 
 
 class ItrFolder:

@@ -15,12 +15,12 @@ from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.ltec import assign_split
 from itrp.datasets.pictures import read_picture
-from itrp.datasets.rounded_ids import find_rounding
 from itrp.datasets.table_columns import choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
 from itrp.pairs import Candidate, Refusal
+from itrp.rounded_ids import find_rounding
 from itrp.texts import is_utf8
 
 if TYPE_CHECKING:

@@ -204,7 +204,9 @@ def test_a_batch_of_rounded_ids_is_refused_and_stays_refused(zone: Zone) -> None
     assert zone.stored_ids() == ["own", "1294030472427835393"]
     reasons = {row.reason for row in zone.rows(QuarantinedTweet)}
     assert len(reasons) == 1
-    assert "export the ids as text (id_str), and put the batch under another name" in reasons.pop()
+    told = reasons.pop()
+    assert "export the ids again as text" in told
+    assert told.endswith("; put the batch under another name then")
     assert zone.replay() == IngestReport(5, 0, 0, 5, 0, {"id_rounded": 5})
     assert len(zone.stored_ids()) == 2
 

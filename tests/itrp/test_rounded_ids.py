@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from itrp.datasets.rounded_ids import find_rounding
 from itrp.datasets.synthetic.generate import generate_tweets
+from itrp.rounded_ids import find_rounding
 
 REAL = Path(__file__).parents[2].parent / "shared/data"
 
