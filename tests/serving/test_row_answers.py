@@ -2,7 +2,9 @@
 
 import base64
 import io
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -213,3 +215,35 @@ def test_what_is_no_table_of_text_and_image_is_told(model: Any, data: Any, found
         MlflowException, match=f"expected text and image of each row, found {found}: send a DataFrame with"
     ):
         model.predict(data)
+
+
+def test_whoever_loads_the_model_may_forbid_paths_in_text(registered: Registered, tmp_path: Path) -> None:
+    """For a server of one's own: what comes from outside is then never opened."""
+    import mlflow
+
+    registered.registry.client  # noqa: B018  # points MLflow's module functions at this registry
+    careful = mlflow.pyfunc.load_model(registered.uri, model_config={"string_paths": False})
+    file = tmp_path / "0.jpg"
+    file.write_bytes(registered.rows["image"][0])
+    rows = registered.rows.iloc[:2].assign(image=pd.Series([str(file), file], dtype=object))
+    answers = ask(careful, rows)
+    assert answers["label"].isna().tolist() == [True, False]
+    assert "a path is not read here" in answers["reason"][0]
+
+
+@pytest.mark.parametrize("sign", ["MLflow's server", "MLServer"])
+def test_in_a_server_paths_are_never_read_and_empty_is_null(
+    model: Any, registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    if sign == "MLServer":
+        monkeypatch.setitem(sys.modules, "mlserver", ModuleType("mlserver"))
+    else:
+        monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
+    file = tmp_path / "0.jpg"
+    file.write_bytes(registered.rows["image"][0])
+    rows = registered.rows.iloc[:2].astype(object)
+    rows.iat[0, 1] = str(file)
+    first, second = ask(model, rows).to_dict(orient="records")
+    assert (first["label"], first["probability"]) == (None, None)
+    assert "a path is not read here" in first["reason"]
+    assert (second["label"] in (0, 1), second["reason"]) == (True, None)
