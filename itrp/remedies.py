@@ -5,11 +5,13 @@ from itrp.pairs import REASONS
 _RECORD = "correct the record in its file and put the file there again: it is taken in as a new one"
 
 REMEDIES: dict[str, str] = {
+    "batch_damaged": "put the batch file there again whole: what stood before the damage is stored already",
     "record_not_json": f"each line must be one JSON object in UTF-8; {_RECORD}",
     "record_too_long": f"a line holds no more than one tweet: look for a lost line break; {_RECORD}",
     "id_missing": f"give the tweet its id in the field id; {_RECORD}",
     "id_invalid": "export the ids again as text (pandas: dtype=str; a spreadsheet: import the column as text): digits that were "
     f"rounded cannot be restored; {_RECORD}",
+    "id_rounded": "export the ids again as text (JavaScript and JSON: id_str), and put the batch there under another name",
     "id_conflict": "the tweet stored first is kept: if both are wanted, give this one another id; if it is an edit, leave it",
     "text_missing": f"give the tweet its text in the field text; {_RECORD}",
     "text_empty": "a tweet without words cannot be labelled: leave it, or collect its text again",

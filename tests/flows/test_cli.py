@@ -270,6 +270,7 @@ def test_secrets_are_never_shown(itrp: Callable[..., Any], tmp_path: Path, monke
     assert done.status == 1
     assert [line[:19] for line in done.out.splitlines() if line.startswith("FAIL")] == [
         "FAIL object store  ", "FAIL catalog       ", "FAIL data sets     ", "FAIL mlflow        ", "FAIL models        ",
+        "FAIL labels        ",
     ]  # fmt: skip
     explained = itrp(tmp_path, "explain", "1", "--verbose")
     assert explained.status == 1

@@ -84,7 +84,7 @@ def test_filters(filled: Zone) -> None:
         )
         session.execute(old)
     assert count(since=now - timedelta(days=1)) == {"image_missing": 3, "record_not_json": 1}
-    with pytest.raises(WrongUseError, match=r"--reason: expected one of id_conflict, .*, found 'missing'"):
+    with pytest.raises(WrongUseError, match=r"--reason: expected one of batch_damaged, .*, found 'missing'"):
         count(reason="missing")
     with pytest.raises(NotFoundError, match="no data set is called 'tweets': there are folder, landing"):
         count(data="tweets")
