@@ -1,5 +1,6 @@
 """What lies in the quarantine: rows by reason, each with where it stands and what mends it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from infra.catalog import Catalog
-from infra.tables import Dataset, QuarantinedTweet
+from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from itrp.errors import NotFoundError, WrongUseError
 from itrp.pairs import REASONS
 from itrp.remedies import describe_reason, find_remedy
@@ -35,6 +36,19 @@ class QuarantineFilter:
             query = query.where(QuarantinedTweet.created_at >= self.since)
         return query.where(Dataset.name == self.data) if self.data is not None else query
 
+    def count_without_row(self) -> Select[tuple[str, int]]:
+        """Reason code and number of the records that were counted only: a batch keeps no more rows of a reason."""
+        query = select(QuarantineRest.code, func.sum(QuarantineRest.records))
+        query = query.join(LandingObject, LandingObject.id == QuarantineRest.landing_object_id)
+        query = query.join(Dataset, Dataset.id == LandingObject.dataset_id)
+        if self.reason is not None:
+            query = query.where(QuarantineRest.code == self.reason)
+        if self.since is not None:
+            query = query.where(LandingObject.ingested_at >= self.since)
+        if self.data is not None:
+            query = query.where(Dataset.name == self.data)
+        return query.group_by(QuarantineRest.code)
+
 
 @dataclass(frozen=True)
 class QuarantineRow:
@@ -51,10 +65,12 @@ class QuarantineRow:
 
 @dataclass(frozen=True)
 class QuarantineGroup:
-    """All rows of one reason code; `rows` are the first of them by key and line."""
+    """All records of one reason code; `rows` are the first of them by key and line."""
 
     code: str
     count: int
+    without_row: int
+    """Those of them that were counted only."""
     meaning: str
     remedy: str
     next_steps: tuple[str, ...]
@@ -73,7 +89,7 @@ def parse_since(text: str) -> datetime:
 
 
 def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | None = None) -> list[QuarantineGroup]:
-    """The unresolved rows by reason, the most frequent first; at most `limit` rows of each, all with None.
+    """The unresolved records by reason, the most frequent first; at most `limit` rows of each, all with None.
 
     Raises WrongUseError for a reason code that does not exist, NotFoundError for an unknown data set.
     """
@@ -84,7 +100,9 @@ def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | Non
             raise NotFoundError(
                 f"no data set is called {chosen.data!r}: there are {', '.join(sorted(known)) or 'none yet'}"
             )
-        counts: dict[str, int] = dict(session.execute(counted).tuples().all())
+        counts: Counter[str] = Counter(dict(session.execute(counted).tuples().all()))
+        rest: Counter[str] = Counter(dict(session.execute(chosen.count_without_row()).tuples().all()))
+        counts.update(rest)
         if chosen.reason is not None and chosen.reason not in {*REASONS, *counts}:
             raise WrongUseError(f"--reason: expected one of {', '.join(sorted(REASONS))}, found {chosen.reason[:40]!r}")
         groups = []
@@ -94,7 +112,9 @@ def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | Non
             rows = tuple(_describe(tweet, name) for tweet, name in session.execute(query).tuples())
             names = session.scalars(chosen.select(Dataset.name).where(QuarantinedTweet.code == code).distinct())
             steps = tuple(sorted(_tell_next(name, known[name]) for name in names))
-            groups.append(QuarantineGroup(code, count, describe_reason(code), find_remedy(code), steps, rows))
+            groups.append(
+                QuarantineGroup(code, count, rest[code], describe_reason(code), find_remedy(code), steps, rows)
+            )
     return groups
 
 
@@ -111,8 +131,10 @@ def tell_quarantine(groups: list[QuarantineGroup]) -> str:
             f"    {row.key}:{row.line}  {f'tweet {row.tweet_id}  ' if row.tweet_id else ''}{row.reason}"
             for row in group.rows
         ]
-        if hidden := group.count - len(group.rows):
-            lines.append(f"    and {hidden} more: --limit {group.count} shows them")
+        if hidden := group.count - group.without_row - len(group.rows):
+            lines.append(f"    and {hidden} more: --limit {group.count - group.without_row} shows them")
+        if group.without_row:
+            lines.append(f"    and {group.without_row} that were counted only: --replay tries them too")
     return "\n".join(lines)
 
 
@@ -120,11 +142,6 @@ def _describe(tweet: QuarantinedTweet, data: str) -> QuarantineRow:
     return QuarantineRow(
         data, tweet.object_key, tweet.line, tweet.tweet_id, tweet.image_key, tweet.reason, tweet.created_at
     )
-
-
-def _tell_row(row: QuarantineRow) -> str:
-    tweet = f"tweet {row.tweet_id}  " if row.tweet_id else ""
-    return f"{row.key}:{row.line}  {tweet}{row.reason}"
 
 
 def _tell_next(name: str, layout: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from flows.ingestion import ingest_folder
+from flows.ingestion.group import ROWS_KEPT
 from flows.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
 from infra.tables import QuarantinedTweet
 from itrp.datasets.twitter100k import Twitter100kFolder
@@ -68,6 +69,22 @@ def test_the_text_names_key_line_reason_and_remedy(filled: Zone) -> None:
     )
     assert lines[7] == "    and 1 more: --limit 3 shows them"
     assert any(line.startswith(f"    {FOLDER}a.jsonl:3  expected JSON") for line in lines)
+
+
+def test_records_without_a_row_are_counted_and_tried_again(zone: Zone) -> None:
+    zone.drop("many.jsonl", *[b"{"] * (ROWS_KEPT + 5), tweet("1", "late.jpg"))
+    zone.ingest()
+    broken, missing = list_quarantine(zone.catalog, QuarantineFilter(), limit=2)
+    assert (broken.count, broken.without_row, len(broken.rows)) == (ROWS_KEPT + 5, 5, 2)
+    assert (missing.count, missing.without_row) == (1, 0)
+    lines = tell_quarantine([broken]).splitlines()
+    assert lines[-2:] == [
+        f"    and {ROWS_KEPT - 2} more: --limit {ROWS_KEPT} shows them",
+        "    and 5 that were counted only: --replay tries them too",
+    ]
+    later = QuarantineFilter(since=datetime.now(UTC) + timedelta(days=1))
+    assert list_quarantine(zone.catalog, later) == []
+    assert zone.replay().lines == ROWS_KEPT + 6
 
 
 def test_filters(filled: Zone) -> None:
