@@ -15,7 +15,7 @@ _LAST_BYTES = 8
 _SPARE_BYTES = {b"VP8 ": 4, b"VP8L": 2}
 """Bytes at the end that no decoder can do without, however little they hold."""
 _RESERVED, _NEVER_LOSSLESS = bytes(16), bytes(64)
-"""Zeros that may be room of a broken download, and that lossless data, which repeat nothing, never hold."""
+"""Zeros that may be room of a broken download, and that noise, of 2.5 bytes a pixel and more in lossless data, never holds."""
 _FRAME_HEADER = 16
 
 
@@ -45,7 +45,7 @@ def read_webp(data: bytes) -> Reading:
         versions = (data + bytes(missing), data + b"\xff" * missing)
     else:
         raise RefusedError("image_truncated", "expected a whole WebP file, found fewer bytes than its header says")
-    return Reading(versions, size=size, check_whole=lambda: _check_tail(data, image))
+    return Reading(versions, size=size, check_whole=lambda: _check_tail(data, image, size[0] * size[1]))
 
 
 def _read_size(data: bytes) -> tuple[int, int]:
@@ -80,7 +80,7 @@ def _cut_after(data: bytes, image: _Image) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _check_tail(data: bytes, image: _Image | None) -> None:
+def _check_tail(data: bytes, image: _Image | None, pixels: int) -> None:
     """Zeros at the end of the pixels are an encoder's when the decoder cannot do without them.
 
     A flat picture may well end in thousands of zeros. A decoder that finds room reserved by a broken download reads on and
@@ -88,7 +88,8 @@ def _check_tail(data: bytes, image: _Image | None) -> None:
     """
     if image is None or not data[image.start : image.end].endswith(_RESERVED):
         return
-    if image.kind == b"VP8L" and data[image.start : image.end].endswith(_NEVER_LOSSLESS):
+    noise = image.kind == b"VP8L" and 2 * (image.end - image.start) >= 5 * pixels
+    if noise and data[image.start : image.end].endswith(_NEVER_LOSSLESS):
         raise _reserved()
     payload = data[image.start : image.end - _SPARE_BYTES[image.kind]]
     body = b"WEBP" + image.kind + struct.pack("<I", len(payload)) + payload + bytes(len(payload) % 2)
