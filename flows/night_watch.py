@@ -12,7 +12,7 @@ from itrp.errors import NotReadyError
 from itrp.labels import Task
 from serving.champions import Champions, find_champions
 from serving.model_files import find_missing_files
-from serving.registry import CHALLENGER, CHAMPION, MODEL_NAMES, ModelVersion, Registry
+from serving.registry import CHALLENGER, CHAMPION, MODEL_NAMES, ModelVersion, Registry, explain_missing_files
 
 AGAIN = timedelta(days=1)
 """What stays wrong is told again after so long, and not at every run."""
@@ -71,11 +71,7 @@ def examine_model_files(registry: Registry) -> list[Finding]:
     for version in _versions_in_use(registry):
         place = find_missing_files(registry, version)
         if place is not None:
-            told = (
-                f"the files of {version} are missing: expected them at {place}; bring them back (a moved work folder, a backup), "
-                f"or train again"
-            )
-            found.append(Finding("model-files", told))
+            found.append(Finding("model-files", explain_missing_files(version, place)))
     return found
 
 

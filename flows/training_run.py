@@ -27,6 +27,7 @@ from itrp.experiments import find_trainable
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
 from itrp.training_health import Finding, find_weak_rounds, taught_by
+from itrp.whole_files import place_folder
 from serving.assessment import CHECKPOINTS_TAG
 from serving.files import local_shards
 from serving.registry import ModelVersion
@@ -209,7 +210,7 @@ def _prepare_folder(store: ObjectStore, prefix: str, folder: Path, *, resume: bo
             with store.open(info.key) as source, path.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
         if draft.exists():
-            draft.replace(folder)
+            place_folder(draft, folder)
 
 
 def _forget_resuming(store: ObjectStore, prefix: str, trainer: Trainer) -> None:

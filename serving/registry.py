@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from itrp.errors import NotFoundError, NotReadyError, StoreError, UnmappedModelError, WrongUseError
 from itrp.labels import Task
+from itrp.whole_files import place_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -158,7 +159,10 @@ class Registry:
         return self.cache / f"{version.name}-{version.version}-{digest[:12]}"
 
     def fetch(self, version: ModelVersion) -> Path:
-        """The version's folder as `ItrpModel.save` wrote it, downloaded once."""
+        """The version's folder as `ItrpModel.save` wrote it, downloaded once.
+
+        Raises StoreError when its files are not where the registry says.
+        """
         folder = self.folder_of(version)
         if not folder.exists():
             # a name nobody else draws: containers that share this folder have the same process ids
@@ -176,9 +180,12 @@ class Registry:
 
         draft.mkdir(parents=True)
         found = download_artifacts(artifact_uri=f"models:/{version.name}/{version.version}", dst_path=str(draft))
-        model = next(Path(found).glob("artifacts/*/model.json")).parent
+        model = next(Path(found).glob("artifacts/*/model.json"), None)
+        if model is None:
+            place = self.client.get_model_version_download_uri(version.name, version.version)
+            raise StoreError(explain_missing_files(version, place))
         try:
-            model.replace(folder)
+            place_folder(model.parent, folder)
         except OSError:  # another process was quicker
             if not folder.exists():
                 raise
@@ -224,6 +231,14 @@ def parse_reference(reference: str) -> tuple[str, str, str]:
             f"expected a model such as {MODEL_NAMES[Task.TEXT]}@challenger or {MODEL_NAMES[Task.IMAGE]}/3, found {reference!r}"
         )
     return name, version, alias
+
+
+def explain_missing_files(version: ModelVersion, place: str) -> str:
+    """What an error says of a version whose files are not at the place that the registry names."""
+    return (
+        f"the files of {version} are missing: expected them at {place}; bring them back (a moved work folder, a backup), or "
+        "train again"
+    )
 
 
 def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:

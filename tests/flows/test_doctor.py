@@ -1,6 +1,8 @@
 """`itrp doctor`: a broken part is told with the next step, and the others are shown all the same."""
 
 import json
+import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +16,7 @@ from flows.doctor import Check, _check_folder, examine
 from infra.catalog_queries import list_shards, record_champion, record_label_file
 from infra.settings import Settings
 from infra.tables import Shard, now
+from itrp.errors import StoreError
 
 if TYPE_CHECKING:
     from flows.platform import Platform
@@ -135,7 +138,12 @@ def test_a_models_missing_files_are_named_with_their_place(scoring: "Platform", 
     told = failing(examine(scoring.settings))
     assert told.keys() == {"models"}
     assert told["models"].startswith("text: champion 2, challenger 2; image: champion 2, challenger 2; ")
-    assert f"the files of itrp-text-task/2 are missing: expected them at {moved}; bring them back" in told["models"]
+    sentence = f"the files of itrp-text-task/2 are missing: expected them at {moved}; bring them back"
+    assert sentence in told["models"]
+    shutil.rmtree(registry.folder_of(version))
+    with pytest.raises(StoreError, match=re.escape(sentence)):
+        registry.fetch(registry.resolve("itrp-text-task/2"))
+    assert not registry.folder_of(version).exists()
 
 
 def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
