@@ -79,11 +79,15 @@ class Stack:
 
     def start_worker(self, pool: str) -> None:
         """Start the worker of a pool, the first time or again."""
+        self._run(make_worker(pool, self.ports, self.secrets, self.environment_of(pool), self.log(WORKER + pool)))
+
+    def environment_of(self, pool: str) -> dict[str, str]:
+        """What the worker of a pool is told: its mark, and where it only scores an account that changes no model."""
         environment = {**self.environment, **mark_workers(self.folder)}
         if pool not in POOLS:
             environment["MLFLOW_TRACKING_USERNAME"] = mlflow_server.SCORER
             environment["MLFLOW_TRACKING_PASSWORD"] = self.secrets.mlflow_scorer_password
-        self._run(make_worker(pool, self.ports, self.secrets, environment, self.log(WORKER + pool)))
+        return environment
 
     def deploy(self) -> None:
         """Run `itrp deploy`. Raises StackError with what it said."""

@@ -125,6 +125,30 @@ def test_a_stack_of_before_keeps_its_secrets_and_gets_the_new_ones_once(tmp_path
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_the_worker_that_only_scores_has_no_administrators_password(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, Ports(), {"ITRP_SCORING_POOL": "scoring"})
+    assert stack.scoring_pool == "scoring"
+    assert stack.environment_of("cpu")["MLFLOW_TRACKING_USERNAME"] == "admin"
+    told = stack.environment_of("scoring")
+    assert (told["MLFLOW_TRACKING_USERNAME"], told["MLFLOW_TRACKING_PASSWORD"]) == (
+        "scorer", stack.secrets.mlflow_scorer_password
+    )  # fmt: skip
+    assert stack.secrets.mlflow_admin_password not in told.values()
+    assert Stack(tmp_path, Ports()).scoring_pool == "cpu"
+
+
+def test_the_collectors_file_holds_their_keys_alone(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, Ports(objects=9123))
+    file = stack.write_collectors_keys()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    words = file.read_text().split()
+    assert f"AWS_ACCESS_KEY_ID={stack.secrets.collector_access_key}" in words
+    assert "AWS_ENDPOINT_URL=http://127.0.0.1:9123" in words
+    assert [secret for secret in stack.secrets.values if secret in file.read_text()] == [
+        stack.secrets.collector_access_key, stack.secrets.collector_secret_key
+    ]  # fmt: skip
+
+
 def test_ports_in_use_are_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
