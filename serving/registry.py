@@ -17,6 +17,7 @@ from itrp.whole_files import place_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 MODEL_NAMES: dict[Task, str] = {Task.TEXT: "itrp-text-task", Task.IMAGE: "itrp-image-task"}
 """Registered models by task."""
@@ -112,7 +113,7 @@ class Registry:
                 else self.client.get_model_version_by_alias(name, alias)
             )
         except MlflowException as error:
-            if error.error_code not in MISSING_CODES:
+            if error.error_code not in MISSING_CODES and not self._is_unheard_of(error, name):
                 raise StoreError(f"MLflow's registry failed: {error.message}; see `itrp doctor`") from None
             raise NotFoundError(f"no model is registered as {reference}: {self._known(name)}") from None
         return _read_version(found)
@@ -197,6 +198,10 @@ class Registry:
             with suppress(FileNotFoundError):
                 if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
                     shutil.rmtree(draft, ignore_errors=True)
+
+    def _is_unheard_of(self, error: "MlflowException", name: str) -> bool:
+        """Whether there is no such model: asked by an account that is no administrator's, MLflow answers that it may not look."""
+        return error.error_code == "PERMISSION_DENIED" and not self.client.search_registered_models(f"name='{name}'")
 
     def _known(self, name: str) -> str:
         found = self.client.search_model_versions(f"name='{name}'")

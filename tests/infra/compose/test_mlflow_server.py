@@ -11,8 +11,10 @@ import pytest
 from minio import Minio
 
 from infra.docker.answers import answers
-from infra.stack.ports import free_ports
-from infra.stack.service import Service
+from infra.stack.mlflow_server import keep_scorer
+from infra.stack.ports import Ports, free_ports
+from infra.stack.secrets import Secrets
+from infra.stack.service import Service, StackError
 from tests.infra.compose.parts import CHECKOUT, COMPOSE, DOCKER, PROGRAMS, Database, ask, environment_of, run
 
 
@@ -156,6 +158,19 @@ print(run.info.run_id)
 """
 """What training, evaluation and promotion leave, by the administrator's account that their workers have."""
 
+NOTHING = """
+import sys
+from pathlib import Path
+from itrp.errors import NotFoundError, NotReadyError
+from serving.registry import Registry
+registry = Registry(sys.argv[1], Path("fetched"))
+for ask, expected in ((registry.champions, NotReadyError), (lambda: registry.resolve("itrp-text-task/1"), NotFoundError)):
+    try:
+        ask()
+    except expected as error:
+        print(error)
+"""
+
 SCORE = """
 import sys
 from pathlib import Path
@@ -210,6 +225,10 @@ def test_the_scorer_reads_models_and_can_change_none(
     def contents() -> dict[str | None, str | None]:
         return {found.object_name: found.etag for found in bucket.list_objects("mlflow", recursive=True)}
 
+    # before there is any model MLflow says 403, where it tells an administrator 404
+    nothing = run([sys.executable, "-c", NOTHING, mlflow.address], login("scorer", "MLFLOW_SCORER_PASSWORD"), tmp_path)
+    assert "no champion yet for the text and the image task: train a model" in nothing
+    assert "itrp-text-task has no version yet" in nothing
     admin = login("admin", "MLFLOW_PASSWORD")
     said = run([sys.executable, "-c", REGISTER, mlflow.address], admin, tmp_path)
     number = next(line for line in said.splitlines() if re.fullmatch("[0-9a-f]{32}", line))
@@ -244,6 +263,25 @@ def test_a_changed_password_of_the_scorer_is_taken_over(
         assert connection.execute("SELECT is_admin FROM users WHERE username = 'scorer'").fetchone() == (False,)
     page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
     assert ask(page, "scorer:another-password")[0] == 200
+    migrate_mlflow(database, secrets, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_stack_of_processes_makes_the_same_account_once(
+    mlflow: MlflowServer, secrets: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    with database.connect("mlflow", "mlflow_auth") as connection:
+        connection.execute("DELETE FROM users WHERE username = 'scorer'")
+    ports = Ports(mlflow=int(mlflow.address.rpartition(":")[2]))
+    own = Secrets(mlflow_admin_password=secrets["MLFLOW_PASSWORD"])
+    for _ in range(2):
+        keep_scorer(ports, own)
+    page = f"{mlflow.address}/api/2.0/mlflow/registered-models"
+    user = f"scorer:{own.mlflow_scorer_password}"
+    assert ask(f"{page}/search", user)[0] == 200
+    assert ask(f"{mlflow.address}/api/2.0/mlflow/runs/create", user, {"experiment_id": "0"})[0] == 403
+    with pytest.raises(StackError, match="MLflow did not take the account scorer: "):
+        keep_scorer(ports, Secrets(mlflow_admin_password="wrong"))
     migrate_mlflow(database, secrets, tmp_path)
 
 
