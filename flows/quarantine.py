@@ -36,7 +36,7 @@ class QuarantineFilter:
             query = query.where(QuarantinedTweet.created_at >= self.since)
         return query.where(Dataset.name == self.data) if self.data is not None else query
 
-    def count_without_row(self) -> Select[tuple[str, int]]:
+    def count_without_row(self) -> Select[str, int]:
         """Reason code and number of the records that were counted only: a batch keeps no more rows of a reason."""
         query = select(QuarantineRest.code, func.sum(QuarantineRest.records))
         query = query.join(LandingObject, LandingObject.id == QuarantineRest.landing_object_id)
