@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itrp.image_reading import Reading
 from itrp.refusals import RefusedError
 
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Any marker but the restart marks inside a scan; 0xFF 0x00 is a data byte."""
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _ALONE = {0x01, 0xD8}
