@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from flows.automations import SILENCE_SECONDS
+from flows.automations import SILENCE_SECONDS, UNSERVED_SECONDS
 from flows.ingestion import ingest_landing
 from infra.stack.postgres import connect
 from infra.tables import LabelFile, Shard
@@ -101,10 +101,16 @@ def test_a_worker_killed_in_mid_scoring_is_noticed_and_nothing_is_labelled_twice
     desk.stack.services["worker-cpu"].kill()
     killed = time.monotonic()
     done = count_labelled(desk)
+    late = desk.flow_run(desk.start("ingest-tweets"))["name"]  # which nobody takes
     wait_until(lambda: desk.flow_run(run)["state_type"] == "CRASHED", SILENCE_SECONDS + 60, "the zombie's end")
     print(f"marked as crashed {time.monotonic() - killed:.0f} s after the kill, {done} shards labelled by then")
 
     wait_until(lambda: any("Crashed" in told for told in desk.notified), 60, "the notification of the crash")
+    wait_until(
+        lambda: any(f"{late} is late" in told for told in desk.notified),
+        UNSERVED_SECONDS + 120,
+        "the alarm of the late run",
+    )
 
     desk.stack.start_worker("cpu")
     again = desk.run("score-tweets")
