@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,15 @@ PARTS = [
     "settings", "work folder", "object store", "catalog", "data sets", "mlflow", "models", "labels", "prefect", "schedules",
     "device", "encoders",
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_server() -> Iterator[None]:
+    """Other tests' Prefect server is not asked, unless a test names one."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        yield
 
 
 def by_part(checks: list[Check]) -> dict[str, Check]:

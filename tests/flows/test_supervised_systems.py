@@ -45,11 +45,12 @@ def test_the_command_line_names_both_versions(
     settings = ["epochs=1", "pairs=40", "batch_size=40"]
     done = itrp(platform.settings.work_dir, "train", "small-cma-clip", "--data", "labelled", *settings)
     assert done.status == 0, done.err
-    first, second = done.out.strip().splitlines()
+    first, second, warning = done.out.strip().splitlines()
     assert first.startswith(
         "itrp-text-task/3 and itrp-image-task/3 (challenger) from small-cma-clip on labelled: 1 epochs, MLflow run "
     )
     assert second == "next: itrp evaluate itrp-text-task@challenger itrp-image-task@challenger --data NAME tells its F1"
+    assert warning.startswith("warning: every epoch trained on 36 pairs, expected at least 2 batches of 40")
 
 
 def test_what_is_asked_without_training_is_not_trained(trained: "Platform", itrp: Callable[..., Any]) -> None:
