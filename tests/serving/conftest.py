@@ -10,7 +10,9 @@ import pytest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from flows.platform import Platform
     from serving.registry import ModelVersion, Registry
+    from serving.scoring import BatchScorer
 
 PAIRS = 8
 
@@ -71,3 +73,11 @@ def _save_decided_model(folder: Path, rows: "pd.DataFrame") -> None:
     scale = 4 / odds.std()
     model.set_head(weight * scale, np.array([0, -np.median(odds) * scale], dtype=np.float32))
     model.save(folder, mapping=(1, 0), extra={"round": 1})
+
+
+@pytest.fixture
+def scorer(platform: "Platform", trained: "Platform") -> "BatchScorer":
+    """A scorer of its own store and catalog; the models are the session's, so that they are fetched once."""
+    from tests.serving.scorers import make_scorer
+
+    return make_scorer(platform, trained, trained.settings.cache_dir)
