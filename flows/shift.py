@@ -58,7 +58,9 @@ def describe_shift() -> str | None:
     if due is None:
         raise StoreError(f"no deployment has an upcoming run, so nothing runs by itself: {_explain(deployments)}")
     told = f"{len(deployments)} deployments, next run at {due:%Y-%m-%d %H:%M} UTC"
-    return told + (f"; {late} runs are late: is a worker up? prefect worker start --pool cpu" if late else "")
+    return told + (
+        f"; {late} runs are late: is a worker of their pool up? prefect worker start --pool NAME" if late else ""
+    )
 
 
 def _find_due(client: SyncPrefectClient) -> datetime | None:
