@@ -105,9 +105,19 @@ def test_nothing_is_lost_of_a_text() -> None:
         assert (outcome.text, outcome.image_key) == (f"{UMLAUT} 1", "landing/day/p.jpg")
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\n\n", b"[]", b"\xef\xbb\xbf", gzip.compress(b""), b'{"errors": [{}]}', b"[]\n[]"]
-)
+# named: gzip writes the time into what it makes, and two processes of pytest must collect the same names
+EMPTY = {
+    "nothing": b"",
+    "empty lines": b"\n\n",
+    "an empty array": b"[]",
+    "a mark": b"\xef\xbb\xbf",
+    "nothing in gzip": gzip.compress(b""),
+    "errors alone": b'{"errors": [{}]}',
+    "empty arrays": b"[]\n[]",
+}
+
+
+@pytest.mark.parametrize("data", EMPTY.values(), ids=EMPTY)
 def test_files_without_records(data: bytes) -> None:
     assert show(data) == []
 
