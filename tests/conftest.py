@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,7 +36,8 @@ UNLABELLED, LABELLED, NEW = 60, 80, 30
 """Pairs drawn: to train on, with labels (64 train, 16 test), and in the landing zone (three shards of 10)."""
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]
 """Two rounds of 30 pairs."""
-LONGEST = ["tests/stack/", "tests/test_readme.py", "tests/flows/test_reproduction.py", "tests/flows/test_demo.py"]
+STACK = "tests/stack/"
+LONGEST = [STACK, "tests/test_readme.py", "tests/flows/test_reproduction.py", "tests/flows/test_demo.py"]
 """Files that take minutes: of two processes of pytest none is left alone with one at the end."""
 
 
@@ -51,6 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "built" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole files to a process, and all of tests/stack to one: a stack is ten servers, and two of them are slow together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneStack(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return STACK if nodeid.startswith(STACK) else super()._split_scope(nodeid)
+
+    return OneStack(config, log)
 
 
 @pytest.fixture
