@@ -3,7 +3,7 @@
 A KeyboardInterrupt would come too late and too loud: not before a long matrix product ends, into whatever runs just then
 (Prefect's engine, a pool of threads, an import), and to Prefect's in-process server as well, which prints a traceback of its
 own. So the signal is blocked everywhere, also in the processes that are started from here, and one thread waits for it.
-Everything that is written is whole or not there (DESIGN: a killed run loses nothing), so nothing needs to be unwound.
+Everything that is written is whole or not there, and a killed run loses nothing: nothing needs to be unwound.
 """
 
 import os

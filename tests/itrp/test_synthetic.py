@@ -26,7 +26,7 @@ from itrp.datasets.synthetic.vocabulary import FUNCTION_WORDS, SETTING_WORDS
 from itrp.errors import DataError
 
 RELATION_SHARES = {"00": 0.342, "01": 0.254, "10": 0.221, "11": 0.183}
-"""METHOD.md: train split 1224/908/791/653 of 3,576."""
+"""Train split of the published label file: 1224/908/791/653 of 3,576."""
 
 
 @pytest.fixture(scope="module")
