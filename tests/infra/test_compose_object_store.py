@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,17 @@ def test_the_platforms_keys_are_enough_for_the_platform(gateway: Any, tmp_path: 
     assert [*store.list("landing/")] == []
 
 
+def collect_errors(calls: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """The store's error code by call, of those that it refuses."""
+    found = {}
+    for what, call in calls.items():
+        try:
+            call()
+        except S3Error as error:
+            found[what] = error.code
+    return found
+
+
 def test_what_nobody_needs_is_refused(gateway: Any) -> None:
     access_key, secret_key = USERS["tweets"]
     client = job.connect(address(gateway), access_key, secret_key)
@@ -126,13 +137,7 @@ def test_what_nobody_needs_is_refused(gateway: Any) -> None:
         ),
         "write into another bucket": lambda: client.put_object("mlflow", "x", BytesIO(b"x"), 1),
     }
-    found = {}
-    for what, call in refused.items():
-        try:
-            call()
-        except S3Error as error:
-            found[what] = error.code
-    assert found == dict.fromkeys(refused, "AccessDenied")
+    assert collect_errors(refused) == dict.fromkeys(refused, "AccessDenied")
 
 
 def test_mlflows_keys_are_enough_for_mlflow(gateway: Any, tmp_path: Path) -> None:
@@ -190,13 +195,7 @@ def try_everything(client: Minio, *keys: str) -> None:
             f"copy out {key}": lambda key=key: client.copy_object("tweets", "landing/out", CopySource("tweets", key)),
             f"delete {key}": lambda key=key: client.remove_object("tweets", key),
         }
-    found = {}
-    for what, call in refused.items():
-        try:
-            call()
-        except S3Error as error:
-            found[what] = error.code
-    assert found == dict.fromkeys(refused, "AccessDenied")
+    assert collect_errors(refused) == dict.fromkeys(refused, "AccessDenied")
     errors = client.remove_objects("tweets", [DeleteObject(key) for key in keys])
     assert [error.code for error in errors] == ["AccessDenied"] * len(keys)
 
