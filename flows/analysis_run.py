@@ -33,8 +33,8 @@ from itrp.analysis.label_errors import (
 from itrp.analysis.plots import plot_agreement, plot_label_errors, plot_label_quality
 from itrp.analysis.word_clouds import draw_word_clouds
 from itrp.analysis.words import FEWEST_TWEETS, count_words
+from itrp.data.inputs import ShardFile, read_texts
 from itrp.errors import NotFoundError
-from itrp.inputs import ShardFile, read_texts
 from itrp.joint_encoder import load_joint_encoder
 from itrp.labels import CLASS_NAMES, Task
 from serving.assessment import LabelledSet, load_labelled_set

@@ -8,15 +8,15 @@ import numpy as np
 
 from flows.data_sets import find_data
 from flows.platform import Platform
-from itrp.annotations import select_set
 from itrp.baselines.majority import majority_rounds
 from itrp.baselines.vanilla import vanilla_rounds
 from itrp.clustering import Method
 from itrp.config import ExperimentConfig
+from itrp.data.annotations import select_set
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache, Vectors
 from itrp.errors import NotFoundError, WeightsUnavailableError
 from itrp.evaluation import Evaluation, RoundPredictions, TaskPredictions, evaluate
-from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES
 from itrp.model import ItrpModel, build_model, read_description
 from itrp.naming import JointNaming

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from flows.platform import Platform
 from flows.seed_agreement import PREVIEW_PAIRS
 from infra.tables import LabelFile, Shard
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
 from serving.examples import find_examples
 from serving.files import local_shards
@@ -74,7 +74,7 @@ def _describe_flips(
     file: ShardFile, before: Mapping[str, int], after: Mapping[str, int], task: Task
 ) -> list[dict[str, Any]]:
     """By tweet id: a tweet that cannot be labelled is in neither."""
-    from itrp.inputs import read_ids, read_texts
+    from itrp.data.inputs import read_ids, read_texts
 
     names = CLASS_NAMES[task]
     return [

@@ -12,8 +12,8 @@ from PIL import Image
 
 from flows.platform import Platform
 from infra.tables import LabelFile, Shard
-from itrp.images import decode_image
-from itrp.inputs import read_ids
+from itrp.data.images import decode_image
+from itrp.data.inputs import read_ids
 from itrp.labels import RELATIONS
 from serving.files import local_shards
 from serving.labels import decode_labels

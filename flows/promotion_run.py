@@ -28,8 +28,8 @@ from flows.training_warnings import (
     warning_tags,
 )
 from itrp.agreement import agreement, cluster_balance, mean_confidence
-from itrp.annotations import select_set
 from itrp.baselines.majority import predict_majority
+from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import apply_mapping

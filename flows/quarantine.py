@@ -9,9 +9,9 @@ from sqlalchemy import Select, func, select
 
 from infra.catalog import Catalog
 from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
+from itrp.data.pairs import REASONS
+from itrp.data.remedies import describe_reason, find_remedy
 from itrp.errors import NotFoundError, WrongUseError
-from itrp.pairs import REASONS
-from itrp.remedies import describe_reason, find_remedy
 
 LANDING = "landing"
 """Layout of the data set that can be replayed; others are ingested whole."""

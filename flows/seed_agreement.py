@@ -14,9 +14,9 @@ from flows.provenance import flatten
 from flows.tracking import log_figures
 from infra.tables import ModelRun, Shard
 from itrp.agreement import mean_pairwise_agreement, unanimous_share
+from itrp.data.inputs import ShardFile
 from itrp.errors import NotFoundError, NotReadyError, WrongUseError
 from itrp.experiments import AnyConfig, find_experiment
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 from serving.assessment import SUPERVISED_TAG
 from serving.files import local_shards

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.annotations import Annotations, select_set
 from itrp.baselines.zero_shot_similarity import choose_task_threshold, similarity_rounds
 from itrp.cost import Cost
+from itrp.data.annotations import Annotations, select_set
 from itrp.errors import DataError
 from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions
 from itrp.labels import Task

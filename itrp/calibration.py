@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itrp.inputs import ShardFile
-from itrp.shards import iter_batches
+from itrp.data.inputs import ShardFile
+from itrp.data.shards import iter_batches
 from itrp.whole_files import write_whole
 
 CALIBRATED = 64

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from itrp.data.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
+from itrp.data.set_aside import SetAside, keep_set_aside
 from itrp.folding import fold_batch_norms
 from itrp.image_encoder import ImageEncoder
-from itrp.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.model import fingerprint
 from itrp.progress import Count, ignore_count
-from itrp.set_aside import SetAside, keep_set_aside
 from itrp.text_encoder import TextEncoder
 from itrp.whole_files import write_whole
 
@@ -145,7 +145,7 @@ class EmbeddingCache:
     def embed_images(self, encoder: ImageEncoder, shard: ShardFile) -> Vectors:
         """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are.
 
-        A picture that cannot be decoded is a black one here; `itrp.set_aside.read_set_aside` tells which rows those are.
+        A picture that cannot be decoded is a black one here; `itrp.data.set_aside.read_set_aside` tells which rows those are.
         """
         return self._embed_images(fold_encoder(encoder), shard)
 

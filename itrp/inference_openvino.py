@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from itrp.data.inputs import ShardFile, iter_pixels, read_texts
 from itrp.embeddings import Vectors
 from itrp.errors import WrongUseError
 from itrp.image_encoder import ImageEncoder
 from itrp.inference import Precision, Runtime
 from itrp.inference_int8 import Arrays, find_int8
-from itrp.inputs import ShardFile, iter_pixels, read_texts
 from itrp.pretrained import quiet_transformers
 from itrp.text_encoder import TextEncoder
 

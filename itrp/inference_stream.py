@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from itrp.data.inputs import ShardFile, read_texts
+from itrp.data.set_aside import SetAside, load_or_blank
 from itrp.embeddings import Vectors
 from itrp.inference import ImageEmbedder, Runtime, TextEmbedder
-from itrp.inputs import ShardFile, read_texts
 from itrp.pixel_format import PixelFormat
-from itrp.set_aside import SetAside, load_or_blank
 from itrp.stages import StageTimes
 
 DECODED_TOGETHER = 16

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from itrp.baselines.supervised_model import SupervisedModel
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.rejections import RefusedError
+from itrp.data.set_aside import read_set_aside
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.embeddings import EmbeddingCache, Vectors
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
-from itrp.pairs import Pair
-from itrp.refusals import RefusedError
-from itrp.set_aside import read_set_aside
-from itrp.shards import encode_shard, shard_hash
 from itrp.systems import System
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from itrp.inputs import Rows, forget_pages
+from itrp.data.inputs import Rows, forget_pages
 
 PADDED_TO = 8
 """Token counts are rounded up to a multiple of this: what tensor cores take at a time, and fewer different shapes."""

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from itrp.config import TextEncoderConfig
+from itrp.data.texts import strip_trailing_link
 from itrp.errors import WeightsUnavailableError
 from itrp.pretrained import explain_loading, find_checkpoint, load_whole
-from itrp.texts import strip_trailing_link
 
 _REMEDY = (
     "give text.name=FOLDER holding config.json, tokenizer.json and model.safetensors, or use text.name=minilm, whose weights "

@@ -18,10 +18,10 @@ from itrp.agreement import agreement
 from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
 from itrp.clustering import assign_clusters, fit_linear_clusters
 from itrp.config import OptimizerConfig
+from itrp.data.inputs import ShardFile
 from itrp.distributed import ALONE, BatchClassifier, Peers, Share, check_shareable, join_gradients
 from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
 from itrp.progress import Progress, StageCounter, ignore_progress
 from itrp.randomness import round_seed, seeded

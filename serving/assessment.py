@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from infra.catalog import Catalog
 from infra.catalog_queries import dataset_hash, get_dataset, list_shards
 from infra.object_store import ObjectStore
-from itrp.annotations import Annotations
 from itrp.answers import predictions_on
 from itrp.checkpoints import STATE_FILE, TUNED_FILE
+from itrp.data.annotations import Annotations
+from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import TaskPredictions
-from itrp.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
 from itrp.mapping import mapped_probabilities

@@ -10,9 +10,9 @@ import torch
 
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.cost import Cost, describe_device, measure_cost
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
+from itrp.data.shards import iter_batches
 from itrp.prediction import predict_pairs
-from itrp.shards import iter_batches
 from itrp.systems import System
 from itrp.whole_files import write_whole
 

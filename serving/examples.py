@@ -6,7 +6,7 @@ from pathlib import Path
 from infra.catalog import Catalog
 from infra.catalog_queries import list_shards
 from infra.object_store import ObjectStore
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
 from serving.files import local_shards
 from serving.registry import DATASET_TAG, ModelVersion
 

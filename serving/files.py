@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from infra.tables import Shard
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
 from itrp.whole_files import write_whole
 
 DOWNLOADS = 4

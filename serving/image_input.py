@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from itrp.images import MAX_BYTES, MAX_PIXELS, check_image
-from itrp.refusals import RefusedError
+from itrp.data.images import MAX_BYTES, MAX_PIXELS, check_image
+from itrp.data.rejections import RefusedError
 
 EXPECTED = "expected a picture as bytes, base64 text, a path or a PIL image"
 PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})

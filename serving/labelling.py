@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.calibration import Calibration, draw_calibration
+from itrp.data.inputs import ShardFile, read_ids
+from itrp.data.set_aside import keep_set_aside, read_set_aside
 from itrp.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
 from itrp.inference import Precision, Runtime, choose_runtimes
 from itrp.inference_check import settle_runtime
 from itrp.inference_model import PreparedModel, prepare_model
 from itrp.inference_stream import Embedded, EmbeddingStream, Job, count_workers
-from itrp.inputs import ShardFile, read_ids
 from itrp.labels import Task
 from itrp.model import ItrpModel
 from itrp.prediction import predict_shard
-from itrp.set_aside import keep_set_aside, read_set_aside
 from itrp.stages import StageTimes
 from serving.labels import SetAsideRow
 from serving.predictor import Predictor

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from itrp.data.images import check_image
+from itrp.data.rejections import RefusedError
+from itrp.data.texts import check_text
 from itrp.embeddings import choose_device
 from itrp.errors import UnmappedModelError
-from itrp.images import check_image
 from itrp.labels import CLASS_NAMES, Task
 from itrp.mapping import mapped_probabilities
 from itrp.prediction import predict_pairs
-from itrp.refusals import RefusedError
 from itrp.systems import System, asked_task, load_system
-from itrp.texts import check_text
 from serving.former_models import renew_former_model
 from serving.registry import explain_unmapped
 

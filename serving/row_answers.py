@@ -10,9 +10,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_CONFLICT
 from numpy.typing import NDArray
 
+from itrp.data.rejections import RefusedError
+from itrp.data.texts import check_text
 from itrp.errors import UnmappedModelError
-from itrp.refusals import RefusedError
-from itrp.texts import check_text
 from serving.image_input import is_nothing, read_image
 from serving.model_input import read_rows
 

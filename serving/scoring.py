@@ -20,8 +20,8 @@ from infra.errors import InfraError
 from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from infra.tables import LabelFile, Shard
+from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, ItrpError
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.stages import StageTimes
 from serving.examples import find_examples

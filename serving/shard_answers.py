@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache, choose_device, keep_array
-from itrp.inputs import ShardFile
 from itrp.prediction import predict_shard
 from itrp.systems import System, load_system
 from serving.registry import ModelVersion, Registry

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from itrp.pairs import Pair
-from itrp.shards import encode_shard, shard_hash, shard_key
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash, shard_key
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -48,7 +48,7 @@ def count_labels(platform: "Platform") -> Counter[str]:
 
 def count_stored(platform: "Platform") -> Counter[str]:
     from infra.catalog_queries import list_shards
-    from itrp.shards import read_shard
+    from itrp.data.shards import read_shard
 
     found: Counter[str] = Counter()
     with platform.catalog.session() as session:

@@ -14,10 +14,10 @@ from infra.errors import ObjectKeyError, ObjectMissingError
 from infra.object_store import ObjectStore
 from infra.parallel import map_in_order
 from infra.parallel import open_pool as open_threads
-from itrp.checks import check_candidate
-from itrp.images import MAX_BYTES
-from itrp.pairs import Candidate, Pair, Refusal
-from itrp.refusals import MissingPictureError, RefusedError
+from itrp.data.images import MAX_BYTES
+from itrp.data.pairs import Candidate, Pair, Refusal
+from itrp.data.rejections import MissingPictureError, RefusedError
+from itrp.data.validation import check_candidate
 
 Fetch = Callable[[str], bytes]
 Record = Candidate | Refusal
@@ -26,7 +26,7 @@ CHUNK = 250
 """Records whose ids are looked up in the catalog together."""
 THREADS = max(4, 2 * (os.cpu_count() or 1))
 """Pictures fetched and decoded at once: a store answers slowly and decoding leaves Python's lock. However many there are, all
-that are being decoded share the memory of `itrp.decoding_memory`."""
+that are being decoded share the memory of `itrp.data.decoding_memory`."""
 
 
 def open_pool() -> AbstractContextManager[ThreadPoolExecutor]:

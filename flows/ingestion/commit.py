@@ -13,7 +13,7 @@ from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset, get_or_create_dataset
 from infra.errors import CatalogError
 from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest, Shard, StoredTweet, now
-from itrp.pairs import Refusal
+from itrp.data.pairs import Refusal
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset
 from infra.object_store import ObjectStore
 from infra.tables import LandingObject
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
 
 logger = logging.getLogger(__name__)

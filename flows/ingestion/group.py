@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from flows.ingestion.line_set import LineSet
-from itrp.pairs import Refusal
+from itrp.data.pairs import Refusal
 
 ROWS_KEPT = 1000
 """Rejections of one batch and one reason that get rows of their own; of the others the lines are kept, packed."""

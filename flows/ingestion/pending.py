@@ -14,9 +14,9 @@ from flows.ingestion.commit import Target, commit_group, find_contents
 from flows.ingestion.group import Batch, Group, NewShard, NewTweet, Retry
 from flows.ingestion.report import Tally
 from infra.object_store import ObjectStore
-from itrp.checks import describe_id
-from itrp.pairs import Pair, Refusal
-from itrp.shards import encode_shard, shard_hash, shard_key
+from itrp.data.pairs import Pair, Refusal
+from itrp.data.shards import encode_shard, shard_hash, shard_key
+from itrp.data.validation import describe_id
 
 SHARD_PAIRS = 2000
 """Pairs of a full shard."""

@@ -21,7 +21,7 @@ from flows.ingestion.rounding import refuse_rounded_ids
 from infra.catalog import Catalog
 from infra.object_store import ObjectStore
 from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
-from itrp.pairs import Pair, Refusal
+from itrp.data.pairs import Pair, Refusal
 
 _OF_WHOLE_LINES = ("record_not_json", "record_too_long", "id_missing")
 """Reasons for which a line or a file of many tweets was one record before those were read."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from flows.ingestion.checking import CHUNK, Record
-from itrp.checks import refuse
-from itrp.pairs import Candidate, Refusal
-from itrp.rounded_ids import find_rounding, is_long
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rounded_ids import find_rounding, is_long
+from itrp.data.validation import refuse
 
 
 def refuse_rounded_ids(records: Iterable[Record]) -> Iterator[Record]:

@@ -15,9 +15,9 @@ from itrp.answers import Answers, AnyAnswers
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.checkpoints import load_tuned
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import cache_pixels
 from itrp.embeddings import EmbeddingCache
 from itrp.experiments import AnyConfig
-from itrp.inputs import cache_pixels
 from itrp.labels import UNLABELLED
 from itrp.model import ItrpModel, build_model
 from itrp.prediction import predict_shards

@@ -12,12 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
+from itrp.data.images import decode_image
+from itrp.data.inputs import ShardFile
+from itrp.data.shards import iter_batches
 from itrp.errors import DataError
-from itrp.images import decode_image
-from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
-from itrp.shards import iter_batches
 
 TEMPLATE = "cases.html.jinja"
 THUMBNAIL = 360

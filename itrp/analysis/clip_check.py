@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
 from itrp.analysis.resampling import resampled_interval
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED, Task
 

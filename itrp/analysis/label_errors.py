@@ -16,7 +16,7 @@ from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
 

@@ -15,9 +15,9 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenize
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from itrp.baselines.network import Batch, Inputs, Network
+from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
-from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
 from itrp.pixel_format import PixelFormat

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
 
 Inputs = Mapping[str, Any]
-"""What a network reads of n pairs, by name: `itrp.inputs.Rows`, or lists of one ragged array a pair."""
+"""What a network reads of n pairs, by name: `itrp.data.inputs.Rows`, or lists of one ragged array a pair."""
 Batch = dict[str, Tensor]
 
 

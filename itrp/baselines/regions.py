@@ -18,12 +18,12 @@ from PIL import Image
 from itrp.baselines.config import LxmertConfig
 from itrp.baselines.damage import DAMAGED_ARCHIVE
 from itrp.baselines.detector import Detector
+from itrp.data.images import decode_image
+from itrp.data.inputs import ShardFile, read_ids
+from itrp.data.set_aside import SetAside, explain_row, keep_set_aside
+from itrp.data.shards import iter_rows
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.images import decode_image
-from itrp.inputs import ShardFile, read_ids
-from itrp.set_aside import SetAside, explain_row, keep_set_aside
-from itrp.shards import iter_rows
 from itrp.whole_files import write_whole
 
 Regions = NDArray[Any]

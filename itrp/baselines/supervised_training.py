@@ -16,13 +16,13 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from itrp.annotations import Annotations
 from itrp.baselines.network import Inputs
 from itrp.baselines.supervised_model import SupervisedModel
+from itrp.data.annotations import Annotations
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.evaluation import weighted_f1
-from itrp.inputs import ShardFile
 from itrp.labels import UNLABELLED, Task
 from itrp.model import put_back
 from itrp.progress import Progress, ignore_progress

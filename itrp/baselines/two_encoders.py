@@ -14,9 +14,9 @@ from torch import Tensor
 
 from itrp.baselines.config import TwoEncodersConfig
 from itrp.baselines.network import Batch, Heads, Inputs, Network
+from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.embeddings import EmbeddingCache
 from itrp.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
-from itrp.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.labels import Task
 from itrp.text_encoder import TextEncoder, build_text_encoder, load_text_encoder
 

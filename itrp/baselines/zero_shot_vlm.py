@@ -22,11 +22,11 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
 
+from itrp.data.images import decode_image
+from itrp.data.inputs import ShardFile
+from itrp.data.shards import iter_batches
 from itrp.errors import DataError, WrongUseError
-from itrp.images import decode_image
-from itrp.inputs import ShardFile
 from itrp.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
-from itrp.shards import iter_batches
 
 OPTIONS = ("A", "B", "C", "D")
 """The answers, by relation class: 00, 01, 10, 11."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from itrp.data.rejections import RefusedError
 from itrp.datasets.lines import ByteStream
-from itrp.refusals import RefusedError
 
 _MAGIC: dict[bytes, str] = {
     b"\x1f\x8b": "gzip",

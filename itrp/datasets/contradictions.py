@@ -1,6 +1,6 @@
 """Rows that label a tweet otherwise than an earlier row: a duplicate must not hide a second label."""
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.labels import UNLABELLED
 
 

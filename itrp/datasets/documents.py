@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from itrp.data.rejections import RefusedError
 from itrp.datasets.compressed import PeekedStream
 from itrp.datasets.json_array import iter_array
 from itrp.datasets.json_values import (
@@ -15,7 +16,6 @@ from itrp.datasets.json_values import (
     starts_page,
 )
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
-from itrp.refusals import RefusedError
 
 Line = tuple[int, bytes | None]
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from itrp.annotations import Annotations
-from itrp.checks import describe_id
+from itrp.data.annotations import Annotations
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rounded_ids import find_rounding
+from itrp.data.validation import describe_id
 from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import AmbiguousTableError, restore_bytes
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
@@ -12,8 +14,6 @@ from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
 from itrp.datasets.pictures import read_picture
 from itrp.errors import DataError
-from itrp.pairs import Candidate, Refusal
-from itrp.rounded_ids import find_rounding
 
 
 class ItrFolder:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.datasets.itr_labels import PUBLISHED_ROWS, PUBLISHED_TRAIN_ROWS, ItrLabels
 from itrp.errors import DataError
 from itrp.labels import relation_code

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from itrp.data.rounded_ids import find_rounding
 from itrp.datasets.delimited import Names
 from itrp.datasets.lines import iter_lines
 from itrp.datasets.table_files import read_table_file
 from itrp.errors import DataError
-from itrp.rounded_ids import find_rounding
 
 ID_NAMES = ("tweet_id", "id_str", "id")
 TEXT_NAMES = ("tweet", "full_text", "text")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from itrp.data.rejections import RefusedError
 from itrp.datasets.json_values import MAX_RESPONSE_BYTES, starts_page
 from itrp.datasets.lines import MAX_LINE_BYTES, ByteStream
-from itrp.refusals import RefusedError
 
 _CHUNK = 256 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")

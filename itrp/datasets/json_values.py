@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from itrp.refusals import RefusedError
+from itrp.data.rejections import RefusedError
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Largest response of an API that is read; one of 100 tweets has less than 1 MiB."""

@@ -2,8 +2,8 @@
 
 import posixpath
 
-from itrp.refusals import RefusedError
-from itrp.texts import is_utf8
+from itrp.data.rejections import RefusedError
+from itrp.data.texts import is_utf8
 
 MAX_KEY_BYTES = 1024
 """Longest key of an object (S3's limit), in bytes of UTF-8."""

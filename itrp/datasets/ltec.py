@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rejections import MissingPictureError
 from itrp.datasets.pictures import read_picture
 from itrp.errors import DataError
 from itrp.labels import RELATIONS, UNLABELLED, Task
-from itrp.pairs import Candidate, Refusal
-from itrp.refusals import MissingPictureError
 
 RELATION_CODES = ("11", "01", "10", "00")
 """The file's relation 0..3 as the code `TI`: adds and represented, adds only, represented only, neither."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from itrp.data.rejections import RefusedError
 from itrp.datasets.keys import resolve_key
-from itrp.refusals import RefusedError
 
 PICTURE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp")
 """Endings a picture beside the batch may have, in the order they are looked for."""

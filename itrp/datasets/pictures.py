@@ -3,8 +3,8 @@
 import errno
 from pathlib import Path
 
-from itrp.images import MAX_BYTES
-from itrp.refusals import MissingPictureError, RefusedError
+from itrp.data.images import MAX_BYTES
+from itrp.data.rejections import MissingPictureError, RefusedError
 
 _OF_THIS_FILE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 """What the file's name or rights are the reason for: no fault of the disk, so the other tweets go on."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from itrp.checks import describe_id
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rejections import RefusedError
+from itrp.data.texts import is_utf8, unescape_once
+from itrp.data.validation import describe_id
 from itrp.datasets.media import Media, find_image_keys
-from itrp.pairs import Candidate, Refusal
-from itrp.refusals import RefusedError
-from itrp.texts import is_utf8, unescape_once
 
 _TEXTS = ("full_text", "rawContent", "text", "content", "tweet", "renderedContent")
 _IDS = ("id_str", "id", "tweet_id", "tweetId", "status_id", "rest_id")

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.annotations import Annotations
-from itrp.checks import describe_id, parse_time
+from itrp.data.annotations import Annotations
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rounded_ids import find_rounding
+from itrp.data.texts import is_utf8
+from itrp.data.validation import describe_id, parse_time
 from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.ltec import assign_split
@@ -19,9 +22,6 @@ from itrp.datasets.table_columns import choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
-from itrp.pairs import Candidate, Refusal
-from itrp.rounded_ids import find_rounding
-from itrp.texts import is_utf8
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from itrp.checks import parse_time
+from itrp.data.validation import parse_time
 from itrp.errors import DataError, WrongUseError
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {

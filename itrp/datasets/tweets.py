@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rejections import RefusedError
 from itrp.datasets.compressed import open_plain
 from itrp.datasets.documents import iter_documents
 from itrp.datasets.lines import ByteStream
 from itrp.datasets.records import is_tweet, read_record
 from itrp.datasets.x_api import is_page, read_page
-from itrp.pairs import Candidate, Refusal
-from itrp.refusals import RefusedError
 
 
 def read_tweets(stream: ByteStream, source: str) -> Iterator[Candidate | Refusal]:

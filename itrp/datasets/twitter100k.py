@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
+from itrp.data.pairs import Candidate, Refusal
 from itrp.datasets.broken_lines import describe_broken_lines
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
 from itrp.datasets.pictures import read_picture
 from itrp.errors import DataError
-from itrp.pairs import Candidate, Refusal
 
 _PICTURE = re.compile(r"(0|[1-9]\d*)\.jpg")
 _MARK = b"\xef\xbb\xbf"

@@ -7,10 +7,10 @@ file of its own (`.json`), or a line, as twarc2 writes it.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from itrp.checks import describe_id
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.validation import describe_id
 from itrp.datasets.media import NAMING, index_media
 from itrp.datasets.records import Context, read_record
-from itrp.pairs import Candidate, Refusal
 
 _PARTS = {"data", "includes", "meta", "errors"}
 _OWN = {"id", "id_str", "text", "full_text"}

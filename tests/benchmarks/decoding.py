@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.decoding
 
-Measures `itrp.inputs.cache_pixels` on all cores of this machine, and extrapolates to the target's 100,000 pictures and 16 cores;
+Measures `itrp.data.inputs.cache_pixels` on all cores of this machine, and extrapolates to the target's 100,000
+pictures and 16 cores;
 the row says so. The pictures are drawn by this machine, like photographs in what a decoder has to do (some 65 kB each).
 """
 
@@ -15,11 +16,11 @@ from itertools import count, cycle, islice
 from pathlib import Path
 from typing import get_args
 
-from itrp.images import decode_image
-from itrp.inputs import ShardFile, cache_pixels
-from itrp.pairs import Pair
+from itrp.data.images import decode_image
+from itrp.data.inputs import ShardFile, cache_pixels
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.pixel_format import Decoder, PixelFormat
-from itrp.shards import encode_shard, shard_hash
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.scoring_inputs import draw_pairs
 from tests.benchmarks.targets import DECODING, TARGETS

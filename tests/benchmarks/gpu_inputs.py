@@ -14,12 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
 from itrp.config import ExperimentConfig, override
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.experiments import find_experiment
 from itrp.image_encoder import ImageEncoder
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel
-from itrp.pairs import Pair
-from itrp.shards import encode_shard, shard_hash
 from itrp.text_encoder import TextEncoder
 from tests.benchmarks.scoring_inputs import TOKENS, WORDS, draw_pairs, make_tokenizer
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from flows.ingestion.pending import SHARD_PAIRS
 from flows.platform import Platform
-from itrp.inputs import ShardFile
-from itrp.pairs import Pair
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
 from tests.itrp.conftest import write_pairs
 
 BATCH = 1_000

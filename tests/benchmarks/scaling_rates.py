@@ -20,8 +20,8 @@ from infra.catalog_queries import get_or_create_dataset, list_shards
 from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from infra.tables import LabelFile, LandingObject, Shard, StoredTweet
+from itrp.data.inputs import iter_pixels
 from itrp.experiments import small_image, small_text
-from itrp.inputs import iter_pixels
 from itrp.labels import Task
 from itrp.model import build_model
 from itrp.pixel_format import PixelFormat

@@ -23,9 +23,9 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
+from itrp.data.inputs import ShardFile
 from itrp.inference import Precision, gains_by_bf16
 from itrp.inference_stream import Embedded
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 from serving.labelling import ShardLabeller
 from serving.labels import build_labels, encode_labels

@@ -13,13 +13,13 @@ from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.experiments import find_experiment
 from itrp.image_encoder import ImageEncoder
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.model import MODEL_FILE, ItrpModel
-from itrp.pairs import Pair
-from itrp.shards import encode_shard, shard_hash
 from itrp.text_encoder import TextEncoder
 
 SIZE = (600, 400)

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
 from itrp.labels import Task
 from itrp.model import ItrpModel, load_model
 

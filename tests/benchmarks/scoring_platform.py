@@ -9,10 +9,10 @@ from infra.catalog import Catalog, open_catalog
 from infra.catalog_queries import get_or_create_dataset
 from infra.object_store import ObjectStore
 from infra.tables import Shard
+from itrp.data.inputs import ShardFile
+from itrp.data.shards import shard_key
 from itrp.inference import Precision
-from itrp.inputs import ShardFile
 from itrp.labels import Task
-from itrp.shards import shard_key
 from serving.registry import DATASET_TAG, MODEL_NAMES, ModelPair, ModelVersion, Registry
 from serving.scoring import BatchScorer
 from tests.benchmarks.object_store import start_seaweedfs

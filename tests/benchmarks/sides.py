@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from itrp.checkpoints import load_tuned
-from itrp.checks import check_candidate
 from itrp.clustering import assign_clusters
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile, iter_pixels
+from itrp.data.pairs import Candidate, Pair
+from itrp.data.shards import encode_shard, shard_hash
+from itrp.data.validation import check_candidate
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile, iter_pixels
 from itrp.model import ItrpModel, build_model
-from itrp.pairs import Candidate, Pair
 from itrp.prediction import predict_shard
-from itrp.shards import encode_shard, shard_hash
 from itrp.training import Trainer
 from itrp.training_set import prepare_training_set
 

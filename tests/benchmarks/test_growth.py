@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itrp.images import load_pixels
+from itrp.data.images import load_pixels
 from itrp.pixel_format import PixelFormat
 from tests.benchmarks import growth, memory
 from tests.benchmarks.landing import make_pairs

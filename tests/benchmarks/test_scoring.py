@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from itrp.inputs import ShardFile
-from itrp.shards import read_shard
+from itrp.data.inputs import ShardFile
+from itrp.data.shards import read_shard
 from tests.benchmarks.scoring import Rate, _judge, _repeat_shard
 from tests.benchmarks.scoring_inputs import SIZE, make_tokenizer, write_shards
 from tests.benchmarks.targets import SCORING_CPU

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from itrp.data.shards import read_shard
 from itrp.datasets.synthetic import write_twitter100k_layout
 from itrp.evaluation import Protocol
-from itrp.shards import read_shard
 from tests.benchmarks.side_by_side import (
     AS_THEY_ARE,
     LEVELS,

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from itrp.checkpoints import load_tuned
 from itrp.config import override
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import SyntheticTweet, generate_tweets
 from itrp.embeddings import EmbeddingCache
 from itrp.experiments import small_image, small_text
 from itrp.image_encoder import load_image_encoder
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.model import build_model
-from itrp.pairs import Pair
 from itrp.prediction import predict_shards
-from itrp.shards import encode_shard, shard_hash
 from itrp.text_encoder import load_text_encoder
 from itrp.training import Trainer
 

@@ -20,8 +20,8 @@ import torch
 
 from itrp.config import ExperimentConfig
 from itrp.cost import count_operations
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile
 from itrp.mapping import apply_mapping, best_mapping
 from itrp.model import build_model
 from itrp.prediction import predict_shard

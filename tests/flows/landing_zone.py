@@ -13,7 +13,7 @@ from flows.ingestion import IngestReport, ingest_landing, replay_quarantine
 from infra.catalog import Catalog
 from infra.catalog_queries import list_shards
 from infra.object_store import ObjectStore
-from itrp.shards import read_shard
+from itrp.data.shards import read_shard
 
 FOLDER = "landing/day/"
 

@@ -143,7 +143,7 @@ def test_words_of_models_and_people(platform: "Platform") -> None:
 
     from flows.analysis_run import analyse_words
     from itrp.analysis.words import tokenize
-    from itrp.inputs import read_texts
+    from itrp.data.inputs import read_texts
 
     labelled = labelled_set(platform)
     report = analyse_words(platform, "labelled", BOTH, fewest_tweets=5)

@@ -10,10 +10,10 @@ from flows.explain import explain_tweet
 from flows.ingestion import ingest_landing
 from flows.scoring_run import find_work, pin_scorer
 from infra.catalog_queries import find_tweet
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import NotFoundError
 from itrp.labels import RELATIONS
-from itrp.pairs import Pair
 from serving.labels import decode_labels
 from tests.poison import palette_without_colours, store_shard
 

@@ -12,8 +12,8 @@ from flows.ingestion.report import MiscountError
 from infra.catalog_queries import find_tweet, list_shards
 from infra.errors import StoreError
 from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
-from itrp.pairs import REASONS
-from itrp.shards import read_shard
+from itrp.data.pairs import REASONS
+from itrp.data.shards import read_shard
 from tests.flows.failing_store import FailingStore
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, draw, encode, tweet
 

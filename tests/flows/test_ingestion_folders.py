@@ -17,14 +17,14 @@ from infra.catalog import Catalog
 from infra.catalog_queries import get_dataset, list_shards
 from infra.object_store import ObjectStore
 from infra.tables import Dataset, LandingObject, QuarantinedTweet
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
+from itrp.data.shards import read_shard
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_labels import LABEL_COLUMNS
 from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.table import TableSource
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError, WrongUseError
-from itrp.shards import read_shard
 from tests.flows.landing_zone import Zone
 
 REAL = Path(__file__).parents[2].parent / "shared/data/twitter100k_layout"

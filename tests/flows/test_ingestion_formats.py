@@ -15,8 +15,8 @@ from flows.ingestion import IngestReport
 from flows.ingestion.report import NAMES_KEPT, describe
 from infra.catalog_queries import list_shards
 from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
-from itrp.pairs import Pair
-from itrp.shards import read_shard
+from itrp.data.pairs import Pair
+from itrp.data.shards import read_shard
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, draw, encode, tweet
 
 

@@ -20,7 +20,7 @@ from infra.catalog import open_catalog
 from infra.catalog_queries import list_shards
 from infra.object_store import ObjectStore, open_store
 from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
-from itrp.shards import read_shard, shard_hash
+from itrp.data.shards import read_shard, shard_hash
 
 TWEETS, BATCHES, SHARD = 1200, 24, 70
 RUN = """

@@ -16,8 +16,8 @@ from sqlalchemy import select, update
 
 from infra.catalog_queries import last_champion, list_shards, record_champion, record_notice
 from infra.tables import ChampionMove, LabelFile, Notice, now
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
-from itrp.pairs import Pair
 from tests.flows.test_scoring import add_version
 from tests.poison import palette_without_colours, store_shard
 

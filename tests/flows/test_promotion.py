@@ -96,7 +96,7 @@ def label_as_answered(platform: "Platform", version: ModelVersion) -> None:
     """Make the labelled set's labels, of both tasks, the version's own answers."""
     import numpy as np
 
-    from itrp.annotations import Annotations
+    from itrp.data.annotations import Annotations
     from serving.assessment import Assessor, load_labelled_set
 
     assert version.mapping is not None

@@ -13,10 +13,10 @@ from flows.ingestion import ingest_folder
 from flows.ingestion.group import ROWS_KEPT
 from flows.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
 from infra.tables import QuarantinedTweet
+from itrp.data.pairs import REASONS
+from itrp.data.remedies import REMEDIES, describe_reason, find_remedy
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import NotFoundError, WrongUseError
-from itrp.pairs import REASONS
-from itrp.remedies import REMEDIES, describe_reason, find_remedy
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 from tests.flows.test_cli import HEAVY, run_light
 

@@ -10,9 +10,9 @@ from flows.ingestion import ingest_landing
 from flows.scoring_run import Backlog, find_archive, find_new, find_work, pin_champions, pin_scorer
 from infra.catalog_queries import list_shards, record_label_file
 from infra.tables import LabelFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import read_shard
 from itrp.errors import NotFoundError
-from itrp.pairs import Pair
-from itrp.shards import read_shard
 from serving.labels import decode_labels
 from tests.poison import store_shard
 

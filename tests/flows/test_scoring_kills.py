@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from infra.catalog_queries import list_shards
 from infra.tables import LabelFile
-from itrp.shards import read_shard
+from itrp.data.shards import read_shard
 from serving.labels import decode_labels
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from flows.promotion_run import run_promotion
 from flows.scoring_run import find_work, pin_scorer
 from infra.catalog_queries import list_shards
 from infra.tables import ModelRun
+from itrp.data.shards import read_shard
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import Task
-from itrp.shards import read_shard
 from serving.labels import decode_labels
 
 if TYPE_CHECKING:

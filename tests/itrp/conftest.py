@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from itrp.config import ExperimentConfig, override
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import SyntheticTweet, generate_tweets
 from itrp.experiments import find_experiment
-from itrp.inputs import ShardFile
-from itrp.pairs import Pair
-from itrp.shards import encode_shard, shard_hash
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 IMAGE_NAME = "shufflenet_v2_x0_5"

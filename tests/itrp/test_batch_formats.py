@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from itrp.data.pairs import Candidate, Refusal
 from itrp.datasets.tweets import read_tweets
-from itrp.pairs import Candidate, Refusal
 
 SOURCE = "landing/day/batch.jsonl"
 UMLAUT = "Übersee \N{GRINNING FACE}"

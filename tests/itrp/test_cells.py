@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itrp.annotations import Annotations
 from itrp.answers import Answers, AnyAnswers, SimilarityAnswers, load_answers
 from itrp.cells import fill_cell
 from itrp.cost import Cost
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 from itrp.evaluation import Protocol
 from itrp.grids import Cell, RunSpec, SystemSpec

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile
 from itrp.model import build_model
 from itrp.training import Trainer
 
@@ -59,7 +59,7 @@ from safetensors.torch import save_file
 from itrp.config import ExperimentConfig
 from itrp.distributed import Peers, PeersDifferError
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
 from itrp.model import build_model
 from itrp.shared_batch_norm import share_batch_norms
 from itrp.training import Trainer

@@ -133,7 +133,11 @@ def test_vanilla_clustering_is_one_clustering_of_the_same_features(preset: str, 
     assert (config.clustering.method, config.clustering.n_init) == (method, starts)
     assert (config.text.finetune, config.image.finetune) == (False, False)
     assert (config.text.name, config.image.name) == (itrp.text.name, itrp.image.name)
-    assert (config.text.pooling, config.image.size, config.pairs) == (itrp.text.pooling, itrp.image.size, itrp.pairs)
+    assert (config.text.pooling, config.image.size, config.pairs) == (
+        itrp.text.pooling,
+        itrp.image.size,
+        itrp.data.pairs,
+    )
 
 
 def encoders_of(network: NetworkConfig) -> tuple[object, ...]:

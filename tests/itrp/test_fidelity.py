@@ -20,12 +20,12 @@ from torchvision import transforms
 
 from itrp.clustering import assign_clusters
 from itrp.config import ExperimentConfig, ImageEncoderConfig, override
+from itrp.data.images import load_pixels
+from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.experiments import small_text
 from itrp.image_encoder import build_image_encoder
-from itrp.images import load_pixels
-from itrp.inputs import ShardFile
 from itrp.model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.randomness import round_seed

@@ -13,10 +13,11 @@ import torch
 from itrp import inference
 from itrp.calibration import Calibration
 from itrp.config import ExperimentConfig
+from itrp.data.images import load_pixels
+from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import embed_pixels, embed_tokens
 from itrp.errors import WrongUseError
-from itrp.images import load_pixels
 from itrp.inference import (
     Runtime,
     choose_runtimes,
@@ -26,7 +27,6 @@ from itrp.inference import (
     prepare_image,
     prepare_text,
 )
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model, fingerprint
 from itrp.pixel_format import PixelFormat
 

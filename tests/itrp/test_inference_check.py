@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from itrp.config import ExperimentConfig
+from itrp.data.images import load_pixels
 from itrp.datasets.synthetic import generate_tweets
-from itrp.images import load_pixels
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
 from itrp.inference_check import EXAMPLES, SEED, measure_agreement, settle_runtime, share_kept
 from itrp.model import ItrpModel, build_model

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import REASONS, Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
 from itrp.inference_stream import EmbeddingStream, Job, count_workers
-from itrp.inputs import ShardFile
 from itrp.model import build_model, fingerprint
-from itrp.pairs import REASONS, Pair
 from itrp.stages import StageTimes
 from tests.poison import palette_without_colours
 

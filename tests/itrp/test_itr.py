@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from itrp.data.pairs import Refusal
+from itrp.data.rejections import MissingPictureError
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, count_changes, read_controversial
 from itrp.datasets.itr_labels import read_itr_labels, read_texts
 from itrp.errors import DataError
 from itrp.labels import Task
-from itrp.pairs import Refusal
-from itrp.refusals import MissingPictureError
 from tests.itrp.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
 REAL = Path(__file__).parents[2].parent / "shared/data/itr"
@@ -218,7 +218,7 @@ class TestReal:
             apply_corrections(read_itr_labels(path), read_controversial(REAL / "controversial_samples.txt"))
 
     def test_rounded_ids_are_quarantined(self, tmp_path: Path) -> None:
-        from itrp.checks import check_candidate
+        from itrp.data.validation import check_candidate
 
         read = read_itr_labels(REAL / "textimage.csv")
         texts = write_list(

@@ -25,10 +25,10 @@ from transformers import (
     SiglipModel,
 )
 
+from itrp.data.images import decode_image
+from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WeightsUnavailableError
-from itrp.images import decode_image
-from itrp.inputs import ShardFile
 from itrp.joint_encoder import JointEncoder, load_joint_encoder
 from tests.itrp.drawn_models import draw_model
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rejections import MissingPictureError
 from itrp.datasets.ltec import LtecFolder, assign_split, read_ltec_rows
 from itrp.errors import DataError
 from itrp.labels import Task
-from itrp.pairs import Candidate, Refusal
-from itrp.refusals import MissingPictureError
 
 REAL = Path(__file__).parents[2].parent / "shared/data/ltec/ltec-image-text-relation.json"
 

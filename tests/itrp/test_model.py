@@ -9,9 +9,9 @@ import torchvision
 from safetensors.torch import load_file, save_file
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WrongUseError
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model, fingerprint, load_model, read_description
 from itrp.prediction import predict_shards
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from itrp.checks import check_id
-from itrp.refusals import RefusedError
-from itrp.rounded_ids import find_rounding
+from itrp.data.rejections import RefusedError
+from itrp.data.rounded_ids import find_rounding
+from itrp.data.validation import check_id
 
 DRAW = random.Random(5)
 WHOLE = [(DRAW.randrange(2**38, 2**39) << 22) + (DRAW.randrange(1024) << 12) + DRAW.randrange(3) for _ in range(2000)]

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from itrp.checks import check_candidate
+from itrp.data.pairs import Candidate, Pair, Refusal
+from itrp.data.validation import check_candidate
 from itrp.datasets.table import TableSource
 from itrp.errors import DataError, WrongUseError
-from itrp.pairs import Candidate, Pair, Refusal
 
 REAL = Path(__file__).parents[2].parent / "shared/data"
 IDS = [738098541445386241, 738098541445386242, 738098541445386243]

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from itrp.checkpoints import read_state
 from itrp.config import ExperimentConfig, override
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model
-from itrp.pairs import Pair
 from itrp.training import RoundResult, Trainer
 
 CPU = torch.device("cpu")

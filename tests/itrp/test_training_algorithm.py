@@ -15,12 +15,12 @@ from transformers import AutoTokenizer
 
 from itrp import training_set
 from itrp.config import ExperimentConfig, override
+from itrp.data.images import load_pixels
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
-from itrp.images import load_pixels
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model
-from itrp.pairs import Pair
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_shards
 from itrp.sampling import balance_indices

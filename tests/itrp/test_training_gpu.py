@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile
 from itrp.model import build_model
 from itrp.resident import ResidentRows, ResidentTokens
 from itrp.training import RoundResult, Trainer

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.inputs import ShardFile
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
 
@@ -34,7 +34,7 @@ from pathlib import Path
 import torch
 from itrp.config import ExperimentConfig
 from itrp.embeddings import EmbeddingCache
-from itrp.inputs import ShardFile
+from itrp.data.inputs import ShardFile
 from itrp.model import build_model
 from itrp.training import Trainer
 

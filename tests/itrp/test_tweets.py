@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from itrp.data.pairs import Candidate, Refusal
+from itrp.data.rejections import RefusedError
 from itrp.datasets.keys import resolve_key
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
 from itrp.datasets.tweets import read_tweets
-from itrp.pairs import Candidate, Refusal
-from itrp.refusals import RefusedError
 
 SOURCE = "landing/day/batch.jsonl"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from itrp.checks import check_candidate
+from itrp.data.pairs import Candidate, Pair, Refusal
+from itrp.data.rejections import MissingPictureError
+from itrp.data.validation import check_candidate
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError
-from itrp.pairs import Candidate, Pair, Refusal
-from itrp.refusals import MissingPictureError
 
 REAL = Path(__file__).parents[2].parent / "shared/data/twitter100k_layout"
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from itrp.clustering import fit_clusters
 from itrp.config import ExperimentConfig, override
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WrongUseError
-from itrp.inputs import ShardFile
 from itrp.model import ItrpModel, build_model, load_model
 from itrp.prediction import predict_shards
 from itrp.training import Trainer

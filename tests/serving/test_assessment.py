@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infra.catalog_queries import dataset_hash, get_dataset
-from itrp.annotations import select_set
+from itrp.data.annotations import select_set
 from itrp.errors import DataError, NotFoundError
 from itrp.labels import Task
 from serving.assessment import Assessor, LabelledSet, load_labelled_set, own_round
@@ -24,7 +24,7 @@ def assess(platform: "Platform") -> Assessor:
 
 
 def test_a_labelled_set_is_in_the_order_of_its_shards(trained: "Platform") -> None:
-    from itrp.inputs import read_ids
+    from itrp.data.inputs import read_ids
 
     labelled = load(trained)
     assert [identity for shard in labelled.shards for identity in read_ids(shard)] == labelled.annotations.ids.tolist()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from itrp.images import EXIF_ORIENTATION, MAX_BYTES, decode_image
-from itrp.refusals import RefusedError
+from itrp.data.images import EXIF_ORIENTATION, MAX_BYTES, decode_image
+from itrp.data.rejections import RefusedError
 from serving.image_input import read_image
 
 

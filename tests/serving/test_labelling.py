@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from infra.catalog_queries import list_shards
+from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import UnmappedModelError
 from itrp.inference import Runtime, exact_runtime
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 from itrp.model import fingerprint, load_model
 from itrp.prediction import predict_shard

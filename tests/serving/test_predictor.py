@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from itrp.data.rejections import RefusedError
 from itrp.errors import DataError, UnmappedModelError
 from itrp.labels import Task
-from itrp.refusals import RefusedError
 from serving.predictor import Predictor, class_vocabulary
 
 if TYPE_CHECKING:

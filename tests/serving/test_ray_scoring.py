@@ -18,8 +18,8 @@ from infra.catalog_queries import list_shards
 from infra.settings import Settings
 from infra.stack.ports import free_ports
 from infra.tables import LabelFile, Shard
+from itrp.data.inputs import read_ids
 from itrp.errors import StoreError, WrongUseError
-from itrp.inputs import read_ids
 from serving.files import local_shards
 from serving.labels import decode_labels, label_key
 from serving.ray_scoring import (

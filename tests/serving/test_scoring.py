@@ -12,8 +12,8 @@ from sqlalchemy import delete
 
 from infra.catalog_queries import list_shards
 from infra.tables import LabelFile
+from itrp.data.inputs import ShardFile, read_ids
 from itrp.errors import DataError
-from itrp.inputs import ShardFile, read_ids
 from itrp.labels import Task
 from serving.examples import find_examples
 from serving.files import local_shards

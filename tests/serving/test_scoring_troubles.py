@@ -11,9 +11,9 @@ from flows.scoring_run import find_archive
 from infra.catalog_queries import set_aside_by
 from infra.errors import StoreUnavailableError
 from infra.tables import LabelFile, SetAsideTweet, Shard
+from itrp.data.pairs import REASONS, Pair
 from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import DataError
-from itrp.pairs import REASONS, Pair
 from serving.labels import decode_labels, encode_labels, read_set_aside_rows
 from serving.scoring import BatchScorer, ShardsFailedError, summarise
 from tests.poison import palette_without_colours, store_shard

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 
 Annotate = Callable[..., Annotations]
 

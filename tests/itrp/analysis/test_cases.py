@@ -18,10 +18,10 @@ from itrp.analysis.cases import (
     read_tweets,
     render_cases,
 )
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
+from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError
-from itrp.inputs import ShardFile
 from itrp.labels import Task
 
 Annotate = Callable[..., Annotations]

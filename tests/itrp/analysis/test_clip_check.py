@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from itrp.analysis.clip_check import PUBLISHED, _spearman, check_label_quality, similarity_scores, tabulate_quality
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 
 Annotate = Callable[..., Annotations]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from itrp.analysis.label_errors import rank_label_errors, relation_probabilities, tabulate_errors
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 from itrp.labels import Task
 

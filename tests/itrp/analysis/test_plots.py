@@ -14,7 +14,7 @@ from itrp.analysis.clip_check import check_label_quality
 from itrp.analysis.findings import Findings, format_table
 from itrp.analysis.label_errors import rank_label_errors
 from itrp.analysis.plots import plot_agreement, plot_label_errors, plot_label_quality
-from itrp.annotations import Annotations
+from itrp.data.annotations import Annotations
 from itrp.labels import Task
 
 Annotate = Callable[..., Annotations]

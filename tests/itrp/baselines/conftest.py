@@ -18,7 +18,6 @@ from sklearn.metrics import f1_score
 from torch import nn
 from transformers import AutoTokenizer, SiglipConfig, SiglipImageProcessor, SiglipModel
 
-from itrp.annotations import Annotations
 from itrp.baselines.config import NetworkConfig, SupervisedConfig, TwoEncodersConfig
 from itrp.baselines.network import Network
 from itrp.baselines.stand_ins import write_clip, write_detector, write_lxmert, write_word_vectors
@@ -26,12 +25,13 @@ from itrp.baselines.supervised_model import SupervisedModel, build_supervised_mo
 from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.baselines.tweet_words import tokenize_tweet
 from itrp.config import ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
+from itrp.data.annotations import Annotations
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
-from itrp.inputs import ShardFile
 from itrp.labels import Task
-from itrp.pairs import Pair
 from itrp.text_encoder import find_text_weights
 
 CPU = torch.device("cpu")

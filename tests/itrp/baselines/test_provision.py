@@ -15,13 +15,13 @@ from itrp.baselines.stand_ins import DETECTOR, DETECTOR_SIZE
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model
 from itrp.baselines.tweet_words import tokenize_tweet
 from itrp.config import override
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import WrongUseError
 from itrp.experiments import find_experiment
-from itrp.inputs import ShardFile
 from itrp.labels import Task
-from itrp.pairs import Pair
 from itrp.prediction import predict_shard
 from itrp.systems import load_system
 

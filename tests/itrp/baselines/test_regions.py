@@ -16,11 +16,11 @@ from itrp.baselines.config import LxmertConfig
 from itrp.baselines.detector import Detector, load_detector, restore_detector
 from itrp.baselines.regions import DetectedRegions, GivenRegions
 from itrp.baselines.stand_ins import DETECTOR, DETECTOR_SIZE, write_detector
+from itrp.data.images import decode_image
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
-from itrp.images import decode_image
-from itrp.inputs import ShardFile
-from itrp.pairs import Pair
 
 CPU = torch.device("cpu")
 IDS = ["10", "11", "12", "13"]

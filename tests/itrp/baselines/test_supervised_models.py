@@ -12,10 +12,10 @@ from itrp.baselines.config import CmaClipConfig, TwoEncodersConfig
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile, iter_pixels, read_texts
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.inputs import ShardFile, iter_pixels, read_texts
 from itrp.labels import Task
 from itrp.model import build_model
 from itrp.pixel_format import PixelFormat

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from itrp.annotations import Annotations
 from itrp.baselines.config import ClipConfig, CmaClipConfig, TwoEncodersConfig
 from itrp.baselines.supervised_training import EpochResult, SupervisedTrainer
 from itrp.config import OptimizerConfig, override
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
 from itrp.experiments import find_experiment
 from itrp.labels import UNLABELLED, Task

@@ -13,8 +13,8 @@ from itrp.baselines.config import TwoEncodersConfig
 from itrp.baselines.stand_ins import measure_batch_norms, write_roberta
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.config import ImageEncoderConfig, TextEncoderConfig
+from itrp.data.images import load_pixels
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.images import load_pixels
 from itrp.labels import Task
 from itrp.pixel_format import PixelFormat
 

@@ -31,10 +31,10 @@ from itrp.baselines.zero_shot_vlm import (
     load_zero_shot_vlm,
     read_prompt,
 )
+from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
 from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate_relations
-from itrp.inputs import ShardFile
 from tests.itrp.baselines.tiny_vlms import VISION_TOWER, save_idefics3, save_llava, save_qwen2_vl
 
 CPU = torch.device("cpu")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from itrp.refusals import RefusedError
-from itrp.texts import MAX_CHARACTERS, check_text, strip_trailing_link
+from itrp.data.rejections import RefusedError
+from itrp.data.texts import MAX_CHARACTERS, check_text, strip_trailing_link
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from itrp.data.pairs import Pair
+from itrp.data.shards import SHARD_SCHEMA, encode_shard, iter_batches, iter_rows, read_shard, shard_hash, shard_key
 from itrp.errors import DataError
-from itrp.pairs import Pair
-from itrp.shards import SHARD_SCHEMA, encode_shard, iter_batches, iter_rows, read_shard, shard_hash, shard_key
 
 COLOURS = ["red", "lime", "blue", "white"]
 

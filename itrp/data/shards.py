@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from itrp.data.pairs import Pair
 from itrp.errors import DataError
-from itrp.pairs import Pair
 
 ROW_GROUP = 256
 """Pairs a row group: small, so that a shard can be streamed and its pictures need not all be in memory."""

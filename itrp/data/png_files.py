@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from itrp.image_reading import Reading
-from itrp.refusals import RefusedError
+from itrp.data.image_reading import Reading
+from itrp.data.rejections import RefusedError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DECIDING = (b"IHDR", b"PLTE", b"tRNS")

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-from itrp.image_reading import Reading
-from itrp.refusals import RefusedError
+from itrp.data.image_reading import Reading
+from itrp.data.rejections import RefusedError
 
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Any marker but the restart marks inside a scan; 0xFF 0x00 is a data byte."""

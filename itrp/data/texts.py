@@ -3,7 +3,7 @@
 import html
 import re
 
-from itrp.refusals import RefusedError
+from itrp.data.rejections import RefusedError
 
 MAX_CHARACTERS = 25_000
 """X's longest post, in characters."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.images import load_pixels
+from itrp.data.images import load_pixels
+from itrp.data.rejections import RefusedError
 from itrp.pixel_format import PixelFormat
-from itrp.refusals import RefusedError
 from itrp.whole_files import write_whole
 
 REASON_CHARACTERS = 1000
@@ -26,7 +26,7 @@ class SetAside:
     row: int
     """0-based in the shard."""
     code: str
-    """One of `itrp.pairs.REASONS`."""
+    """One of `itrp.data.pairs.REASONS`."""
     reason: str
 
 

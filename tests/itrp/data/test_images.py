@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageFile
 from torchvision import transforms
 
-from itrp.images import check_image, decode_image, load_pixels
+from itrp.data.images import check_image, decode_image, load_pixels
+from itrp.data.rejections import RefusedError
 from itrp.pixel_format import PixelFormat
-from itrp.refusals import RefusedError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from itrp.refusals import RefusedError
+from itrp.data.rejections import RefusedError
 
 IMPROBABLE = 1e-8
 """A batch counts as rounded when genuine ids look like it with at most this probability."""

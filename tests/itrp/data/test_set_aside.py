@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from itrp.annotations import Annotations, select_set
 from itrp.config import ExperimentConfig
+from itrp.data.annotations import Annotations, select_set
+from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside, iter_pixels
+from itrp.data.pairs import REASONS, Pair
+from itrp.data.rejections import RefusedError
+from itrp.data.set_aside import SetAside, explain_row, keep_set_aside, read_set_aside
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.inputs import ShardFile, cache_pixels, find_set_aside, iter_pixels
 from itrp.labels import UNLABELLED, Task
 from itrp.model import build_model
-from itrp.pairs import REASONS, Pair
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_pairs
-from itrp.refusals import RefusedError
-from itrp.set_aside import SetAside, explain_row, keep_set_aside, read_set_aside
 from itrp.training import Trainer
 from tests.poison import palette_without_colours
 

@@ -74,7 +74,7 @@ class Refusal:
     source: str
     line: int
     code: str
-    """One of `itrp.pairs.REASONS`."""
+    """One of `itrp.data.pairs.REASONS`."""
     reason: str
     """A sentence a person can act on: what was found, what was expected."""
     id: str | None = None

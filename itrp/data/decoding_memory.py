@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from itrp.refusals import RefusedError
+from itrp.data.rejections import RefusedError
 
 MEMORY_BUDGET = 16 * 4096 * 4096
 """Bytes that one image may take while it is decoded, 256 MiB: enough for whatever X serves, at most 4096 x 4096 pixels, in the

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from itrp.annotations import ANNOTATION_SCHEMA, Annotations, select_set
+from itrp.data.annotations import ANNOTATION_SCHEMA, Annotations, select_set
 from itrp.errors import DataError
 from itrp.labels import Task
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from PIL.WebPImagePlugin import WebPImageFile
 
-from itrp.image_reading import Reading
-from itrp.refusals import RefusedError
+from itrp.data.image_reading import Reading
+from itrp.data.rejections import RefusedError
 
 _LAST_BYTES = 8
 """Bytes at the end that may be missing and still decide no pixel."""

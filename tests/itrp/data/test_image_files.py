@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from itrp.images import check_image, decode_image, load_pixels
+from itrp.data.images import check_image, decode_image, load_pixels
+from itrp.data.rejections import RefusedError
 from itrp.pixel_format import PixelFormat
-from itrp.refusals import RefusedError
 
 MANY_FRAMES = ("mpo", "animated gif", "animated webp")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

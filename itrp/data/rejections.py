@@ -1,13 +1,13 @@
 """How a check says no: the exceptions that become rows of the quarantine."""
 
+from itrp.data.pairs import REASONS
 from itrp.errors import ItrpError
-from itrp.pairs import REASONS
 
 
 class RefusedError(ItrpError):
     """A record that cannot become a pair.
 
-    code: one of `itrp.pairs.REASONS`. reason: a sentence with what was expected and what was found.
+    code: one of `itrp.data.pairs.REASONS`. reason: a sentence with what was expected and what was found.
     """
 
     def __init__(self, code: str, reason: str) -> None:

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from itrp.data.rejections import RefusedError
+from itrp.data.set_aside import SetAside, keep_set_aside, load_or_blank, read_set_aside
 from itrp.pixel_format import PixelFormat
 from itrp.progress import Count, ignore_count
-from itrp.refusals import RefusedError
-from itrp.set_aside import SetAside, keep_set_aside, load_or_blank, read_set_aside
 from itrp.whole_files import write_whole
 
 READ_ROWS = 256

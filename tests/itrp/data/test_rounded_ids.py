@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from itrp.data.rounded_ids import find_rounding
 from itrp.datasets.synthetic.generate import generate_tweets
-from itrp.rounded_ids import find_rounding
 
-REAL = Path(__file__).parents[2].parent / "shared/data"
+REAL = Path(__file__).parents[3].parent / "shared/data"
 
 
 def draw_ids(count: int, *, busy: bool, since: int = 1_180_000_000_000 // 4) -> list[int]:

@@ -1,6 +1,6 @@
 """What a person can do about each reason of the quarantine."""
 
-from itrp.pairs import REASONS
+from itrp.data.pairs import REASONS
 
 _RECORD = "correct the record in its file and put the file there again: it is taken in as a new one"
 

@@ -19,13 +19,13 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from itrp.decoding_memory import MEMORY_BUDGET, ROOM, check_memory
-from itrp.image_reading import Reading
-from itrp.jpeg_files import read_jpeg
+from itrp.data.decoding_memory import MEMORY_BUDGET, ROOM, check_memory
+from itrp.data.image_reading import Reading
+from itrp.data.jpeg_files import read_jpeg
+from itrp.data.png_files import read_png
+from itrp.data.rejections import RefusedError
+from itrp.data.webp_files import read_webp
 from itrp.pixel_format import PixelFormat
-from itrp.png_files import read_png
-from itrp.refusals import RefusedError
-from itrp.webp_files import read_webp
 
 MAX_PIXELS = 50_000_000
 """Largest picture accepted, width times height; X itself scales down to 4096 x 4096."""

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from itrp.checks import check_candidate, check_id, parse_time
-from itrp.pairs import Candidate, Pair, Refusal
-from itrp.refusals import MissingPictureError, RefusedError
+from itrp.data.pairs import Candidate, Pair, Refusal
+from itrp.data.rejections import MissingPictureError, RefusedError
+from itrp.data.validation import check_candidate, check_id, parse_time
 
 
 def draw(colour: str = "red") -> bytes:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from itrp.images import check_image
-from itrp.pairs import Candidate, Pair, Refusal
-from itrp.refusals import MissingPictureError, RefusedError
-from itrp.rounded_ids import refuse_rounded
-from itrp.texts import check_text, is_utf8
-from itrp.times import is_given, parse_time
+from itrp.data.images import check_image
+from itrp.data.pairs import Candidate, Pair, Refusal
+from itrp.data.rejections import MissingPictureError, RefusedError
+from itrp.data.rounded_ids import refuse_rounded
+from itrp.data.texts import check_text, is_utf8
+from itrp.data.times import is_given, parse_time
 
 MAX_ID_LENGTH = 64
 MAX_LANG_LENGTH = 35

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from itrp.decoding_memory import MEMORY_BUDGET, TOTAL_MEMORY, MemoryRoom
-from itrp.images import check_image, load_pixels
+from itrp.data.decoding_memory import MEMORY_BUDGET, TOTAL_MEMORY, MemoryRoom
+from itrp.data.images import check_image, load_pixels
+from itrp.data.rejections import RefusedError
 from itrp.pixel_format import PixelFormat
-from itrp.refusals import RefusedError
 
 MARGIN = 96 << 20
 """Bytes beside the pixels: the file, a strip under conversion, the allocator's rounding."""
 
 MEASURE = """
 import sys
-from itrp.images import check_image
+from itrp.data.images import check_image
 
 def read_peak():
     with open("/proc/self/status") as status:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from itrp.data.images import load_pixels
+from itrp.data.inputs import READ_ROWS, Rows, ShardFile, cache_pixels, find_pixels, iter_pixels, read_ids, read_texts
+from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.images import load_pixels
-from itrp.inputs import READ_ROWS, Rows, ShardFile, cache_pixels, find_pixels, iter_pixels, read_ids, read_texts
-from itrp.pairs import Pair
 from itrp.pixel_format import PixelFormat
 
 
@@ -107,7 +107,7 @@ def test_rows_that_were_read_do_not_stay_in_memory(tmp_path: Path) -> None:
 import sys
 import numpy as np
 from pathlib import Path
-from itrp.inputs import Rows
+from itrp.data.inputs import Rows
 
 def mapped():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -1,0 +1,1 @@
+"""Pairs of text and image: checked, packed into shards, decoded, annotated."""
