@@ -24,10 +24,10 @@ from itrp.config import ExperimentConfig, override
 from itrp.distributed import ALONE, Peers
 from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.experiments import find_trainable
+from itrp.files import place_folder
 from itrp.model import build_model
 from itrp.training import RoundResult, Trainer
 from itrp.training_health import Finding, find_weak_rounds, taught_by
-from itrp.whole_files import place_folder
 from serving.assessment import CHECKPOINTS_TAG
 from serving.files import local_shards
 from serving.registry import ModelVersion

@@ -14,8 +14,8 @@ from itrp.cost import Cost
 from itrp.data.annotations import Annotations, select_set
 from itrp.errors import DataError
 from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions
+from itrp.files import write_whole
 from itrp.labels import Task
-from itrp.whole_files import write_whole
 
 ARRAYS_FILE, FACTS_FILE = "answers.npz", "answers.json"
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
-from itrp.whole_files import write_whole
+from itrp.files import write_whole
 
 CALIBRATED = 64
 """Pairs that give the ranges."""

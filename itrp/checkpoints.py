@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from itrp.errors import DataError
-from itrp.whole_files import make_folder, place_folder
+from itrp.files import make_folder, place_folder
 
 TUNED_FILE = "tuned.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"

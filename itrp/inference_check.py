@@ -19,12 +19,12 @@ from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import generate_tweets
+from itrp.files import write_whole
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
 from itrp.inference_stream import EmbeddingStream, Job
 from itrp.model import ItrpModel, fingerprint
 from itrp.prediction import classify_vectors
 from itrp.stages import StageTimes
-from itrp.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from itrp.calibration import Calibration
-from itrp.whole_files import sync
+from itrp.files import sync
 
 logger = logging.getLogger(__name__)
 

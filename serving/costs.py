@@ -12,9 +12,9 @@ from itrp.baselines.supervised_model import SupervisedModel
 from itrp.cost import Cost, describe_device, measure_cost
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
+from itrp.files import write_whole
 from itrp.prediction import predict_pairs
 from itrp.systems import System
-from itrp.whole_files import write_whole
 
 COST_PAIRS = 64
 """Pairs a cost is measured on."""

@@ -8,7 +8,7 @@ from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from infra.tables import Shard
 from itrp.data.inputs import ShardFile
-from itrp.whole_files import write_whole
+from itrp.files import write_whole
 
 DOWNLOADS = 4
 """Shards downloaded at once: each is large, so a few fill the line."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from itrp.errors import NotFoundError, NotReadyError, StoreError, UnmappedModelError, WrongUseError
+from itrp.files import place_folder
 from itrp.labels import Task
-from itrp.whole_files import place_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

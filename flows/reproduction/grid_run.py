@@ -22,8 +22,8 @@ from itrp.cost import describe_device
 from itrp.errors import ItrpError, WeightsUnavailableError
 from itrp.evaluation import Protocol
 from itrp.experiments import AnyConfig, Preset
+from itrp.files import write_whole
 from itrp.grids import Cell, RunSpec, UserModels, list_cells
-from itrp.whole_files import write_whole
 from serving.assessment import load_labelled_set
 from serving.registry import connect_mlflow
 

@@ -19,7 +19,7 @@ from itrp.baselines.config import (
 )
 from itrp.baselines.tweet_words import split_tweet
 from itrp.errors import WrongUseError
-from itrp.whole_files import write_whole
+from itrp.files import write_whole
 
 SEED = 0
 """Of the stand-ins' weights: the same in every run, as a checkpoint's are."""

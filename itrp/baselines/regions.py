@@ -24,7 +24,7 @@ from itrp.data.set_aside import SetAside, explain_row, keep_set_aside
 from itrp.data.shards import iter_rows
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.whole_files import write_whole
+from itrp.files import write_whole
 
 Regions = NDArray[Any]
 """[n] records of the regions of n pictures: features [boxes, d] float16, boxes [boxes, 4] float32 (x1, y1, x2, y2 as shares of

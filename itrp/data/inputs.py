@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from itrp.data.rejections import RefusedError
 from itrp.data.set_aside import SetAside, keep_set_aside, load_or_blank, read_set_aside
+from itrp.files import write_whole
 from itrp.pixel_format import PixelFormat
 from itrp.progress import Count, ignore_count
-from itrp.whole_files import write_whole
 
 READ_ROWS = 256
 """Rows read from a shard at a time: bounds memory, whatever the shard's size."""

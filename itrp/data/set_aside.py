@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from itrp.data.images import load_pixels
 from itrp.data.rejections import RefusedError
+from itrp.files import write_whole
 from itrp.pixel_format import PixelFormat
-from itrp.whole_files import write_whole
 
 REASON_CHARACTERS = 1000
 

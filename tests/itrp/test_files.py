@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from itrp.whole_files import place_folder, write_whole
+from itrp.files import place_folder, write_whole
 from tests.disk import record_disk
 
 
