@@ -10,7 +10,7 @@ from flows.data_sets import find_data
 from flows.platform import Platform
 from itrp.baselines.majority import majority_rounds
 from itrp.baselines.vanilla import vanilla_rounds
-from itrp.clustering import Method
+from itrp.clustering.pseudo_labels import Method
 from itrp.config import ExperimentConfig
 from itrp.data.annotations import select_set
 from itrp.data.inputs import ShardFile

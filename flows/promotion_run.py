@@ -27,12 +27,12 @@ from flows.training_warnings import (
     read_training_warnings,
     warning_tags,
 )
-from itrp.agreement import agreement, cluster_balance, mean_confidence
 from itrp.baselines.majority import predict_majority
+from itrp.clustering.agreement import agreement, cluster_balance, mean_confidence
+from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
-from itrp.mapping import apply_mapping
 from itrp.training_health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels, weigh_warnings

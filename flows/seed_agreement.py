@@ -13,7 +13,7 @@ from flows.platform import Platform
 from flows.provenance import flatten
 from flows.tracking import log_figures
 from infra.tables import ModelRun, Shard
-from itrp.agreement import mean_pairwise_agreement, unanimous_share
+from itrp.clustering.agreement import mean_pairwise_agreement, unanimous_share
 from itrp.data.inputs import ShardFile
 from itrp.errors import NotFoundError, NotReadyError, WrongUseError
 from itrp.experiments import AnyConfig, find_experiment

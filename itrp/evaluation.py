@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from itrp.bootstrap import bootstrap_interval
+from itrp.clustering.mapping import Mapping, apply_mapping
 from itrp.errors import DataError
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task, combine_labels
-from itrp.mapping import Mapping, apply_mapping
 from itrp.naming import NamingRule
 from itrp.plain_tables import align_rows
 from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1

@@ -14,9 +14,9 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.clustering.mapping import Mapping, best_mapping
 from itrp.errors import DataError
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
-from itrp.mapping import Mapping, best_mapping
 from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round
 
 SURE = 2.0

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
+from itrp.clustering.mapping import Mapping, apply_mapping, best_mapping
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
-from itrp.mapping import Mapping, apply_mapping, best_mapping
 
 
 class Protocol(StrEnum):

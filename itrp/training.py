@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
-from itrp.agreement import agreement
 from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
-from itrp.clustering import assign_clusters, fit_linear_clusters
+from itrp.clustering.agreement import agreement
+from itrp.clustering.pseudo_labels import assign_clusters, fit_linear_clusters
+from itrp.clustering.sampling import balance_indices
 from itrp.config import OptimizerConfig
 from itrp.data.inputs import ShardFile
 from itrp.distributed import ALONE, BatchClassifier, Peers, Share, check_shareable, join_gradients
@@ -26,7 +27,6 @@ from itrp.model import ItrpModel
 from itrp.progress import Progress, StageCounter, ignore_progress
 from itrp.randomness import round_seed, seeded
 from itrp.resident import to_device
-from itrp.sampling import balance_indices
 from itrp.shared_batch_norm import share_batch_norms
 from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
 

@@ -7,9 +7,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.agreement import align_clusters
+from itrp.clustering.agreement import align_clusters
+from itrp.clustering.mapping import apply_mapping
 from itrp.config import ExperimentConfig
-from itrp.mapping import apply_mapping
 
 FEWEST_BATCHES = 2
 """Every round draws a new head. Fewer pairs than so many batches are one step or two: it stays about as it was drawn."""

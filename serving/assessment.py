@@ -16,6 +16,7 @@ from infra.catalog_queries import dataset_hash, get_dataset, list_shards
 from infra.object_store import ObjectStore
 from itrp.answers import predictions_on
 from itrp.checkpoints import STATE_FILE, TUNED_FILE
+from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.embeddings import EmbeddingCache, choose_device, keep_array
@@ -23,7 +24,6 @@ from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import TaskPredictions
 from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
-from itrp.mapping import mapped_probabilities
 from itrp.model import WEIGHTS_FILE, ItrpModel
 from itrp.prediction import predict_shards
 from itrp.systems import System, load_system

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.images import check_image
 from itrp.data.rejections import RefusedError
 from itrp.data.texts import check_text
 from itrp.embeddings import choose_device
 from itrp.errors import UnmappedModelError
 from itrp.labels import CLASS_NAMES, Task
-from itrp.mapping import mapped_probabilities
 from itrp.prediction import predict_pairs
 from itrp.systems import System, asked_task, load_system
 from serving.former_models import renew_former_model

@@ -9,7 +9,7 @@ model.
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.clustering import Method, fit_clusters
+from itrp.clustering.pseudo_labels import Method, fit_clusters
 from itrp.evaluation import RoundPredictions
 
 
@@ -25,7 +25,7 @@ def vanilla_rounds(
     """The baseline for `itrp.evaluation`: one checkpoint, fitted without labels, predicting dev and test.
 
     train: [n, d], dev: [n_dev, d], test: [n_test, d] frozen features, text and image side by side. Raises
-    DataError as `itrp.clustering.fit_clusters` does.
+    DataError as `itrp.clustering.pseudo_labels.fit_clusters` does.
     """
     clusters = fit_clusters(train, method, k, seed, n_init)
     return [RoundPredictions(0, clusters.predict(dev), clusters.predict(test))]

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.clustering                    # two threads; scikit-learn's mixture takes minutes
     python -m tests.benchmarks.clustering --skip-reference   # ours alone, nothing is recorded
 
-Whatever `itrp.clustering.assign_clusters` and `itrp.tied_mixture.fit_tied_mixture` do is what is measured. The rows of the GPU
+Whatever `itrp.clustering.pseudo_labels.assign_clusters` and `itrp.clustering.tied_mixture.fit_tied_mixture` do is
+what is measured. The rows of the GPU
 are in tests.benchmarks.gpu, on the same features.
 """
 
@@ -19,8 +20,8 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
-from itrp.clustering import assign_clusters
-from itrp.tied_mixture import REGULARISATION, TiedMixture, fit_tied_mixture
+from itrp.clustering.pseudo_labels import assign_clusters
+from itrp.clustering.tied_mixture import REGULARISATION, TiedMixture, fit_tied_mixture
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.targets import KMEANS_CPU, MIXTURE_CPU
 from tests.benchmarks.timing import Timing, time_in_turns, time_once

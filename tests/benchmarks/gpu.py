@@ -20,15 +20,15 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
-from itrp.agreement import agreement
+from itrp.clustering.agreement import agreement
+from itrp.clustering.kmeans import fit_kmeans
+from itrp.clustering.tied_mixture import REGULARISATION, fit_tied_mixture
 from itrp.data.inputs import ShardFile, find_pixels
 from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.inference import Runtime, choose_runtimes, prepare_image
 from itrp.inference_model import PreparedModel, prepare_model
 from itrp.inference_stream import EmbeddingStream, Job, count_workers
-from itrp.kmeans import fit_kmeans
 from itrp.stages import StageTimes
-from itrp.tied_mixture import REGULARISATION, fit_tied_mixture
 from itrp.training import RoundResult, Trainer
 from itrp.training_set import prepare_training_set
 from tests.benchmarks.clustering import SEED, K, draw_features, responsibilities

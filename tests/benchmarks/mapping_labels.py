@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from itrp.baselines.vanilla import vanilla_rounds
+from itrp.clustering.mapping import apply_mapping
 from itrp.labels import RELATIONS, UNLABELLED, Task
-from itrp.mapping import apply_mapping
 from itrp.naming import ExampleNaming, JointNaming
 from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 from tests.benchmarks.mapping_figure import plot_labels

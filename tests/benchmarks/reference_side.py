@@ -21,11 +21,11 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, Subset
 from torchvision import transforms
 
+from itrp.clustering.sampling import balance_indices
 from itrp.config import ExperimentConfig, OptimizerConfig
 from itrp.image_encoder import ImageEncoder
 from itrp.model import ItrpModel, build_model
 from itrp.randomness import round_seed
-from itrp.sampling import balance_indices
 from tests.benchmarks.sides import CPU, PICTURES_COMPARED, Labelled, Switches, Trace, peak_memory, silence_dropout
 
 

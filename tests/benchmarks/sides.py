@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from itrp.checkpoints import load_tuned
-from itrp.clustering import assign_clusters
+from itrp.clustering.pseudo_labels import assign_clusters
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile, iter_pixels
 from itrp.data.pairs import Candidate, Pair

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
+from itrp.clustering.mapping import apply_mapping, best_mapping
 from itrp.config import ExperimentConfig
 from itrp.cost import count_operations
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.mapping import apply_mapping, best_mapping
 from itrp.model import build_model
 from itrp.prediction import predict_shard
 from itrp.protocols import weighted_f1

@@ -44,8 +44,8 @@ def labelled_set(platform: "Platform") -> Any:
 
 def probabilities(platform: "Platform", task: str) -> np.ndarray:
     """[80, 2] by class of version 2, past everything under test."""
+    from itrp.clustering.mapping import mapped_probabilities
     from itrp.embeddings import EmbeddingCache, choose_device
-    from itrp.mapping import mapped_probabilities
     from itrp.model import load_model
     from itrp.prediction import predict_shards
 

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from itrp.baselines.majority import majority_class, majority_rounds, predict_majority
 from itrp.baselines.vanilla import vanilla_rounds
-from itrp.clustering import Method
+from itrp.clustering.pseudo_labels import Method
 from itrp.errors import DataError
 from itrp.evaluation import Protocol, TaskPredictions, evaluate, evaluate_relations, format_evaluations
 from itrp.labels import UNLABELLED, Task

@@ -18,7 +18,8 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 from torchvision import transforms
 
-from itrp.clustering import assign_clusters
+from itrp.clustering.pseudo_labels import assign_clusters
+from itrp.clustering.sampling import balance_indices
 from itrp.config import ExperimentConfig, ImageEncoderConfig, override
 from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
@@ -29,7 +30,6 @@ from itrp.image_encoder import build_image_encoder
 from itrp.model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.randomness import round_seed
-from itrp.sampling import balance_indices
 from itrp.training import Trainer
 from itrp.training_set import prepare_training_set
 

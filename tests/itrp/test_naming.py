@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from itrp.clustering.mapping import best_mapping
 from itrp.errors import DataError
 from itrp.evaluation import RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import UNLABELLED, Task
-from itrp.mapping import best_mapping
 from itrp.naming import ExampleNaming, JointChoice, JointNaming, keep_examples, name_by_cosines, name_by_examples
 
 

@@ -14,6 +14,7 @@ from torch.optim import Adam
 from transformers import AutoTokenizer
 
 from itrp import training_set
+from itrp.clustering.sampling import balance_indices
 from itrp.config import ExperimentConfig, override
 from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
@@ -23,7 +24,6 @@ from itrp.embeddings import EmbeddingCache
 from itrp.model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_shards
-from itrp.sampling import balance_indices
 from itrp.training import Trainer
 
 CPU = torch.device("cpu")

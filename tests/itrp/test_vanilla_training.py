@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from itrp.clustering import fit_clusters
+from itrp.clustering.pseudo_labels import fit_clusters
 from itrp.config import ExperimentConfig, override
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache

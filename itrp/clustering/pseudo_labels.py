@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from itrp.clustering.kmeans import NearestCentres, fit_kmeans
+from itrp.clustering.tied_mixture import REGULARISATION, SingularScatterError, fit_tied_mixture
 from itrp.errors import DataError
-from itrp.kmeans import NearestCentres, fit_kmeans
-from itrp.tied_mixture import REGULARISATION, SingularScatterError, fit_tied_mixture
 
 Method = Literal["kmeans", "gmm", "random"]
 """k-means; Gaussian mixture with tied covariance; uniform random clusters (the paper's control)."""
@@ -108,9 +108,10 @@ def fit_clusters(
 ) -> LinearClusters | RandomClusters:
     """Fit k clusters to features [n, d], to be predicted for these or other features; `device` does the work.
 
-    `kmeans` is scikit-learn's KMeans in the features' own precision, see `itrp.kmeans` (n_init 1 is its default now, 10
+    `kmeans` is scikit-learn's KMeans in the features' own precision, see `itrp.clustering.kmeans` (n_init 1 is its
+    default now, 10
     was when the paper was written); `gmm` is its GaussianMixture with tied covariance, in float64, see
-    `itrp.tied_mixture`. n_init: starts, of which the best is kept. Raises DataError for another method,
+    `itrp.clustering.tied_mixture`. n_init: starts, of which the best is kept. Raises DataError for another method,
     features that are not a finite [n, d] array, and fewer different rows than clusters (for `random`, fewer
     rows).
     """

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from itrp.kmeans import fit_kmeans_starts
+from itrp.clustering.kmeans import fit_kmeans_starts
 
 REGULARISATION = 1e-6
 MAX_ITERATIONS = 100

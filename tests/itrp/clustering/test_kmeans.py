@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
-from itrp.agreement import agreement
-from itrp.kmeans import NearestCentres, _centre, _draw_starts, fit_kmeans, fit_kmeans_starts
+from itrp.clustering.agreement import agreement
+from itrp.clustering.kmeans import NearestCentres, _centre, _draw_starts, fit_kmeans, fit_kmeans_starts
 
 Draw = Callable[[np.random.Generator, int, int, int], NDArray[np.float64]]
 """(generator, n, d, k) -> [n, d]"""
@@ -114,7 +114,7 @@ def test_starts_side_by_side_are_those_one_after_the_other() -> None:
 def test_an_empty_cluster_takes_the_farthest_row_by_hand() -> None:
     """Three centres, of which the last is nobody's nearest: it takes 9, the row farthest from its centre 4."""
     values = torch.tensor([[0.0], [0.0], [2.0], [9.0]], dtype=torch.float64)
-    from itrp.kmeans import _fill_empty
+    from itrp.clustering.kmeans import _fill_empty
 
     labels, centres = torch.tensor([0, 0, 1, 1]), torch.tensor([[0.0], [4.0], [100.0]], dtype=torch.float64)
     sums, counts = torch.tensor([[0.0], [11.0], [0.0]], dtype=torch.float64), torch.tensor([2.0, 2.0, 0.0])

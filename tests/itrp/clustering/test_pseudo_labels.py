@@ -11,11 +11,11 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from itrp.agreement import agreement
-from itrp.clustering import Method, ScikitClusters, assign_clusters, fit_clusters, fit_linear_clusters
+from itrp.clustering.agreement import agreement
+from itrp.clustering.kmeans import NearestCentres
+from itrp.clustering.pseudo_labels import Method, ScikitClusters, assign_clusters, fit_clusters, fit_linear_clusters
+from itrp.clustering.tied_mixture import SingularScatterError, TiedMixture, _scatter, fit_tied_mixture
 from itrp.errors import DataError
-from itrp.kmeans import NearestCentres
-from itrp.tied_mixture import SingularScatterError, TiedMixture, _scatter, fit_tied_mixture
 
 METHODS: tuple[Method, ...] = ("kmeans", "gmm", "random")
 
@@ -92,7 +92,7 @@ def test_a_gpu_fits_the_mixture_that_the_cpu_fits(k: int) -> None:
 def test_the_scatter_is_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     values = make_clusters(400, 90, 2, seed=3)
     whole = fit_tied_mixture(values, 2, seed=0)
-    monkeypatch.setattr("itrp.tied_mixture.SCATTER_COLUMNS", 32)  # 32, 32 and 26 columns
+    monkeypatch.setattr("itrp.clustering.tied_mixture.SCATTER_COLUMNS", 32)  # 32, 32 and 26 columns
     parts = fit_tied_mixture(values, 2, seed=0)
     np.testing.assert_allclose(parts.coefficients, whole.coefficients, rtol=1e-9)
     assert (parts.iterations, parts.gain) == (whole.iterations, pytest.approx(whole.gain, rel=1e-9))
@@ -171,7 +171,7 @@ def test_float32_features_are_fitted_in_float64() -> None:
 def test_a_mixture_that_does_not_converge_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("itrp.tied_mixture.MAX_ITERATIONS", 3)
+    monkeypatch.setattr("itrp.clustering.tied_mixture.MAX_ITERATIONS", 3)
     with caplog.at_level(logging.WARNING):
         fitted = fit_clusters(make_noise(600, 200, seed=600), "gmm", 4, seed=1)
     assert isinstance(fitted, TiedMixture)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from itrp.clustering.sampling import Strategy, balance_indices
 from itrp.errors import DataError
-from itrp.sampling import Strategy, balance_indices
 
 STRATEGIES: tuple[Strategy, ...] = ("under", "over", "combination", "random")
 

@@ -3,7 +3,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from itrp.agreement import (
+from itrp.clustering.agreement import (
     agreement,
     align_clusters,
     cluster_balance,

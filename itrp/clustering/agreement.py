@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.clustering.mapping import Mapping, apply_mapping, best_mapping
 from itrp.errors import DataError
-from itrp.mapping import Mapping, apply_mapping, best_mapping
 
 
 def align_clusters(reference: NDArray[np.integer], other: NDArray[np.integer], k: int) -> Mapping:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from itrp.clustering.mapping import apply_mapping, best_mapping, count_cells, mapped_probabilities
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
-from itrp.mapping import apply_mapping, best_mapping, count_cells, mapped_probabilities
 
 
 def test_two_clusters_that_are_the_wrong_way_round_are_swapped() -> None:

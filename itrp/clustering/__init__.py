@@ -1,0 +1,1 @@
+"""Clusters of vectors, and what can be said of them without labels."""
