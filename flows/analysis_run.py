@@ -35,8 +35,8 @@ from itrp.analysis.word_clouds import draw_word_clouds
 from itrp.analysis.words import FEWEST_TWEETS, count_words
 from itrp.data.inputs import ShardFile, read_texts
 from itrp.errors import NotFoundError
-from itrp.joint_encoder import load_joint_encoder
 from itrp.labels import CLASS_NAMES, Task
+from itrp.models.dual_encoder import load_joint_encoder
 from serving.assessment import LabelledSet, load_labelled_set
 from serving.registry import ModelVersion
 

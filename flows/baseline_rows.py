@@ -18,7 +18,7 @@ from itrp.embeddings import EmbeddingCache, Vectors
 from itrp.errors import NotFoundError, WeightsUnavailableError
 from itrp.evaluation import Evaluation, RoundPredictions, TaskPredictions, evaluate
 from itrp.labels import CLASS_NAMES
-from itrp.model import ItrpModel, build_model, read_description
+from itrp.models.itrp_model import ItrpModel, build_model, read_description
 from itrp.naming import JointNaming
 from itrp.systems import is_supervised
 from itrp.training_set import limit_shards

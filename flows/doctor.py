@@ -234,8 +234,8 @@ def _tell_encoders() -> str:
 
 def _find_packages() -> Iterator[str]:
     from itrp.experiments import small_text
-    from itrp.image_encoder import load_image_encoder
-    from itrp.text_encoder import load_text_encoder
+    from itrp.models.image_encoder import load_image_encoder
+    from itrp.models.text_encoder import load_text_encoder
 
     config = small_text()
     yield f"minilm ({load_text_encoder(config.text).width}-d)"

@@ -28,7 +28,7 @@ from itrp.evaluation import (
     format_evaluations,
 )
 from itrp.labels import Task
-from itrp.model import load_model
+from itrp.models.itrp_model import load_model
 from itrp.systems import load_system
 from serving.assessment import SUPERVISED_TAG, Assessor, LabelledSet, load_labelled_set
 from serving.costs import CostBook

@@ -29,7 +29,7 @@ ALERT_LABEL = "itrp.alert"
 BACKFILL_LABEL = "itrp.backfill"
 """Label of `itrp.champion.moved` and `itrp.labels.behind`: "yes" where the archive is to be labelled (ITRP_BACKFILL)."""
 MAPPED_LABEL = "itrp.mapped"
-"""Label of `itrp.model.registered`: "yes" when the version's clusters have class names."""
+"""Label of `itrp.models.itrp_model.registered`: "yes" when the version's clusters have class names."""
 
 
 def tell_shards(shards: Iterable[Shard]) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from itrp.errors import WrongUseError
-from itrp.joint_encoder import load_joint_encoder
 from itrp.labels import Task
+from itrp.models.dual_encoder import load_joint_encoder
 from itrp.naming import SURE, ExampleNaming, JointChoice, JointNaming
 from itrp.protocols import Choice, Protocol
 from serving.assessment import Assessor, LabelledSet

@@ -25,7 +25,7 @@ from itrp.distributed import ALONE, Peers
 from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.experiments import find_trainable
 from itrp.files import place_folder
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.training import RoundResult, Trainer
 from itrp.training_health import Finding, find_weak_rounds, taught_by
 from serving.assessment import CHECKPOINTS_TAG

@@ -13,8 +13,8 @@ from itrp.cells import evaluate_answers
 from itrp.embeddings import choose_device
 from itrp.errors import WrongUseError
 from itrp.evaluation import Protocol, format_evaluations
-from itrp.joint_encoder import is_dual_encoder
 from itrp.labels import Task
+from itrp.models.dual_encoder import is_dual_encoder
 from serving.assessment import load_labelled_set
 from serving.costs import CostBook
 from serving.zero_shot import ask_zero_shot

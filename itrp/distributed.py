@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from itrp.config import ExperimentConfig
 from itrp.errors import ItrpError, WrongUseError
-from itrp.model import ItrpModel
+from itrp.models.itrp_model import ItrpModel
 from itrp.randomness import round_seed
 from itrp.training_set import TrainingSet
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from itrp.data.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.data.set_aside import SetAside, keep_set_aside
 from itrp.files import write_whole
-from itrp.folding import fold_batch_norms
-from itrp.image_encoder import ImageEncoder
-from itrp.model import fingerprint
+from itrp.models.batch_norm_fusion import fold_batch_norms
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import fingerprint
+from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, ignore_count
-from itrp.text_encoder import TextEncoder
 
 Vectors = NDArray[np.float32]
 """[n, d] embeddings."""

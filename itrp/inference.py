@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from itrp.calibration import Calibration
 from itrp.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
 from itrp.errors import WrongUseError
-from itrp.image_encoder import ImageEncoder
-from itrp.model import fingerprint
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import fingerprint
+from itrp.models.text_encoder import TextEncoder
 from itrp.pixel_format import PixelFormat
-from itrp.text_encoder import TextEncoder
 
 logger = logging.getLogger(__name__)
 

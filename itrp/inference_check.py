@@ -22,7 +22,7 @@ from itrp.datasets.synthetic import generate_tweets
 from itrp.files import write_whole
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
 from itrp.inference_stream import EmbeddingStream, Job
-from itrp.model import ItrpModel, fingerprint
+from itrp.models.itrp_model import ItrpModel, fingerprint
 from itrp.prediction import classify_vectors
 from itrp.stages import StageTimes
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from itrp.embeddings import Vectors
 from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, prepare_image, prepare_text
-from itrp.model import ItrpModel
+from itrp.models.itrp_model import ItrpModel
 from itrp.prediction import classify_vectors
 
 CPU = torch.device("cpu")

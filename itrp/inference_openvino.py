@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from itrp.data.inputs import ShardFile, iter_pixels, read_texts
 from itrp.embeddings import Vectors
 from itrp.errors import WrongUseError
-from itrp.image_encoder import ImageEncoder
 from itrp.inference import Precision, Runtime
 from itrp.inference_int8 import Arrays, find_int8
-from itrp.pretrained import quiet_transformers
-from itrp.text_encoder import TextEncoder
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.pretrained import quiet_transformers
+from itrp.models.text_encoder import TextEncoder
 
 CPU = torch.device("cpu")
 EXAMPLE = (2, 8)

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from itrp.baselines.supervised_model import SupervisedModel, restore_supervised_model
 from itrp.labels import Task
-from itrp.model import ItrpModel, load_model, read_description
+from itrp.models.itrp_model import ItrpModel, load_model, read_description
 
 System: TypeAlias = ItrpModel | SupervisedModel
 """What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one) or a supervised system."""

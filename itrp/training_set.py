@@ -15,11 +15,11 @@ from itrp.data.inputs import Rows, ShardFile, cache_pixels, explain_refused, rea
 from itrp.data.set_aside import read_set_aside
 from itrp.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fold_encoder
 from itrp.errors import DataError
-from itrp.image_encoder import ImageEncoder
-from itrp.model import ItrpModel
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import ItrpModel
+from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, Progress, StageCounter, ignore_count, ignore_progress
 from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
-from itrp.text_encoder import TextEncoder
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import TaskPredictions
-from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
-from itrp.model import WEIGHTS_FILE, ItrpModel
+from itrp.models.dual_encoder import JointEncoder
+from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
 from itrp.prediction import predict_shards
 from itrp.systems import System, load_system
 from itrp.training_set import list_set_aside

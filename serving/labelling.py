@@ -21,7 +21,7 @@ from itrp.inference_check import settle_runtime
 from itrp.inference_model import PreparedModel, prepare_model
 from itrp.inference_stream import Embedded, EmbeddingStream, Job, count_workers
 from itrp.labels import Task
-from itrp.model import ItrpModel
+from itrp.models.itrp_model import ItrpModel
 from itrp.prediction import predict_shard
 from itrp.stages import StageTimes
 from serving.labels import SetAsideRow

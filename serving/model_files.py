@@ -12,7 +12,7 @@ def find_missing_files(registry: Registry, version: ModelVersion) -> str | None:
     from mlflow.artifacts import list_artifacts
     from mlflow.exceptions import MlflowException
 
-    from itrp.model import MODEL_FILE, WEIGHTS_FILE
+    from itrp.models.itrp_model import MODEL_FILE, WEIGHTS_FILE
 
     place = registry.client.get_model_version_download_uri(version.name, version.version)
     address = f"models:/{version.name}/{version.version}/artifacts"

@@ -19,7 +19,7 @@ from itrp.data.inputs import cache_pixels
 from itrp.embeddings import EmbeddingCache
 from itrp.experiments import AnyConfig
 from itrp.labels import UNLABELLED
-from itrp.model import ItrpModel, build_model
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.prediction import predict_shards
 from itrp.training import Trainer
 from serving.files import local_shards

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from itrp.baselines.config import ClipConfig
 from itrp.baselines.joint_network import JointNetwork, build_encoder
 from itrp.baselines.network import Batch, Heads
-from itrp.joint_encoder import JointEncoder, load_joint_encoder
 from itrp.labels import Task
+from itrp.models.dual_encoder import JointEncoder, load_joint_encoder
 
 
 class ClipNetwork(JointNetwork):

@@ -22,8 +22,8 @@ from itrp.baselines.config import CmaClipConfig
 from itrp.baselines.joint_network import JointNetwork, build_encoder
 from itrp.baselines.network import Batch
 from itrp.errors import WeightsUnavailableError, WrongUseError
-from itrp.joint_encoder import JointEncoder, load_joint_encoder
 from itrp.labels import CLASS_NAMES, Task
+from itrp.models.dual_encoder import JointEncoder, load_joint_encoder
 
 
 class ModalityAttention(nn.Module):

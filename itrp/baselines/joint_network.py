@@ -1,6 +1,6 @@
 """What the supervised CLIP systems have in common: how a dual encoder reads the project's pairs.
 
-Texts as the checkpoint was trained (see `itrp.joint_encoder`). Pictures as every other system here sees them, the whole
+Texts as the checkpoint was trained (see `itrp.models.dual_encoder`). Pictures as every other system here sees them, the whole
 picture resized without a crop, at the checkpoint's own size and with its own mean and deviation.
 """
 
@@ -18,10 +18,10 @@ from itrp.baselines.network import Batch, Inputs, Network
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
-from itrp.joint_encoder import JointEncoder
 from itrp.labels import Task
+from itrp.models.dual_encoder import JointEncoder
+from itrp.models.text_encoder import pad_rows
 from itrp.pixel_format import PixelFormat
-from itrp.text_encoder import pad_rows
 
 ENCODER_FOLDER = "encoder"
 

@@ -25,9 +25,9 @@ from itrp.baselines.network import Batch, Heads, Inputs, Network
 from itrp.baselines.word_vectors import UNKNOWN, WordVectors, load_word_vectors, read_word_vectors
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.embeddings import EmbeddingCache
-from itrp.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
 from itrp.labels import Task
-from itrp.text_encoder import pad_rows
+from itrp.models.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
+from itrp.models.text_encoder import pad_rows
 
 WORDS_FOLDER = "words"
 

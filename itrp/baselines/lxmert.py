@@ -29,8 +29,8 @@ from itrp.baselines.regions import DetectedRegions, GivenRegions, RegionSource
 from itrp.data.inputs import Rows, ShardFile, read_texts
 from itrp.embeddings import EmbeddingCache
 from itrp.labels import Task
-from itrp.pretrained import explain_loading, find_checkpoint, load_whole
-from itrp.text_encoder import pad_rows
+from itrp.models.pretrained import explain_loading, find_checkpoint, load_whole
+from itrp.models.text_encoder import pad_rows
 
 TRANSFORMER_FOLDER, REGIONS_FILE = "transformer", "regions.json"
 _REMEDY = (

@@ -26,7 +26,7 @@ from transformers import (
     RobertaModel,
 )
 
-from itrp.text_encoder import find_text_weights
+from itrp.models.text_encoder import find_text_weights
 
 _TOWER: dict[str, Any] = {
     "hidden_size": 64,

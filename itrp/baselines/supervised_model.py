@@ -17,7 +17,7 @@ from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.labels import Task
-from itrp.model import MODEL_FILE, WEIGHTS_FILE, put_back
+from itrp.models.itrp_model import MODEL_FILE, WEIGHTS_FILE, put_back
 
 NETWORK_FOLDER = "network"
 

@@ -24,7 +24,7 @@ from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.evaluation import weighted_f1
 from itrp.labels import UNLABELLED, Task
-from itrp.model import put_back
+from itrp.models.itrp_model import put_back
 from itrp.progress import Progress, ignore_progress
 from itrp.randomness import round_seed, seeded
 from itrp.training import build_optimizer

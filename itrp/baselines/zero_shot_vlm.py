@@ -26,7 +26,7 @@ from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
 from itrp.errors import DataError, WrongUseError
-from itrp.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
+from itrp.models.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
 
 OPTIONS = ("A", "B", "C", "D")
 """The answers, by relation class: 00, 01, 10, 11."""

@@ -18,9 +18,9 @@ from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.experiments import find_experiment
-from itrp.image_encoder import ImageEncoder
-from itrp.model import ItrpModel
-from itrp.text_encoder import TextEncoder
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import ItrpModel
+from itrp.models.text_encoder import TextEncoder
 from tests.benchmarks.scoring_inputs import TOKENS, WORDS, draw_pairs, make_tokenizer
 
 SMALL_BELOW = 0.01

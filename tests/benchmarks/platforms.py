@@ -12,7 +12,7 @@ from infra.settings import Settings
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import small_image, small_text
 from itrp.labels import Task
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from serving.registration import register_model
 from serving.registry import CHAMPION, connect_mlflow
 from tests.benchmarks.landing import WORDS

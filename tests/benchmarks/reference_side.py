@@ -23,8 +23,8 @@ from torchvision import transforms
 
 from itrp.clustering.sampling import balance_indices
 from itrp.config import ExperimentConfig, OptimizerConfig
-from itrp.image_encoder import ImageEncoder
-from itrp.model import ItrpModel, build_model
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.randomness import round_seed
 from tests.benchmarks.sides import CPU, PICTURES_COMPARED, Labelled, Switches, Trace, peak_memory, silence_dropout
 

@@ -23,7 +23,7 @@ from infra.tables import LabelFile, LandingObject, Shard, StoredTweet
 from itrp.data.inputs import iter_pixels
 from itrp.experiments import small_image, small_text
 from itrp.labels import Task
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from serving.files import local_shards
 from serving.registry import MODEL_NAMES, ModelPair, ModelVersion, Registry

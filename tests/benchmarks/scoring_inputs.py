@@ -17,10 +17,10 @@ from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.experiments import find_experiment
-from itrp.image_encoder import ImageEncoder
 from itrp.labels import Task
-from itrp.model import MODEL_FILE, ItrpModel
-from itrp.text_encoder import TextEncoder
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import MODEL_FILE, ItrpModel
+from itrp.models.text_encoder import TextEncoder
 
 SIZE = (600, 400)
 WORDS = 2_000

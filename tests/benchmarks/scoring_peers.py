@@ -19,7 +19,7 @@ from torchvision import transforms
 
 from itrp.data.inputs import ShardFile
 from itrp.labels import Task
-from itrp.model import ItrpModel, load_model
+from itrp.models.itrp_model import ItrpModel, load_model
 
 Arrived = list[tuple[float, float, int]]
 """Wall clock, processor time of this process and all it started, and how many labelled pairs more were there then."""

@@ -23,7 +23,7 @@ from itrp.config import ExperimentConfig
 from itrp.cost import count_operations
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.prediction import predict_shard
 from itrp.protocols import weighted_f1
 from itrp.training import Trainer

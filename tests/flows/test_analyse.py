@@ -46,7 +46,7 @@ def probabilities(platform: "Platform", task: str) -> np.ndarray:
     """[80, 2] by class of version 2, past everything under test."""
     from itrp.clustering.mapping import mapped_probabilities
     from itrp.embeddings import EmbeddingCache, choose_device
-    from itrp.model import load_model
+    from itrp.models.itrp_model import load_model
     from itrp.prediction import predict_shards
 
     model, mapping = load_model(platform.registry.fetch(platform.registry.resolve(f"itrp-{task}-task/2")))
@@ -109,8 +109,8 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
 
     from flows.analysis_run import analyse_clip
     from itrp.embeddings import choose_device
-    from itrp.joint_encoder import load_joint_encoder
     from itrp.labels import Task
+    from itrp.models.dual_encoder import load_joint_encoder
 
     labelled = labelled_set(platform)
     report = analyse_clip(platform, "labelled", str(joint_model))

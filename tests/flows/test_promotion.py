@@ -24,7 +24,7 @@ def register_variant(
     platform: "Platform", folder: Path, task: Task, *, mapping: tuple[int, ...] | None, seed: int | None = None
 ) -> ModelVersion:
     """A new version with version 2's weights and other class names: the challenger."""
-    from itrp.model import load_model
+    from itrp.models.itrp_model import load_model
     from serving.registry import origin_tags
 
     source = platform.registry.resolve(f"itrp-{task}-task/2")
@@ -163,7 +163,7 @@ def test_a_doubtful_challenger_waits_for_a_persons_word(platform: "Platform", tm
 @pytest.mark.slow
 def test_a_challenger_that_answers_as_the_other_task_does_is_refused(platform: "Platform", tmp_path: Path) -> None:
     """The text task's weights under the image task's name."""
-    from itrp.model import load_model
+    from itrp.models.itrp_model import load_model
     from serving.registry import origin_tags
 
     text = platform.registry.resolve("itrp-text-task/2")

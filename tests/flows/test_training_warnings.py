@@ -106,7 +106,7 @@ def test_two_tasks_with_one_answer_are_told_of_after_training(
 ) -> None:
     """The image task's newest version has the text task's weights; a resumed registration of those compares them."""
     from flows.training_warnings import warn_of_same_answers
-    from itrp.model import load_model
+    from itrp.models.itrp_model import load_model
     from serving.registration import register_model
     from serving.registry import origin_tags
 

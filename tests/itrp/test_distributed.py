@@ -20,7 +20,7 @@ from torch import nn
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.training import Trainer
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ from itrp.config import ExperimentConfig
 from itrp.distributed import Peers, PeersDifferError
 from itrp.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.shared_batch_norm import share_batch_norms
 from itrp.training import Trainer
 

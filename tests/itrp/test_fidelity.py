@@ -26,8 +26,8 @@ from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.experiments import small_text
-from itrp.image_encoder import build_image_encoder
-from itrp.model import build_model
+from itrp.models.image_encoder import build_image_encoder
+from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.randomness import round_seed
 from itrp.training import Trainer

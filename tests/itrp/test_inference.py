@@ -27,7 +27,7 @@ from itrp.inference import (
     prepare_image,
     prepare_text,
 )
-from itrp.model import ItrpModel, build_model, fingerprint
+from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
 from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")

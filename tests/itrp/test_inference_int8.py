@@ -18,7 +18,7 @@ from itrp.embeddings import embed_pixels, embed_tokens
 from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
 from itrp.inference_check import AGREEMENT, measure_agreement, settle_runtime
 from itrp.inference_int8 import _quietly
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
 from itrp.inference_stream import EmbeddingStream, Job, count_workers
-from itrp.model import build_model, fingerprint
+from itrp.models.itrp_model import build_model, fingerprint
 from itrp.stages import StageTimes
 from tests.poison import palette_without_colours
 

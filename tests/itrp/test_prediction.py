@@ -10,7 +10,7 @@ from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
-from itrp.model import ItrpModel, build_model, fingerprint
+from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import classify_vectors, embed_shard, predict_shard, predict_shards
 

@@ -16,7 +16,7 @@ from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.model import ItrpModel, build_model
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.training import RoundResult, Trainer
 
 CPU = torch.device("cpu")

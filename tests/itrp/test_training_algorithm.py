@@ -21,7 +21,7 @@ from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
-from itrp.model import ItrpModel, build_model
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_shards
 from itrp.training import Trainer

@@ -15,7 +15,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.training import RoundResult, Trainer
 
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ import torch
 from itrp.config import ExperimentConfig
 from itrp.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.training import Trainer
 
 job = json.loads(sys.stdin.read())

@@ -12,7 +12,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache, embed_pixels, embed_tokens
 from itrp.errors import DataError
 from itrp.labels import Task
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits
 from itrp.training_set import TEXTS_TOGETHER, cut_subsets, limit_shards, prepare_training_set

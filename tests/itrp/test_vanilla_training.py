@@ -14,7 +14,7 @@ from itrp.config import ExperimentConfig, override
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WrongUseError
-from itrp.model import ItrpModel, build_model, load_model
+from itrp.models.itrp_model import ItrpModel, build_model, load_model
 from itrp.prediction import predict_shards
 from itrp.training import Trainer
 

@@ -13,7 +13,7 @@ from itrp.embeddings import EmbeddingCache
 from itrp.errors import UnmappedModelError
 from itrp.inference import Runtime, exact_runtime
 from itrp.labels import Task
-from itrp.model import fingerprint, load_model
+from itrp.models.itrp_model import fingerprint, load_model
 from itrp.prediction import predict_shard
 from serving.files import local_shards
 from serving.labelling import ShardLabeller

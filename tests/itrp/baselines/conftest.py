@@ -32,7 +32,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
 from itrp.labels import Task
-from itrp.text_encoder import find_text_weights
+from itrp.models.text_encoder import find_text_weights
 
 CPU = torch.device("cpu")
 BOTH = (Task.TEXT, Task.IMAGE)

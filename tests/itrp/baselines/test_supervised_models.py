@@ -17,7 +17,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
 from itrp.labels import Task
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_pairs, predict_shard, predict_shards
 from itrp.systems import load_system

@@ -18,7 +18,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED, Task
-from itrp.model import build_model
+from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.prediction import predict_pairs
 from itrp.training import Trainer

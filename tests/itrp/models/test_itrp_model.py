@@ -12,7 +12,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WrongUseError
-from itrp.model import ItrpModel, build_model, fingerprint, load_model, read_description
+from itrp.models.itrp_model import ItrpModel, build_model, fingerprint, load_model, read_description
 from itrp.prediction import predict_shards
 
 CPU = torch.device("cpu")

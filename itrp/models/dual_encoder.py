@@ -29,7 +29,7 @@ from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
 from itrp.embeddings import Vectors, autocast
 from itrp.errors import WeightsUnavailableError
-from itrp.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
+from itrp.models.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
 
 _NEEDED = ("get_text_features", "get_image_features", "logit_scale")
 _REMEDY = (

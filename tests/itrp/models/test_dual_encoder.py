@@ -29,7 +29,7 @@ from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WeightsUnavailableError
-from itrp.joint_encoder import JointEncoder, load_joint_encoder
+from itrp.models.dual_encoder import JointEncoder, load_joint_encoder
 from tests.itrp.drawn_models import draw_model
 
 CPU = torch.device("cpu")

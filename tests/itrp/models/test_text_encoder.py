@@ -21,8 +21,8 @@ from transformers import (
 from itrp.config import TextEncoderConfig
 from itrp.embeddings import embed_tokens
 from itrp.errors import WeightsUnavailableError
-from itrp.model import fingerprint
-from itrp.text_encoder import TextEncoder, build_text_encoder, find_text_weights, load_text_encoder
+from itrp.models.itrp_model import fingerprint
+from itrp.models.text_encoder import TextEncoder, build_text_encoder, find_text_weights, load_text_encoder
 
 CPU = torch.device("cpu")
 SHORT = "a dog"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from itrp.config import ImageEncoderConfig
 from itrp.embeddings import embed_pixels
 from itrp.errors import WeightsUnavailableError, WrongUseError
-from itrp.image_encoder import build_image_encoder, load_image_encoder
+from itrp.models.image_encoder import build_image_encoder, load_image_encoder
 
 CPU = torch.device("cpu")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

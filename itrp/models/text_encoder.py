@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, 
 from itrp.config import TextEncoderConfig
 from itrp.data.texts import strip_trailing_link
 from itrp.errors import WeightsUnavailableError
-from itrp.pretrained import explain_loading, find_checkpoint, load_whole
+from itrp.models.pretrained import explain_loading, find_checkpoint, load_whole
 
 _REMEDY = (
     "give text.name=FOLDER holding config.json, tokenizer.json and model.safetensors, or use text.name=minilm, whose weights "

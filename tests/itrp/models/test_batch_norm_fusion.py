@@ -9,9 +9,9 @@ from torch import nn
 from itrp.config import ImageEncoderConfig, override
 from itrp.embeddings import embed_pixels, fold_encoder
 from itrp.experiments import EXPERIMENTS
-from itrp.folding import fold_batch_norms
-from itrp.image_encoder import ImageEncoder
-from itrp.model import build_model, fingerprint
+from itrp.models.batch_norm_fusion import fold_batch_norms
+from itrp.models.image_encoder import ImageEncoder
+from itrp.models.itrp_model import build_model, fingerprint
 
 CPU = torch.device("cpu")
 

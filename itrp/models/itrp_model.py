@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from itrp.config import ExperimentConfig
 from itrp.errors import DataError, WrongUseError
-from itrp.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
-from itrp.pretrained import describe_tokenizer
-from itrp.text_encoder import TextEncoder, build_text_encoder, load_text_encoder
+from itrp.models.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
+from itrp.models.pretrained import describe_tokenizer
+from itrp.models.text_encoder import TextEncoder, build_text_encoder, load_text_encoder
 
 WEIGHTS_FILE = "weights.safetensors"
 MODEL_FILE = "model.json"
