@@ -14,9 +14,9 @@ from itrp.clustering.pseudo_labels import Method
 from itrp.config import ExperimentConfig
 from itrp.data.annotations import select_set
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache, Vectors
 from itrp.errors import NotFoundError, WeightsUnavailableError
 from itrp.evaluation import Evaluation, RoundPredictions, TaskPredictions, evaluate
+from itrp.inference.embeddings import EmbeddingCache, Vectors
 from itrp.labels import CLASS_NAMES
 from itrp.models.itrp_model import ItrpModel, build_model, read_description
 from itrp.naming import JointNaming

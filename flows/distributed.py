@@ -60,7 +60,7 @@ def join_peers(launch: Launch, device: str) -> "Iterator[Peers]":
     import torch.distributed as dist
 
     from itrp.distributed import Peers
-    from itrp.embeddings import choose_device
+    from itrp.inference.embeddings import choose_device
 
     chosen = choose_device(device)
     if chosen.type == "cuda":

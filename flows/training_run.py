@@ -22,9 +22,9 @@ from itrp.baselines.config import SupervisedConfig
 from itrp.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.config import ExperimentConfig, override
 from itrp.distributed import ALONE, Peers
-from itrp.embeddings import EmbeddingCache, choose_device
 from itrp.experiments import find_trainable
 from itrp.files import place_folder
+from itrp.inference.embeddings import EmbeddingCache, choose_device
 from itrp.models.itrp_model import build_model
 from itrp.training import RoundResult, Trainer
 from itrp.training_health import Finding, find_weak_rounds, taught_by

@@ -10,9 +10,9 @@ from flows.tracking import TrackedData, log_figures, track_run
 from itrp.answers import Answers
 from itrp.baselines.config import ZeroShotConfig
 from itrp.cells import evaluate_answers
-from itrp.embeddings import choose_device
 from itrp.errors import WrongUseError
 from itrp.evaluation import Protocol, format_evaluations
+from itrp.inference.embeddings import choose_device
 from itrp.labels import Task
 from itrp.models.dual_encoder import is_dual_encoder
 from serving.assessment import load_labelled_set

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, explain_refused, read_texts
 from itrp.data.set_aside import read_set_aside
-from itrp.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fold_encoder
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fold_encoder
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder

@@ -19,13 +19,13 @@ from itrp.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
-from itrp.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation import TaskPredictions
+from itrp.inference.embeddings import EmbeddingCache, choose_device, keep_array
+from itrp.inference.prediction import predict_shards
 from itrp.labels import Task
 from itrp.models.dual_encoder import JointEncoder
 from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
-from itrp.prediction import predict_shards
 from itrp.systems import System, load_system
 from itrp.training_set import list_set_aside
 from serving.files import local_file, local_shards

@@ -13,7 +13,7 @@ from itrp.cost import Cost, describe_device, measure_cost
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
 from itrp.files import write_whole
-from itrp.prediction import predict_pairs
+from itrp.inference.prediction import predict_pairs
 from itrp.systems import System
 
 COST_PAIRS = 64

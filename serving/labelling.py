@@ -12,18 +12,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.calibration import Calibration, draw_calibration
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.set_aside import keep_set_aside, read_set_aside
-from itrp.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
-from itrp.inference import Precision, Runtime, choose_runtimes
-from itrp.inference_check import settle_runtime
-from itrp.inference_model import PreparedModel, prepare_model
-from itrp.inference_stream import Embedded, EmbeddingStream, Job, count_workers
+from itrp.inference.calibration import Calibration, draw_calibration
+from itrp.inference.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
+from itrp.inference.label_check import settle_runtime
+from itrp.inference.pipeline import Embedded, EmbeddingStream, Job, count_workers
+from itrp.inference.prediction import predict_shard
+from itrp.inference.prepared_model import PreparedModel, prepare_model
+from itrp.inference.runtimes import Precision, Runtime, choose_runtimes
+from itrp.inference.timings import StageTimes
 from itrp.labels import Task
 from itrp.models.itrp_model import ItrpModel
-from itrp.prediction import predict_shard
-from itrp.stages import StageTimes
 from serving.labels import SetAsideRow
 from serving.predictor import Predictor
 
@@ -53,7 +53,8 @@ class _TaskModel:
 class ShardLabeller:
     """The two task models on one device.
 
-    precision: what `itrp.inference.choose_runtimes` takes; the runtime is torch in fp32 where the models' labels on examples
+    precision: what `itrp.inference.runtimes.choose_runtimes` takes; the runtime is torch in fp32 where the models'
+    labels on examples
     would not stay what they are. examples: finds pairs of the data the models were trained on; asked for int8 only, which is
     made from them and tried on them. runtime: one to take as it is, untried.
     Raises UnmappedModelError for a model without class names, and WrongUseError for a precision that cannot be had here.

@@ -13,10 +13,10 @@ from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.images import check_image
 from itrp.data.rejections import RefusedError
 from itrp.data.texts import check_text
-from itrp.embeddings import choose_device
 from itrp.errors import UnmappedModelError
+from itrp.inference.embeddings import choose_device
+from itrp.inference.prediction import predict_pairs
 from itrp.labels import CLASS_NAMES, Task
-from itrp.prediction import predict_pairs
 from itrp.systems import System, asked_task, load_system
 from serving.former_models import renew_former_model
 from serving.registry import explain_unmapped

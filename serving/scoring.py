@@ -22,8 +22,8 @@ from infra.parallel import map_in_order, open_pool
 from infra.tables import LabelFile, Shard
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, ItrpError
+from itrp.inference.timings import StageTimes
 from itrp.labels import Task
-from itrp.stages import StageTimes
 from serving.examples import find_examples
 from serving.files import local_shards
 from serving.labels import (
@@ -38,8 +38,8 @@ from serving.outages import is_outage
 from serving.registry import ModelPair, Registry
 
 if TYPE_CHECKING:
-    from itrp.inference import Precision
-    from itrp.inference_stream import Embedded
+    from itrp.inference.pipeline import Embedded
+    from itrp.inference.runtimes import Precision
     from serving.labelling import ShardLabeller
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,8 @@ class ScoreReport:
 class BatchScorer:
     """Labels shards with one pair of model versions. The models are loaded at the first shard, not before.
 
-    precision: what `itrp.inference.choose_runtimes` takes. It is no part of a label file's key or bytes: where machines differ
+    precision: what `itrp.inference.runtimes.choose_runtimes` takes. It is no part of a label file's key or bytes:
+    where machines differ
     in what they can do, they may differ about tweets near the boundary, and the first writer's labels count. On one kind of
     machine a shard has the same bytes whenever it is labelled.
     """

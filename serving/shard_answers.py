@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache, choose_device, keep_array
-from itrp.prediction import predict_shard
+from itrp.inference.embeddings import EmbeddingCache, choose_device, keep_array
+from itrp.inference.prediction import predict_shard
 from itrp.systems import System, load_system
 from serving.registry import ModelVersion, Registry
 

@@ -16,11 +16,11 @@ from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.checkpoints import load_tuned
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import cache_pixels
-from itrp.embeddings import EmbeddingCache
 from itrp.experiments import AnyConfig
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shards
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.prediction import predict_shards
 from itrp.training import Trainer
 from serving.files import local_shards
 from serving.zero_shot import ask_zero_shot

@@ -16,8 +16,8 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from itrp.baselines.network import Batch, Inputs, Network
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 from itrp.models.dual_encoder import JointEncoder
 from itrp.models.text_encoder import pad_rows

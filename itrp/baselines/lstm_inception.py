@@ -24,7 +24,7 @@ from itrp.baselines.config import LstmInceptionConfig
 from itrp.baselines.network import Batch, Heads, Inputs, Network
 from itrp.baselines.word_vectors import UNKNOWN, WordVectors, load_word_vectors, read_word_vectors
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 from itrp.models.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
 from itrp.models.text_encoder import pad_rows

@@ -27,7 +27,7 @@ from itrp.baselines.detector import load_detector, restore_detector
 from itrp.baselines.network import Batch, Heads, Inputs, Network
 from itrp.baselines.regions import DetectedRegions, GivenRegions, RegionSource
 from itrp.data.inputs import Rows, ShardFile, read_texts
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 from itrp.models.pretrained import explain_loading, find_checkpoint, load_whole
 from itrp.models.text_encoder import pad_rows

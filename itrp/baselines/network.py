@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import CLASS_NAMES, Task
 
 Inputs = Mapping[str, Any]

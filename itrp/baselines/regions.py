@@ -22,9 +22,9 @@ from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.set_aside import SetAside, explain_row, keep_set_aside
 from itrp.data.shards import iter_rows
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
 from itrp.files import write_whole
+from itrp.inference.embeddings import EmbeddingCache
 
 Regions = NDArray[Any]
 """[n] records of the regions of n pictures: features [boxes, d] float16, boxes [boxes, 4] float32 (x1, y1, x2, y2 as shares of

@@ -14,8 +14,8 @@ from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.network import Inputs, Network
 from itrp.baselines.networks import build_network, load_network
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache, autocast
 from itrp.labels import Task
 from itrp.models.itrp_model import MODEL_FILE, WEIGHTS_FILE, put_back
 

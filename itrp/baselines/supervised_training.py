@@ -20,9 +20,9 @@ from itrp.baselines.network import Inputs
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache, autocast
 from itrp.errors import DataError
 from itrp.evaluation import weighted_f1
+from itrp.inference.embeddings import EmbeddingCache, autocast
 from itrp.labels import UNLABELLED, Task
 from itrp.models.itrp_model import put_back
 from itrp.progress import Progress, ignore_progress

@@ -15,7 +15,7 @@ from torch import Tensor
 from itrp.baselines.config import TwoEncodersConfig
 from itrp.baselines.network import Batch, Heads, Inputs, Network
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 from itrp.models.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
 from itrp.models.text_encoder import TextEncoder, build_text_encoder, load_text_encoder

@@ -24,11 +24,11 @@ from itrp.clustering.agreement import agreement
 from itrp.clustering.kmeans import fit_kmeans
 from itrp.clustering.tied_mixture import REGULARISATION, fit_tied_mixture
 from itrp.data.inputs import ShardFile, find_pixels
-from itrp.embeddings import EmbeddingCache, choose_device
-from itrp.inference import Runtime, choose_runtimes, prepare_image
-from itrp.inference_model import PreparedModel, prepare_model
-from itrp.inference_stream import EmbeddingStream, Job, count_workers
-from itrp.stages import StageTimes
+from itrp.inference.embeddings import EmbeddingCache, choose_device
+from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
+from itrp.inference.prepared_model import PreparedModel, prepare_model
+from itrp.inference.runtimes import Runtime, choose_runtimes, prepare_image
+from itrp.inference.timings import StageTimes
 from itrp.training import RoundResult, Trainer
 from itrp.training_set import prepare_training_set
 from tests.benchmarks.clustering import SEED, K, draw_features, responsibilities

@@ -142,7 +142,7 @@ def train(folder: Path, pairs: int, task: str, size: int) -> dict[str, Stage]:
     """One epoch of Algorithm 1 in subsets of 5,000; pictures of size x size."""
     import torch
 
-    from itrp.embeddings import EmbeddingCache
+    from itrp.inference.embeddings import EmbeddingCache
     from itrp.labels import Task
     from itrp.models.itrp_model import build_model
     from itrp.training import Trainer

@@ -24,8 +24,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from itrp.data.inputs import ShardFile
-from itrp.inference import Precision, gains_by_bf16
-from itrp.inference_stream import Embedded
+from itrp.inference.pipeline import Embedded
+from itrp.inference.runtimes import Precision, gains_by_bf16
 from itrp.labels import Task
 from serving.labelling import ShardLabeller
 from serving.labels import build_labels, encode_labels

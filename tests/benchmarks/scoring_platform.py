@@ -11,7 +11,7 @@ from infra.object_store import ObjectStore
 from infra.tables import Shard
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import shard_key
-from itrp.inference import Precision
+from itrp.inference.runtimes import Precision
 from itrp.labels import Task
 from serving.registry import DATASET_TAG, MODEL_NAMES, ModelPair, ModelVersion, Registry
 from serving.scoring import BatchScorer

@@ -20,9 +20,9 @@ from itrp.data.pairs import Candidate, Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.data.validation import check_candidate
 from itrp.datasets.twitter100k import Twitter100kFolder
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shard
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.prediction import predict_shard
 from itrp.training import Trainer
 from itrp.training_set import prepare_training_set
 

@@ -15,13 +15,13 @@ from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import SyntheticTweet, generate_tweets
-from itrp.embeddings import EmbeddingCache
 from itrp.experiments import small_image, small_text
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shards
 from itrp.labels import Task
 from itrp.models.image_encoder import load_image_encoder
 from itrp.models.itrp_model import build_model
 from itrp.models.text_encoder import load_text_encoder
-from itrp.prediction import predict_shards
 from itrp.training import Trainer
 
 PAIRS = 600

@@ -22,9 +22,9 @@ from itrp.clustering.mapping import apply_mapping, best_mapping
 from itrp.config import ExperimentConfig
 from itrp.cost import count_operations
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shard
 from itrp.models.itrp_model import build_model
-from itrp.prediction import predict_shard
 from itrp.protocols import weighted_f1
 from itrp.training import Trainer
 from tests.benchmarks.record import Row, record

@@ -40,8 +40,8 @@ def metrics_of(platform: "Platform", version: ModelVersion) -> dict[str, float]:
 def clusters_of(platform: "Platform", version: ModelVersion, data: str) -> Any:
     """[n] by the model alone: no answer that was kept."""
     from flows.data_sets import find_data
-    from itrp.embeddings import EmbeddingCache, choose_device
-    from itrp.prediction import predict_shards
+    from itrp.inference.embeddings import EmbeddingCache, choose_device
+    from itrp.inference.prediction import predict_shards
     from itrp.systems import load_system
     from serving.files import local_shards
 

@@ -45,9 +45,9 @@ def labelled_set(platform: "Platform") -> Any:
 def probabilities(platform: "Platform", task: str) -> np.ndarray:
     """[80, 2] by class of version 2, past everything under test."""
     from itrp.clustering.mapping import mapped_probabilities
-    from itrp.embeddings import EmbeddingCache, choose_device
+    from itrp.inference.embeddings import EmbeddingCache, choose_device
+    from itrp.inference.prediction import predict_shards
     from itrp.models.itrp_model import load_model
-    from itrp.prediction import predict_shards
 
     model, mapping = load_model(platform.registry.fetch(platform.registry.resolve(f"itrp-{task}-task/2")))
     assert mapping is not None
@@ -108,7 +108,7 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
     from scipy.stats import spearmanr
 
     from flows.analysis_run import analyse_clip
-    from itrp.embeddings import choose_device
+    from itrp.inference.embeddings import choose_device
     from itrp.labels import Task
     from itrp.models.dual_encoder import load_joint_encoder
 

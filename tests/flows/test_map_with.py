@@ -75,7 +75,7 @@ def test_figures_are_logged_under_their_own_name(platform: "Platform", built: An
 
 @pytest.mark.slow
 def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> None:
-    from itrp.embeddings import choose_device
+    from itrp.inference.embeddings import choose_device
     from itrp.models.dual_encoder import load_joint_encoder
 
     report = run_evaluation(platform, ["itrp-image-task/1"], "labelled", map_with=str(joint_model))

@@ -157,7 +157,7 @@ def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") ->
 def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "RunDesk") -> None:
     """The checkpoint of round 1 is left, as a kill leaves it; round 2 is trained and both are asked."""
     from flows.reproduction.runs import answer
-    from itrp.embeddings import EmbeddingCache
+    from itrp.inference.embeddings import EmbeddingCache
     from itrp.models.itrp_model import build_model
     from itrp.training import Trainer
     from serving.files import local_shards

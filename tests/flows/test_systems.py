@@ -101,8 +101,8 @@ def answer_by_hand(platform: "Platform", reference: str, shards: Any, folder: Pa
     """[n] classes: the registered folder's model, its most probable output, its mapping."""
     import torch
 
-    from itrp.embeddings import EmbeddingCache
-    from itrp.prediction import predict_shards
+    from itrp.inference.embeddings import EmbeddingCache
+    from itrp.inference.prediction import predict_shards
     from itrp.systems import load_system
 
     model, mapping = load_system(platform.registry.fetch(platform.registry.resolve(reference)))

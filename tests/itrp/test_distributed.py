@@ -19,7 +19,7 @@ from torch import nn
 
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
 from itrp.training import Trainer
 
@@ -58,7 +58,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from itrp.config import ExperimentConfig
 from itrp.distributed import Peers, PeersDifferError
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
 from itrp.models.itrp_model import build_model
 from itrp.shared_batch_norm import share_batch_norms

@@ -14,8 +14,8 @@ from itrp.config import ExperimentConfig, override
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.training import RoundResult, Trainer
 

@@ -20,10 +20,10 @@ from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shards
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
-from itrp.prediction import predict_shards
 from itrp.training import Trainer
 
 CPU = torch.device("cpu")

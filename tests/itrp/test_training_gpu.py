@@ -9,7 +9,7 @@ import torch
 
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
 from itrp.resident import ResidentRows, ResidentTokens
 from itrp.training import RoundResult, Trainer

@@ -13,8 +13,8 @@ import torch
 
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
 from itrp.training import RoundResult, Trainer
 
@@ -33,7 +33,7 @@ import json, sys, time
 from pathlib import Path
 import torch
 from itrp.config import ExperimentConfig
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
 from itrp.models.itrp_model import build_model
 from itrp.training import Trainer

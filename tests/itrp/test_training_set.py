@@ -9,8 +9,8 @@ from itrp.config import ExperimentConfig, override
 from itrp.data.images import load_pixels
 from itrp.data.inputs import Rows, ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache, embed_pixels, embed_tokens
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache, embed_pixels, embed_tokens
 from itrp.labels import Task
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from itrp.clustering.pseudo_labels import fit_clusters
 from itrp.config import ExperimentConfig, override
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WrongUseError
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shards
 from itrp.models.itrp_model import ItrpModel, build_model, load_model
-from itrp.prediction import predict_shards
 from itrp.training import Trainer
 
 CPU = torch.device("cpu")

@@ -61,8 +61,8 @@ def _save_decided_model(folder: Path, rows: "pd.DataFrame") -> None:
     import torch
 
     from itrp.experiments import find_experiment
+    from itrp.inference.prediction import predict_pairs
     from itrp.models.itrp_model import build_model
-    from itrp.prediction import predict_pairs
 
     model = build_model(find_experiment("small-text"))
     weight = model.head.weight.detach().numpy()

@@ -13,7 +13,7 @@ from serving.scoring import BatchScorer
 
 if TYPE_CHECKING:
     from flows.platform import Platform
-    from itrp.inference import Precision
+    from itrp.inference.runtimes import Precision
 
 PAIR_FOLDER = "labels/text-2_image-2/"
 

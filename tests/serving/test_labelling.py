@@ -9,12 +9,12 @@ import torch
 
 from infra.catalog_queries import list_shards
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import UnmappedModelError
-from itrp.inference import Runtime, exact_runtime
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shard
+from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.labels import Task
 from itrp.models.itrp_model import fingerprint, load_model
-from itrp.prediction import predict_shard
 from serving.files import local_shards
 from serving.labelling import ShardLabeller
 

@@ -192,7 +192,7 @@ def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "
 def test_int8_is_made_from_the_data_the_models_were_trained_on(
     platform: "Platform", trained: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from itrp.inference_check import AGREEMENT
+    from itrp.inference.label_check import AGREEMENT
 
     scorer = make_scorer(platform, trained, tmp_path, "int8")
     shard = landed(scorer)[0]

@@ -29,8 +29,8 @@ from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import WeightsUnavailableError
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 from itrp.models.text_encoder import find_text_weights
 

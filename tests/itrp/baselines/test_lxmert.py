@@ -12,8 +12,8 @@ from itrp.baselines.config import LxmertConfig
 from itrp.baselines.stand_ins import DETECTOR, DETECTOR_SIZE
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.data.inputs import read_ids
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WeightsUnavailableError
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 
 SHORT, LONG = "a dog", "the dog that ran over the green meadow saw a cat, a bird and another dog in the garden"

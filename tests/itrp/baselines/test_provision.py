@@ -18,11 +18,11 @@ from itrp.config import override
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import WrongUseError
 from itrp.experiments import find_experiment
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shard
 from itrp.labels import Task
-from itrp.prediction import predict_shard
 from itrp.systems import load_system
 
 SMALL = [name for name in SUPERVISED_EXPERIMENTS if name.startswith("small-")]

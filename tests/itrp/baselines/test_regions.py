@@ -19,8 +19,8 @@ from itrp.baselines.stand_ins import DETECTOR, DETECTOR_SIZE, write_detector
 from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
+from itrp.inference.embeddings import EmbeddingCache
 
 CPU = torch.device("cpu")
 IDS = ["10", "11", "12", "13"]

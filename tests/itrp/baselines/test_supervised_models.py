@@ -14,12 +14,12 @@ from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile, iter_pixels, read_texts
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_pairs, predict_shard, predict_shards
 from itrp.labels import Task
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
-from itrp.prediction import predict_pairs, predict_shard, predict_shards
 from itrp.systems import load_system
 
 CPU = torch.device("cpu")

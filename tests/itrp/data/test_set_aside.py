@@ -15,12 +15,12 @@ from itrp.data.pairs import REASONS, Pair
 from itrp.data.rejections import RefusedError
 from itrp.data.set_aside import SetAside, explain_row, keep_set_aside, read_set_aside
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_pairs
 from itrp.labels import UNLABELLED, Task
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
-from itrp.prediction import predict_pairs
 from itrp.training import Trainer
 from tests.poison import palette_without_colours
 

@@ -7,8 +7,8 @@ import torchvision
 from torch import nn
 
 from itrp.config import ImageEncoderConfig, override
-from itrp.embeddings import embed_pixels, fold_encoder
 from itrp.experiments import EXPERIMENTS
+from itrp.inference.embeddings import embed_pixels, fold_encoder
 from itrp.models.batch_norm_fusion import fold_batch_norms
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import build_model, fingerprint

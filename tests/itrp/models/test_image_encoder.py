@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from itrp.config import ImageEncoderConfig
-from itrp.embeddings import embed_pixels
 from itrp.errors import WeightsUnavailableError, WrongUseError
+from itrp.inference.embeddings import embed_pixels
 from itrp.models.image_encoder import build_image_encoder, load_image_encoder
 
 CPU = torch.device("cpu")

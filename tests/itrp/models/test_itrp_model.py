@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
-from itrp.embeddings import EmbeddingCache
 from itrp.errors import DataError, WrongUseError
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import predict_shards
 from itrp.models.itrp_model import ItrpModel, build_model, fingerprint, load_model, read_description
-from itrp.prediction import predict_shards
 
 CPU = torch.device("cpu")
 TEXT_TENSORS = 37

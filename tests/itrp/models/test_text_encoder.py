@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from itrp.config import TextEncoderConfig
-from itrp.embeddings import embed_tokens
 from itrp.errors import WeightsUnavailableError
+from itrp.inference.embeddings import embed_tokens
 from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder, build_text_encoder, find_text_weights, load_text_encoder
 

@@ -24,8 +24,8 @@ from itrp.config import ExperimentConfig, ImageEncoderConfig, override
 from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
 from itrp.experiments import small_text
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.image_encoder import build_image_encoder
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat

@@ -1,6 +1,7 @@
 """Encoders that only answer: which library and arithmetic compute them, and an encoder made ready for that.
 
-Training and evaluation keep to `itrp.embeddings` (fp32 on the CPU). Vectors of another runtime differ in the third digit,
+Training and evaluation keep to `itrp.inference.embeddings` (fp32 on the CPU). Vectors of another runtime differ in
+the third digit,
 so a runtime has a name, which is part of every cache's key: they are never mixed.
 """
 
@@ -19,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from itrp.calibration import Calibration
-from itrp.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
 from itrp.errors import WrongUseError
+from itrp.inference.calibration import Calibration
+from itrp.inference.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder
@@ -56,7 +57,7 @@ class Runtime:
 
     @property
     def name(self) -> str:
-        """Names vectors and answers in caches. `cpu` is what `itrp.embeddings` computes there, fp32."""
+        """Names vectors and answers in caches. `cpu` is what `itrp.inference.embeddings` computes there, fp32."""
         if self.device.type == "cpu" and self == exact_runtime(self.device):
             return "cpu"
         library = ["openvino"] if self.library == "openvino" else []
@@ -90,7 +91,7 @@ def choose_runtimes(
     if precision in ("openvino", "int8"):
         if device.type != "cpu":
             raise WrongUseError(f"precision={precision}: expected the device cpu, found {device}: use auto")
-        from itrp.inference_openvino import check_installed
+        from itrp.inference.openvino_encoders import check_installed
 
         check_installed(precision)
     if precision == "int8":
@@ -159,7 +160,7 @@ def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> Te
     """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
     name = fingerprint(encoder)
     if runtime.library == "openvino":
-        from itrp.inference_openvino import compile_text
+        from itrp.inference.openvino_encoders import compile_text
 
         return TextEmbedder(name, encoder.tokenize, compile_text(encoder, name, runtime, threads))
     quick = encoder
@@ -183,7 +184,7 @@ def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> 
     """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
     name, form = fingerprint(encoder), encoder.config.pixels
     if runtime.library == "openvino":
-        from itrp.inference_openvino import compile_image
+        from itrp.inference.openvino_encoders import compile_image
 
         return ImageEmbedder(name, form, compile_image(encoder, name, runtime, threads))
     quick = fold_encoder(encoder)

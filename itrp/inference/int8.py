@@ -12,8 +12,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from itrp.calibration import Calibration
 from itrp.files import sync
+from itrp.inference.calibration import Calibration
 
 logger = logging.getLogger(__name__)
 

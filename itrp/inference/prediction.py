@@ -14,7 +14,7 @@ from itrp.data.pairs import Pair
 from itrp.data.rejections import RefusedError
 from itrp.data.set_aside import read_set_aside
 from itrp.data.shards import encode_shard, shard_hash
-from itrp.embeddings import EmbeddingCache, Vectors
+from itrp.inference.embeddings import EmbeddingCache, Vectors
 from itrp.models.itrp_model import ItrpModel
 from itrp.systems import System
 

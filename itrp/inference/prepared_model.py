@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from itrp.embeddings import Vectors
-from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, prepare_image, prepare_text
+from itrp.inference.embeddings import Vectors
+from itrp.inference.prediction import classify_vectors
+from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder, prepare_image, prepare_text
 from itrp.models.itrp_model import ItrpModel
-from itrp.prediction import classify_vectors
 
 CPU = torch.device("cpu")
 

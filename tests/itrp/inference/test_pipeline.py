@@ -14,11 +14,11 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import REASONS, Pair
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
-from itrp.inference import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
-from itrp.inference_stream import EmbeddingStream, Job, count_workers
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
+from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
+from itrp.inference.timings import StageTimes
 from itrp.models.itrp_model import build_model, fingerprint
-from itrp.stages import StageTimes
 from tests.poison import palette_without_colours
 
 CPU = torch.device("cpu")

@@ -20,11 +20,11 @@ from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import generate_tweets
 from itrp.files import write_whole
-from itrp.inference import Runtime, exact_runtime, prepare_image, prepare_text
-from itrp.inference_stream import EmbeddingStream, Job
+from itrp.inference.pipeline import EmbeddingStream, Job
+from itrp.inference.prediction import classify_vectors
+from itrp.inference.runtimes import Runtime, exact_runtime, prepare_image, prepare_text
+from itrp.inference.timings import StageTimes
 from itrp.models.itrp_model import ItrpModel, fingerprint
-from itrp.prediction import classify_vectors
-from itrp.stages import StageTimes
 
 logger = logging.getLogger(__name__)
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from itrp import inference
-from itrp.calibration import Calibration
 from itrp.config import ExperimentConfig
 from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import embed_pixels, embed_tokens
 from itrp.errors import WrongUseError
-from itrp.inference import (
+from itrp.inference import runtimes as inference
+from itrp.inference.calibration import Calibration
+from itrp.inference.embeddings import embed_pixels, embed_tokens
+from itrp.inference.runtimes import (
     Runtime,
     choose_runtimes,
     exact_runtime,

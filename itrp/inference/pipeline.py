@@ -20,10 +20,10 @@ from threadpoolctl import ThreadpoolController
 
 from itrp.data.inputs import ShardFile, read_texts
 from itrp.data.set_aside import SetAside, load_or_blank
-from itrp.embeddings import Vectors
-from itrp.inference import ImageEmbedder, Runtime, TextEmbedder
+from itrp.inference.embeddings import Vectors
+from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder
+from itrp.inference.timings import StageTimes
 from itrp.pixel_format import PixelFormat
-from itrp.stages import StageTimes
 
 DECODED_TOGETHER = 16
 """Pictures a decoding task takes."""

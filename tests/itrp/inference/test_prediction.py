@@ -9,10 +9,10 @@ from itrp.config import ExperimentConfig
 from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.embeddings import EmbeddingCache
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.prediction import classify_vectors, embed_shard, predict_shard, predict_shards
 from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
 from itrp.pixel_format import PixelFormat
-from itrp.prediction import classify_vectors, embed_shard, predict_shard, predict_shards
 
 CPU = torch.device("cpu")
 

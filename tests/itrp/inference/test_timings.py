@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from itrp.stages import StageTimes
+from itrp.inference.timings import StageTimes
 
 
 def test_seconds_add_up_over_threads_and_faults() -> None:

@@ -1,0 +1,1 @@
+"""Trained networks that only predict: embeddings, their cache, and the runtimes that compute them."""
