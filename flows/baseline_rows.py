@@ -21,7 +21,7 @@ from itrp.labels import CLASS_NAMES
 from itrp.models.itrp_model import ItrpModel, build_model, read_description
 from itrp.naming import JointNaming
 from itrp.systems import is_supervised
-from itrp.training_set import limit_shards
+from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.costs import CostBook
 from serving.files import local_shards

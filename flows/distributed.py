@@ -23,7 +23,7 @@ from itrp.errors import ItrpError, WrongUseError
 
 if TYPE_CHECKING:
     from flows.training_run import TrainReport
-    from itrp.distributed import Peers
+    from itrp.training.distributed import Peers
 
 PATIENCE = timedelta(hours=2)
 """How long processes wait for each other: the first clusters while the rest wait. A dead one is noticed at once, by torchrun."""
@@ -59,8 +59,8 @@ def join_peers(launch: Launch, device: str) -> "Iterator[Peers]":
     import torch
     import torch.distributed as dist
 
-    from itrp.distributed import Peers
     from itrp.inference.embeddings import choose_device
+    from itrp.training.distributed import Peers
 
     chosen = choose_device(device)
     if chosen.type == "cuda":

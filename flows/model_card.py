@@ -8,8 +8,8 @@ from itrp.baselines.supervised_training import EpochResult
 from itrp.config import ExperimentConfig
 from itrp.experiments import TrainedConfig
 from itrp.labels import CLASS_NAMES
-from itrp.training import RoundResult
-from itrp.training_health import find_weak_rounds, taught_by
+from itrp.training.health import find_weak_rounds, taught_by
+from itrp.training.trainer import RoundResult
 
 
 def write_model_card(

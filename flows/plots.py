@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from itrp.baselines.supervised_training import EpochResult
 from itrp.labels import CLASS_NAMES, Task
-from itrp.training import RoundResult
+from itrp.training.trainer import RoundResult
 
 SHARES = {
     "agreement_with_previous_round": "agreement with the previous round",

@@ -33,7 +33,7 @@ from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
-from itrp.training_health import Finding
+from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels, weigh_warnings
 from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, explain_unmapped

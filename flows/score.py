@@ -19,7 +19,7 @@ from flows.scoring_run import Backlog, ScoringReport, find_archive, find_new, li
 from flows.watched_flow import watched_flow
 from infra.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
-from itrp.training_health import find_same_labels
+from itrp.training.health import find_same_labels
 from serving.champions import Champions
 from serving.ray_scoring import score_on_ray
 from serving.registry import ModelPair

@@ -14,7 +14,7 @@ from itrp.baselines.supervised_model import build_supervised_model
 from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.data.inputs import read_texts
 from itrp.inference.embeddings import EmbeddingCache, choose_device
-from itrp.training_health import find_small_epochs
+from itrp.training.health import find_small_epochs
 from serving.assessment import SUPERVISED_TAG, LabelledSet, load_labelled_set
 
 logger = logging.getLogger(__name__)

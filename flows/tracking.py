@@ -12,7 +12,7 @@ from infra.moved_folder import ARTIFACTS
 from infra.settings import Settings
 from itrp.baselines.supervised_training import EpochResult
 from itrp.experiments import AnyConfig, TrainedConfig
-from itrp.training import RoundResult
+from itrp.training.trainer import RoundResult
 from serving.registry import connect_mlflow
 
 EXPERIMENT = "itrp"

@@ -12,7 +12,7 @@ from flows.seed_agreement import SETTINGS_TAG, hash_settings
 from flows.training_warnings import warning_tags
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.systems import System
-from itrp.training_health import Finding
+from itrp.training.health import Finding
 from serving.registration import register_model
 from serving.registry import DATASET_TAG, ModelVersion
 

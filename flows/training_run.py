@@ -19,15 +19,15 @@ from infra.errors import StoreError
 from infra.object_store import ObjectStore
 from infra.tables import ModelRun
 from itrp.baselines.config import SupervisedConfig
-from itrp.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.config import ExperimentConfig, override
-from itrp.distributed import ALONE, Peers
 from itrp.experiments import find_trainable
 from itrp.files import place_folder
 from itrp.inference.embeddings import EmbeddingCache, choose_device
 from itrp.models.itrp_model import build_model
-from itrp.training import RoundResult, Trainer
-from itrp.training_health import Finding, find_weak_rounds, taught_by
+from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
+from itrp.training.distributed import ALONE, Peers
+from itrp.training.health import Finding, find_weak_rounds, taught_by
+from itrp.training.trainer import RoundResult, Trainer
 from serving.assessment import CHECKPOINTS_TAG
 from serving.files import local_shards
 from serving.registry import ModelVersion
@@ -150,7 +150,7 @@ def train_unsupervised(
 
 
 def _examine_rounds(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> list[Finding]:
-    """What `itrp.training_health` finds in them, said."""
+    """What `itrp.training.health` finds in them, said."""
     findings = find_weak_rounds(rounds, batch_size=taught_by(config))
     for finding in findings:
         logger.warning("%s", finding)

@@ -11,7 +11,7 @@ from flows.platform import Platform
 from flows.seed_agreement import find_unlabelled, newest_shards, open_shard_answers
 from itrp.clustering.mapping import apply_mapping
 from itrp.labels import Task
-from itrp.training_health import Finding, find_same_answers
+from itrp.training.health import Finding, find_same_answers
 from serving.assessment import Assessor, LabelledSet
 from serving.registry import CHALLENGER, CHAMPION, SAME_ANSWERS, WARNING_PREFIX, ModelVersion
 

@@ -15,7 +15,6 @@ from infra.catalog import Catalog
 from infra.catalog_queries import dataset_hash, get_dataset, list_shards
 from infra.object_store import ObjectStore
 from itrp.answers import predictions_on
-from itrp.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
@@ -27,7 +26,8 @@ from itrp.labels import Task
 from itrp.models.dual_encoder import JointEncoder
 from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
 from itrp.systems import System, load_system
-from itrp.training_set import list_set_aside
+from itrp.training.checkpoints import STATE_FILE, TUNED_FILE
+from itrp.training.training_set import list_set_aside
 from serving.files import local_file, local_shards
 from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped
 

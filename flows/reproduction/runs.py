@@ -13,7 +13,6 @@ from flows.supervised_run import open_trainer
 from flows.tracking import RunTracker, TrackedData, track_run
 from itrp.answers import Answers, AnyAnswers
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
-from itrp.checkpoints import load_tuned
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import cache_pixels
 from itrp.experiments import AnyConfig
@@ -21,7 +20,8 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.training import Trainer
+from itrp.training.checkpoints import load_tuned
+from itrp.training.trainer import Trainer
 from serving.files import local_shards
 from serving.zero_shot import ask_zero_shot
 

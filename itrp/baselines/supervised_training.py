@@ -27,7 +27,7 @@ from itrp.labels import UNLABELLED, Task
 from itrp.models.itrp_model import put_back
 from itrp.progress import Progress, ignore_progress
 from itrp.randomness import round_seed, seeded
-from itrp.training import build_optimizer
+from itrp.training.trainer import build_optimizer
 
 Labels = Mapping[Task, NDArray[np.int64]]
 """Class indices [n] by task, UNLABELLED where there is none."""

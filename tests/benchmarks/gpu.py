@@ -29,8 +29,8 @@ from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.prepared_model import PreparedModel, prepare_model
 from itrp.inference.runtimes import Runtime, choose_runtimes, prepare_image
 from itrp.inference.timings import StageTimes
-from itrp.training import RoundResult, Trainer
-from itrp.training_set import prepare_training_set
+from itrp.training.trainer import RoundResult, Trainer
+from itrp.training.training_set import prepare_training_set
 from tests.benchmarks.clustering import SEED, K, draw_features, responsibilities
 from tests.benchmarks.gpu_inputs import (
     Sizes,

@@ -145,7 +145,7 @@ def train(folder: Path, pairs: int, task: str, size: int) -> dict[str, Stage]:
     from itrp.inference.embeddings import EmbeddingCache
     from itrp.labels import Task
     from itrp.models.itrp_model import build_model
-    from itrp.training import Trainer
+    from itrp.training.trainer import Trainer
     from tests.benchmarks.landing import write_shards
     from tests.benchmarks.platforms import tiny_config
 

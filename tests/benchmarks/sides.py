@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from itrp.checkpoints import load_tuned
 from itrp.clustering.pseudo_labels import assign_clusters
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile, iter_pixels
@@ -23,8 +22,9 @@ from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shard
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.training import Trainer
-from itrp.training_set import prepare_training_set
+from itrp.training.checkpoints import load_tuned
+from itrp.training.trainer import Trainer
+from itrp.training.training_set import prepare_training_set
 
 CPU = torch.device("cpu")
 PICTURES_COMPARED = 64

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from itrp.checkpoints import load_tuned
 from itrp.config import override
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
@@ -22,7 +21,8 @@ from itrp.labels import Task
 from itrp.models.image_encoder import load_image_encoder
 from itrp.models.itrp_model import build_model
 from itrp.models.text_encoder import load_text_encoder
-from itrp.training import Trainer
+from itrp.training.checkpoints import load_tuned
+from itrp.training.trainer import Trainer
 
 PAIRS = 600
 """Unlabelled pairs to train on, and labelled ones to name clusters with and to test on."""

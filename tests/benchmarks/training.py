@@ -26,7 +26,7 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shard
 from itrp.models.itrp_model import build_model
 from itrp.protocols import weighted_f1
-from itrp.training import Trainer
+from itrp.training.trainer import Trainer
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.reference_side import run_reference
 from tests.benchmarks.side_by_side import Bench, configure

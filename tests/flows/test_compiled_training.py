@@ -1,7 +1,7 @@
 """ITRP_COMPILED: training steps by torch.compile, here on the CPU.
 
 Steps are captured and differentiated as a GPU's are, but not turned into machine code, which takes minutes
-(tests/itrp/test_training_set.py does that once).
+(tests/itrp/training/test_training_set.py does that once).
 """
 
 from collections.abc import Callable

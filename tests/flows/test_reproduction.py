@@ -159,7 +159,7 @@ def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "
     from flows.reproduction.runs import answer
     from itrp.inference.embeddings import EmbeddingCache
     from itrp.models.itrp_model import build_model
-    from itrp.training import Trainer
+    from itrp.training.trainer import Trainer
     from serving.files import local_shards
 
     config = override(quick(find_experiment("small-image")), ["seed=7"])

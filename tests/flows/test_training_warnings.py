@@ -10,7 +10,7 @@ import pytest
 
 from flows.training_warnings import find_partner, read_training_warnings, tags_until, warning_tags
 from itrp.labels import Task
-from itrp.training_health import Finding
+from itrp.training.health import Finding
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from itrp.config import ExperimentConfig
-from itrp.distributed import ALONE, Peers, check_shareable
 from itrp.errors import WrongUseError
+from itrp.training.distributed import ALONE, Peers, check_shareable
 
 
 @pytest.mark.parametrize(("count", "world"), [(32, 1), (32, 2), (19, 2), (8, 3), (3, 3), (7, 4)])

@@ -21,7 +21,7 @@ from itrp.inference.prediction import predict_pairs
 from itrp.labels import UNLABELLED, Task
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
-from itrp.training import Trainer
+from itrp.training.trainer import Trainer
 from tests.poison import palette_without_colours
 
 SMALL = PixelFormat(32)

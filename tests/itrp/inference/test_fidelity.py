@@ -30,8 +30,8 @@ from itrp.models.image_encoder import build_image_encoder
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from itrp.randomness import round_seed
-from itrp.training import Trainer
-from itrp.training_set import prepare_training_set
+from itrp.training.trainer import Trainer
+from itrp.training.training_set import prepare_training_set
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from itrp.training_health import find_same_answers, find_same_labels, find_small_epochs, find_weak_rounds
+from itrp.training.health import find_same_answers, find_same_labels, find_small_epochs, find_weak_rounds
 
 NAMES = ("itrp-text-task/1", "itrp-image-task/1")
 

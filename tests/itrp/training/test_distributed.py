@@ -21,7 +21,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
-from itrp.training import Trainer
+from itrp.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SGD = ["text.optimizer.name=sgd", "image.optimizer.name=sgd", "head_optimizer.name=sgd"]
@@ -57,12 +57,12 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from itrp.config import ExperimentConfig
-from itrp.distributed import Peers, PeersDifferError
+from itrp.training.distributed import Peers, PeersDifferError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
 from itrp.models.itrp_model import build_model
-from itrp.shared_batch_norm import share_batch_norms
-from itrp.training import Trainer
+from itrp.training.shared_batch_norm import share_batch_norms
+from itrp.training.trainer import Trainer
 
 job = json.loads(Path(sys.argv[1]).read_text())
 rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])

@@ -14,8 +14,8 @@ from itrp.inference.embeddings import EmbeddingCache, embed_pixels, embed_tokens
 from itrp.labels import Task
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
-from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits
-from itrp.training_set import TEXTS_TOGETHER, cut_subsets, limit_shards, prepare_training_set
+from itrp.training.device_cache import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits
+from itrp.training.training_set import TEXTS_TOGETHER, cut_subsets, limit_shards, prepare_training_set
 
 PLAIN = ExperimentConfig(name="plain", task=Task.TEXT)
 CPU = torch.device("cpu")
@@ -130,7 +130,7 @@ def test_resident_batches_are_as_wide_as_they_must_be() -> None:
 
 
 def test_maps_come_to_the_device_whole_and_part_by_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("itrp.resident.COPIED_ROWS", 4)
+    monkeypatch.setattr("itrp.training.device_cache.COPIED_ROWS", 4)
     values = np.random.default_rng(0).integers(256, size=(15, 2, 3), dtype=np.uint8)
     parts = []
     for name, part in (("a", values[:9]), ("b", values[9:9]), ("c", values[9:])):

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from transformers import AutoTokenizer
 
-from itrp import training_set
 from itrp.clustering.sampling import balance_indices
 from itrp.config import ExperimentConfig, override
 from itrp.data.images import load_pixels
@@ -24,7 +23,8 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
-from itrp.training import Trainer
+from itrp.training import training_set
+from itrp.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 Start = Callable[..., Trainer]

@@ -16,7 +16,7 @@ from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
-from itrp.training import RoundResult, Trainer
+from itrp.training.trainer import RoundResult, Trainer
 
 CPU = torch.device("cpu")
 EXPERIMENTS = {
@@ -36,7 +36,7 @@ from itrp.config import ExperimentConfig
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
 from itrp.models.itrp_model import build_model
-from itrp.training import Trainer
+from itrp.training.trainer import Trainer
 
 job = json.loads(sys.stdin.read())
 torch.set_num_threads(job["threads"])

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
-from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
 from itrp.clustering.agreement import agreement
 from itrp.clustering.pseudo_labels import assign_clusters, fit_linear_clusters
 from itrp.clustering.sampling import balance_indices
 from itrp.config import OptimizerConfig
 from itrp.data.inputs import ShardFile
-from itrp.distributed import ALONE, BatchClassifier, Peers, Share, check_shareable, join_gradients
 from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache, autocast
 from itrp.models.itrp_model import ItrpModel
 from itrp.progress import Progress, StageCounter, ignore_progress
 from itrp.randomness import round_seed, seeded
-from itrp.resident import to_device
-from itrp.shared_batch_norm import share_batch_norms
-from itrp.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
+from itrp.training.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
+from itrp.training.device_cache import to_device
+from itrp.training.distributed import ALONE, BatchClassifier, Peers, Share, check_shareable, join_gradients
+from itrp.training.shared_batch_norm import share_batch_norms
+from itrp.training.training_set import TrainingSet, cut_subsets, limit_shards, prepare_training_set
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Trainer:
     it is never run in training mode. Randomness comes from (seed, round) alone, so that a resumed run ends with the
     same weights as an undisturbed one on the same CPU.
 
-    With `peers`, several processes train one model (`itrp.distributed`): each embeds and takes its part of every subset
+    With `peers`, several processes train one model (`itrp.training.distributed`): each embeds and takes its part of every subset
     and batch, the first clusters, balances and writes, and all end with the weights that one alone would have, up to
     rounding (dropout aside, which each draws for its own pairs). Every process must be given the same.
 

@@ -11,9 +11,9 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
-from itrp.resident import ResidentRows, ResidentTokens
-from itrp.training import RoundResult, Trainer
-from itrp.training_set import prepare_training_set
+from itrp.training.device_cache import ResidentRows, ResidentTokens
+from itrp.training.trainer import RoundResult, Trainer
+from itrp.training.training_set import prepare_training_set
 
 pytestmark = [
     pytest.mark.slow,

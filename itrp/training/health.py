@@ -46,7 +46,7 @@ class Finding:
 
 
 class RoundSizes(Protocol):
-    """What is looked at of a round (`itrp.training.RoundResult` has it)."""
+    """What is looked at of a round (`itrp.training.trainer.RoundResult` has it)."""
 
     @property
     def round(self) -> int: ...

@@ -16,7 +16,7 @@ from itrp.errors import DataError, WrongUseError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.models.itrp_model import ItrpModel, build_model, load_model
-from itrp.training import Trainer
+from itrp.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 KINDS = {

@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from itrp.checkpoints import read_state
 from itrp.config import ExperimentConfig, override
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
@@ -17,7 +16,8 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.training import RoundResult, Trainer
+from itrp.training.checkpoints import read_state
+from itrp.training.trainer import RoundResult, Trainer
 
 CPU = torch.device("cpu")
 Start = Callable[..., Trainer]

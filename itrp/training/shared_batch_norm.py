@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from itrp.distributed import Peers
+from itrp.training.distributed import Peers
 
 
 class SharedBatchNorm(nn.BatchNorm2d):

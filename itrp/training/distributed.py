@@ -16,7 +16,7 @@ from itrp.config import ExperimentConfig
 from itrp.errors import ItrpError, WrongUseError
 from itrp.models.itrp_model import ItrpModel
 from itrp.randomness import round_seed
-from itrp.training_set import TrainingSet
+from itrp.training.training_set import TrainingSet
 
 Value = TypeVar("Value")
 

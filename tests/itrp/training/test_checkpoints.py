@@ -8,8 +8,15 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
-from itrp.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, round_folder, save_round
 from itrp.errors import DataError
+from itrp.training.checkpoints import (
+    completed_rounds,
+    load_tuned,
+    read_state,
+    restore_optimizers,
+    round_folder,
+    save_round,
+)
 
 
 def make_layer() -> nn.Linear:

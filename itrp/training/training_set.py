@@ -19,7 +19,7 @@ from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, Progress, StageCounter, ignore_count, ignore_progress
-from itrp.resident import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
+from itrp.training.device_cache import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
 
 logger = logging.getLogger(__name__)
 
