@@ -15,11 +15,11 @@ from itrp.config import ExperimentConfig
 from itrp.data.annotations import select_set
 from itrp.data.inputs import ShardFile
 from itrp.errors import NotFoundError, WeightsUnavailableError
-from itrp.evaluation import Evaluation, RoundPredictions, TaskPredictions, evaluate
+from itrp.evaluation.class_mapping import JointNaming
+from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
 from itrp.inference.embeddings import EmbeddingCache, Vectors
 from itrp.labels import CLASS_NAMES
 from itrp.models.itrp_model import ItrpModel, build_model, read_description
-from itrp.naming import JointNaming
 from itrp.systems import is_supervised
 from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet

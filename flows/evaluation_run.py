@@ -16,9 +16,9 @@ from flows.platform import Platform
 from flows.plots import plot_confusion
 from flows.tracking import log_figures
 from flows.training_warnings import tags_until
-from itrp.cost import Cost, add_costs
 from itrp.errors import WrongUseError
-from itrp.evaluation import (
+from itrp.evaluation.cost import Cost, add_costs
+from itrp.evaluation.results import (
     Choice,
     Evaluation,
     Protocol,

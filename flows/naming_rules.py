@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from itrp.errors import WrongUseError
+from itrp.evaluation.class_mapping import SURE, ExampleNaming, JointChoice, JointNaming
+from itrp.evaluation.protocols import Choice, Protocol
 from itrp.labels import Task
 from itrp.models.dual_encoder import load_joint_encoder
-from itrp.naming import SURE, ExampleNaming, JointChoice, JointNaming
-from itrp.protocols import Choice, Protocol
 from serving.assessment import Assessor, LabelledSet
 
 

@@ -11,7 +11,7 @@ from itrp.answers import Answers
 from itrp.baselines.config import ZeroShotConfig
 from itrp.cells import evaluate_answers
 from itrp.errors import WrongUseError
-from itrp.evaluation import Protocol, format_evaluations
+from itrp.evaluation.results import Protocol, format_evaluations
 from itrp.inference.embeddings import choose_device
 from itrp.labels import Task
 from itrp.models.dual_encoder import is_dual_encoder

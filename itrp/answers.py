@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.baselines.zero_shot_similarity import choose_task_threshold, similarity_rounds
-from itrp.cost import Cost
 from itrp.data.annotations import Annotations, select_set
 from itrp.errors import DataError
-from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions
+from itrp.evaluation.cost import Cost
+from itrp.evaluation.results import Protocol, RoundPredictions, TaskPredictions
 from itrp.files import write_whole
 from itrp.labels import Task
 

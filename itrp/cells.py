@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from itrp.answers import Answers, AnyAnswers
-from itrp.bootstrap import bootstrap_mean_interval
-from itrp.cost import Cost, add_costs
 from itrp.data.annotations import Annotations
-from itrp.evaluation import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
+from itrp.evaluation.bootstrap import bootstrap_mean_interval
+from itrp.evaluation.cost import Cost, add_costs
+from itrp.evaluation.results import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
 from itrp.grids import Cell
 from itrp.labels import Task
 

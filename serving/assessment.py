@@ -1,4 +1,5 @@
-"""A registered model against human labels: its checkpoints' answers on a labelled data set, ready for `itrp.evaluation`."""
+"""A registered model against human labels: its checkpoints' answers on a labelled data set, ready for
+`itrp.evaluation.results`."""
 
 import json
 import re
@@ -19,7 +20,7 @@ from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
-from itrp.evaluation import TaskPredictions
+from itrp.evaluation.results import TaskPredictions
 from itrp.inference.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.inference.prediction import predict_shards
 from itrp.labels import Task

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from itrp.baselines.supervised_model import SupervisedModel
-from itrp.cost import Cost, describe_device, measure_cost
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
+from itrp.evaluation.cost import Cost, describe_device, measure_cost
 from itrp.files import write_whole
 from itrp.inference.prediction import predict_pairs
 from itrp.systems import System

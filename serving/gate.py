@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.bootstrap import paired_bootstrap
-from itrp.evaluation import weighted_f1
+from itrp.evaluation.bootstrap import paired_bootstrap
+from itrp.evaluation.results import weighted_f1
 
 CONFIDENCE = 0.95
 """The share of bootstrap resamples in which the challenger must be better."""

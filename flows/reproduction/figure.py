@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from flows.reproduction.tables import Reproduction
 from itrp.cells import CellResult
-from itrp.evaluation import Protocol
+from itrp.evaluation.results import Protocol
 from itrp.grids import SETS
 from itrp.labels import Task
 

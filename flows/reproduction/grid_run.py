@@ -18,9 +18,9 @@ from itrp.answers import AnyAnswers
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins
 from itrp.cells import fill_cell
-from itrp.cost import describe_device
 from itrp.errors import ItrpError, WeightsUnavailableError
-from itrp.evaluation import Protocol
+from itrp.evaluation.cost import describe_device
+from itrp.evaluation.results import Protocol
 from itrp.experiments import AnyConfig, Preset
 from itrp.files import write_whole
 from itrp.grids import Cell, RunSpec, UserModels, list_cells

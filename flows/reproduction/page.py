@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from flows.reproduction.figure import draw_figure4
 from flows.reproduction.tables import Reproduction, explain, format_mean, pick
 from itrp.cells import CellResult
-from itrp.cost import add_costs
-from itrp.evaluation import Protocol
+from itrp.evaluation.cost import add_costs
+from itrp.evaluation.results import Protocol
 from itrp.grids import TITLES, Cell
 from itrp.labels import Task
 

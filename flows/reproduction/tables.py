@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from itrp.cells import CellResult
-from itrp.evaluation import Protocol
+from itrp.evaluation.plain_tables import align_rows
+from itrp.evaluation.results import Protocol
 from itrp.grids import TABLES, TITLES, Cell
-from itrp.plain_tables import align_rows
 
 HEADER = (
     "row", "task", "set", "protocol", "ours", "95 % interval", "published", "difference", "s/1000", "GFLOP/1000",

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.errors import DataError
-from itrp.evaluation import RoundPredictions
+from itrp.evaluation.results import RoundPredictions
 from itrp.labels import UNLABELLED
 
 
@@ -25,7 +25,7 @@ def predict_majority(dev_labels: NDArray[np.integer], n: int) -> NDArray[np.int6
 
 
 def majority_rounds(n_dev: int, n_test: int) -> list[RoundPredictions]:
-    """The baseline for `itrp.evaluation.evaluate`: one checkpoint that puts every pair into one cluster.
+    """The baseline for `itrp.evaluation.results.evaluate`: one checkpoint that puts every pair into one cluster.
 
     The best mapping then names this cluster by the majority class, under every protocol by the labels which
     that protocol may see.

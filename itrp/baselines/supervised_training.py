@@ -21,7 +21,7 @@ from itrp.baselines.supervised_model import SupervisedModel
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
-from itrp.evaluation import weighted_f1
+from itrp.evaluation.results import weighted_f1
 from itrp.inference.embeddings import EmbeddingCache, autocast
 from itrp.labels import UNLABELLED, Task
 from itrp.models.itrp_model import put_back

@@ -2,7 +2,7 @@
 
 The rows "GMM" (55.3 / 69.9 / 39.1) and "k-means" (59.6 / 70.5 / 44.4) of Table 3 in Sun et al. 2023 (weighted
 F1, text / image / image-text, test RL) are one clustering with k = 4, mapped on the test labels: evaluate it
-with `itrp.evaluation.evaluate_relations` under the protocol `oracle`. With k = 2 it stands beside one task's
+with `itrp.evaluation.results.evaluate_relations` under the protocol `oracle`. With k = 2 it stands beside one task's
 model.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.clustering.pseudo_labels import Method, fit_clusters
-from itrp.evaluation import RoundPredictions
+from itrp.evaluation.results import RoundPredictions
 
 
 def vanilla_rounds(
@@ -22,7 +22,7 @@ def vanilla_rounds(
     seed: int,
     n_init: int = 1,
 ) -> list[RoundPredictions]:
-    """The baseline for `itrp.evaluation`: one checkpoint, fitted without labels, predicting dev and test.
+    """The baseline for `itrp.evaluation.results`: one checkpoint, fitted without labels, predicting dev and test.
 
     train: [n, d], dev: [n_dev, d], test: [n_test, d] frozen features, text and image side by side. Raises
     DataError as `itrp.clustering.pseudo_labels.fit_clusters` does.

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.errors import DataError, WrongUseError
+from itrp.evaluation.protocols import Protocol, RoundPredictions
 from itrp.labels import UNLABELLED, Task
-from itrp.protocols import Protocol, RoundPredictions
 
 _OUTSIDE = 2.0
 """No cosine reaches it: the threshold above which nothing lies, and its negative, above which everything does."""
@@ -85,7 +85,7 @@ def choose_task_threshold(
 def similarity_rounds(
     threshold: Threshold, dev_cosines: NDArray[np.floating], test_cosines: NDArray[np.floating]
 ) -> list[RoundPredictions]:
-    """The baseline for `itrp.evaluation`: one checkpoint whose clusters are the classes by name.
+    """The baseline for `itrp.evaluation.results`: one checkpoint whose clusters are the classes by name.
 
     dev_cosines: [n_dev]. test_cosines: [n_test]. Evaluate it under the protocol that the threshold was chosen for.
     """

@@ -20,9 +20,9 @@ from scipy.stats import spearmanr
 
 from itrp.baselines.vanilla import vanilla_rounds
 from itrp.clustering.mapping import apply_mapping
+from itrp.evaluation.class_mapping import ExampleNaming, JointNaming
+from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 from itrp.labels import RELATIONS, UNLABELLED, Task
-from itrp.naming import ExampleNaming, JointNaming
-from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 from tests.benchmarks.mapping_figure import plot_labels
 from tests.benchmarks.stand_in_similarity import similarity_of, weaken
 from tests.benchmarks.trained_clusters import (

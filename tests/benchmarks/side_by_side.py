@@ -25,10 +25,10 @@ from sklearn.cluster import KMeans
 from itrp.clustering.agreement import agreement, mean_pairwise_agreement
 from itrp.clustering.mapping import apply_mapping, best_mapping
 from itrp.config import ExperimentConfig, override
-from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate
+from itrp.evaluation.protocols import weighted_f1
+from itrp.evaluation.results import Protocol, RoundPredictions, TaskPredictions, evaluate
 from itrp.experiments import small_image, small_text
 from itrp.labels import Task
-from itrp.protocols import weighted_f1
 from tests.benchmarks.reference_side import run_reference
 from tests.benchmarks.sides import Labelled, Switches, Trace, read_labelled, run_itrp, write_labelled, write_tweets
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from itrp.data.shards import read_shard
 from itrp.datasets.synthetic import write_twitter100k_layout
-from itrp.evaluation import Protocol
+from itrp.evaluation.results import Protocol
 from tests.benchmarks.side_by_side import (
     AS_THEY_ARE,
     LEVELS,

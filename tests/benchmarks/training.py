@@ -20,12 +20,12 @@ import torch
 
 from itrp.clustering.mapping import apply_mapping, best_mapping
 from itrp.config import ExperimentConfig
-from itrp.cost import count_operations
 from itrp.data.inputs import ShardFile
+from itrp.evaluation.cost import count_operations
+from itrp.evaluation.protocols import weighted_f1
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shard
 from itrp.models.itrp_model import build_model
-from itrp.protocols import weighted_f1
 from itrp.training.trainer import Trainer
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.reference_side import run_reference

@@ -19,7 +19,7 @@ from infra.settings import Settings
 from itrp.config import override
 from itrp.datasets.synthetic import write_itr_layout, write_twitter100k_layout
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
-from itrp.evaluation import Protocol
+from itrp.evaluation.results import Protocol
 from itrp.experiments import find_experiment
 from itrp.grids import UserModels, list_cells
 from itrp.labels import Task

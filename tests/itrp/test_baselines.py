@@ -6,7 +6,7 @@ from itrp.baselines.majority import majority_class, majority_rounds, predict_maj
 from itrp.baselines.vanilla import vanilla_rounds
 from itrp.clustering.pseudo_labels import Method
 from itrp.errors import DataError
-from itrp.evaluation import Protocol, TaskPredictions, evaluate, evaluate_relations, format_evaluations
+from itrp.evaluation.results import Protocol, TaskPredictions, evaluate, evaluate_relations, format_evaluations
 from itrp.labels import UNLABELLED, Task
 
 

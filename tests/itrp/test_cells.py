@@ -8,10 +8,10 @@ import pytest
 
 from itrp.answers import Answers, AnyAnswers, SimilarityAnswers, load_answers
 from itrp.cells import fill_cell
-from itrp.cost import Cost
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError
-from itrp.evaluation import Protocol
+from itrp.evaluation.cost import Cost
+from itrp.evaluation.results import Protocol
 from itrp.grids import Cell, RunSpec, SystemSpec
 from itrp.labels import Task
 

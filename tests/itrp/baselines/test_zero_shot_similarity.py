@@ -4,9 +4,9 @@ from sklearn.metrics import f1_score
 
 from itrp.baselines.zero_shot_similarity import Threshold, choose_task_threshold, choose_threshold, similarity_rounds
 from itrp.errors import DataError, WrongUseError
-from itrp.evaluation import TaskPredictions, evaluate, evaluate_together
+from itrp.evaluation.protocols import Protocol
+from itrp.evaluation.results import TaskPredictions, evaluate, evaluate_together
 from itrp.labels import UNLABELLED, Task
-from itrp.protocols import Protocol
 
 
 def test_the_threshold_by_hand() -> None:

@@ -34,7 +34,7 @@ from itrp.baselines.zero_shot_vlm import (
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
-from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate_relations
+from itrp.evaluation.results import Protocol, RoundPredictions, TaskPredictions, evaluate_relations
 from tests.itrp.baselines.tiny_vlms import VISION_TOWER, save_idefics3, save_llava, save_qwen2_vl
 
 CPU = torch.device("cpu")

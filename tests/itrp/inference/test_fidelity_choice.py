@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 
 from itrp.clustering.mapping import best_mapping
-from itrp.evaluation import Protocol, RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
+from itrp.evaluation.protocols import choose_round, weighted_f1
+from itrp.evaluation.results import (
+    Protocol,
+    RoundPredictions,
+    TaskPredictions,
+    evaluate,
+    evaluate_relations,
+    evaluate_together,
+)
 from itrp.labels import Task
-from itrp.protocols import choose_round, weighted_f1
 
 Labels = NDArray[np.int64]
 

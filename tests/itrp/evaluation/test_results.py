@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from itrp.bootstrap import bootstrap_interval
-from itrp.cost import Cost
 from itrp.errors import DataError
-from itrp.evaluation import (
+from itrp.evaluation.bootstrap import bootstrap_interval
+from itrp.evaluation.cost import Cost
+from itrp.evaluation.results import (
     Choice,
     Evaluation,
     Protocol,

@@ -1,7 +1,7 @@
 """Class names for clusters from a few labels, or from none: what stands in for a labelled train split.
 
 `ExampleNaming` asks a person for m labels; `JointNaming` asks a dual encoder of texts and pictures (CLIP, SigLIP) and
-needs no label. Each is a protocol of its own in `itrp.evaluation`, with its own name in every report.
+needs no label. Each is a protocol of its own in `itrp.evaluation.results`, with its own name in every report.
 
 The m labels choose the checkpoint too: on synthetic tweets that is better than the last checkpoint from some ten labels on
 (docs/log.md). Similarity says nothing about how good a partition is, so `joint` takes the last one.
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from itrp.clustering.mapping import Mapping, best_mapping
 from itrp.errors import DataError
+from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
-from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round
 
 SURE = 2.0
 """A difference of mean cosines of fewer standard errors than this may be chance."""

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from itrp.bootstrap import bootstrap_interval
 from itrp.clustering.mapping import Mapping, apply_mapping
 from itrp.errors import DataError
+from itrp.evaluation.bootstrap import bootstrap_interval
+from itrp.evaluation.class_mapping import NamingRule
+from itrp.evaluation.plain_tables import align_rows
+from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task, combine_labels
-from itrp.naming import NamingRule
-from itrp.plain_tables import align_rows
-from itrp.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 
 if TYPE_CHECKING:  # torch is not needed to count
-    from itrp.cost import Cost
+    from itrp.evaluation.cost import Cost
 
 __all__ = [
     "Choice",

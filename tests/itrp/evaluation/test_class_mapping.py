@@ -7,9 +7,16 @@ import pytest
 
 from itrp.clustering.mapping import best_mapping
 from itrp.errors import DataError
-from itrp.evaluation import RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
+from itrp.evaluation.class_mapping import (
+    ExampleNaming,
+    JointChoice,
+    JointNaming,
+    keep_examples,
+    name_by_cosines,
+    name_by_examples,
+)
+from itrp.evaluation.results import RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import UNLABELLED, Task
-from itrp.naming import ExampleNaming, JointChoice, JointNaming, keep_examples, name_by_cosines, name_by_examples
 
 
 def ints(*numbers: int) -> np.ndarray:

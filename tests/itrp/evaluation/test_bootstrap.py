@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from itrp.bootstrap import bootstrap_interval, bootstrap_mean_interval, f1_from_confusion, paired_bootstrap
 from itrp.errors import DataError
+from itrp.evaluation.bootstrap import bootstrap_interval, bootstrap_mean_interval, f1_from_confusion, paired_bootstrap
 
 Labels = NDArray[np.int64]
 

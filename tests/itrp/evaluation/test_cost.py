@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from itrp.cost import count_operations, describe_device, measure_cost
 from itrp.errors import WrongUseError
+from itrp.evaluation.cost import count_operations, describe_device, measure_cost
 
 MakeLayer = Callable[[], nn.Module]
 

@@ -1,0 +1,1 @@
+"""Predictions against human labels: protocols, class mapping, figures and their intervals."""
