@@ -14,10 +14,10 @@ from flows.reproduction.grid_run import ReproduceReport, open_desk, run_grid
 from flows.reproduction.runs import answer
 from flows.reproduction.sources import Sources, ingest_sources
 from flows.watched_flow import watched_flow
-from itrp.answers import AnyAnswers
 from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig
-from itrp.grids import TABLES, UserModels
+from itrp.reproduction.grids import TABLES, UserModels
+from itrp.reproduction.predictions import AnyAnswers
 
 
 @io_task("ingest-sources", "ingest {folder}")

@@ -7,14 +7,14 @@ from typing import Any
 from flows.baseline_rows import evaluate_majority
 from flows.platform import Platform
 from flows.tracking import TrackedData, log_figures, track_run
-from itrp.answers import Answers
 from itrp.baselines.config import ZeroShotConfig
-from itrp.cells import evaluate_answers
 from itrp.errors import WrongUseError
 from itrp.evaluation.results import Protocol, format_evaluations
 from itrp.inference.embeddings import choose_device
 from itrp.labels import Task
 from itrp.models.dual_encoder import is_dual_encoder
+from itrp.reproduction.cells import evaluate_answers
+from itrp.reproduction.predictions import Answers
 from serving.assessment import load_labelled_set
 from serving.costs import CostBook
 from serving.zero_shot import ask_zero_shot

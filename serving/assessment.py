@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from infra.catalog import Catalog
 from infra.catalog_queries import dataset_hash, get_dataset, list_shards
 from infra.object_store import ObjectStore
-from itrp.answers import predictions_on
 from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
@@ -26,6 +25,7 @@ from itrp.inference.prediction import predict_shards
 from itrp.labels import Task
 from itrp.models.dual_encoder import JointEncoder
 from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
+from itrp.reproduction.predictions import predictions_on
 from itrp.systems import System, load_system
 from itrp.training.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.training.training_set import list_set_aside

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from itrp.answers import Answers, AnyAnswers, SimilarityAnswers
 from itrp.baselines.config import ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins, provide_zero_shot
 from itrp.baselines.zero_shot_vlm import load_zero_shot_vlm
 from itrp.labels import Task
 from itrp.models.dual_encoder import load_joint_encoder
+from itrp.reproduction.predictions import Answers, AnyAnswers, SimilarityAnswers
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flows.data_sets import KnownData
 from flows.platform import Platform
-from itrp.answers import AnyAnswers, load_answers
 from itrp.experiments import AnyConfig
 from itrp.inference.embeddings import EmbeddingCache, choose_device
+from itrp.reproduction.predictions import AnyAnswers, load_answers
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
 

@@ -9,21 +9,21 @@ from flows.data_sets import find_data
 from flows.platform import Platform
 from flows.provenance import describe_environment, find_commit
 from flows.reproduction.desk import RunDesk
-from flows.reproduction.figure import draw_figure4
-from flows.reproduction.page import encode_png, render_page
 from flows.reproduction.sources import Sources
-from flows.reproduction.tables import Reproduction, format_tables, list_figures, write_csv
 from flows.tracking import log_figures, open_parent
-from itrp.answers import AnyAnswers
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins
-from itrp.cells import fill_cell
 from itrp.errors import ItrpError, WeightsUnavailableError
 from itrp.evaluation.cost import describe_device
 from itrp.evaluation.results import Protocol
 from itrp.experiments import AnyConfig, Preset
 from itrp.files import write_whole
-from itrp.grids import Cell, RunSpec, UserModels, list_cells
+from itrp.reproduction.cells import fill_cell
+from itrp.reproduction.figure import draw_figure4
+from itrp.reproduction.grids import Cell, RunSpec, UserModels, list_cells
+from itrp.reproduction.page import encode_png, render_page
+from itrp.reproduction.predictions import AnyAnswers
+from itrp.reproduction.tables import Reproduction, format_tables, list_figures, write_csv
 from serving.assessment import load_labelled_set
 from serving.registry import connect_mlflow
 

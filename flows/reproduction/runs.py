@@ -11,7 +11,6 @@ from flows.progress import ProgressReporter
 from flows.reproduction.desk import RunDesk
 from flows.supervised_run import open_trainer
 from flows.tracking import RunTracker, TrackedData, track_run
-from itrp.answers import Answers, AnyAnswers
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import cache_pixels
@@ -20,6 +19,7 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
+from itrp.reproduction.predictions import Answers, AnyAnswers
 from itrp.training.checkpoints import load_tuned
 from itrp.training.trainer import Trainer
 from serving.files import local_shards

@@ -21,13 +21,13 @@ from itrp.datasets.synthetic import write_itr_layout, write_twitter100k_layout
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
 from itrp.evaluation.results import Protocol
 from itrp.experiments import find_experiment
-from itrp.grids import UserModels, list_cells
 from itrp.labels import Task
+from itrp.reproduction.grids import UserModels, list_cells
 
 if TYPE_CHECKING:
     from flows.reproduction.desk import RunDesk
-    from itrp.answers import AnyAnswers
     from itrp.experiments import AnyConfig
+    from itrp.reproduction.predictions import AnyAnswers
 
 UNLABELLED, LABELLED = 40, 60
 
@@ -237,10 +237,10 @@ def test_weights_that_are_not_to_be_had_are_looked_for_once(desk: "RunDesk", tmp
 
 @pytest.mark.slow
 def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> None:
-    from flows.reproduction.figure import draw_figure4
-    from flows.reproduction.page import render_page
-    from flows.reproduction.tables import Reproduction, format_tables
-    from itrp.cells import fill_cell
+    from itrp.reproduction.cells import fill_cell
+    from itrp.reproduction.figure import draw_figure4
+    from itrp.reproduction.page import render_page
+    from itrp.reproduction.tables import Reproduction, format_tables
 
     answers = answer_quickly(desk, find_experiment("small-zero-shot-vlm"))
     cells = [cell for cell in list_cells("figure4", "small") if "vision-language" in cell.row]

@@ -7,8 +7,8 @@ import pytest
 from itrp.config import ExperimentConfig
 from itrp.errors import WrongUseError
 from itrp.experiments import PRESETS, Preset, find_experiment
-from itrp.grids import SETS, TABLES, Cell, RunSpec, UserModels, list_cells
 from itrp.labels import Task
+from itrp.reproduction.grids import SETS, TABLES, Cell, RunSpec, UserModels, list_cells
 
 SYSTEMS = (
     "random pseudo-labels", "GMM", "k-means", "ITRp (GMM)", "ITRp (k-means)", "LSTM+InceptionNet", "RoBERTa+EfficientNet",

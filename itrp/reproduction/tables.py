@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from itrp.cells import CellResult
 from itrp.evaluation.plain_tables import align_rows
 from itrp.evaluation.results import Protocol
-from itrp.grids import TABLES, TITLES, Cell
+from itrp.reproduction.cells import CellResult
+from itrp.reproduction.grids import TABLES, TITLES, Cell
 
 HEADER = (
     "row", "task", "set", "protocol", "ours", "95 % interval", "published", "difference", "s/1000", "GFLOP/1000",

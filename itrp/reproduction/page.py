@@ -9,13 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from flows.reproduction.figure import draw_figure4
-from flows.reproduction.tables import Reproduction, explain, format_mean, pick
-from itrp.cells import CellResult
 from itrp.evaluation.cost import add_costs
 from itrp.evaluation.results import Protocol
-from itrp.grids import TITLES, Cell
 from itrp.labels import Task
+from itrp.reproduction.cells import CellResult
+from itrp.reproduction.figure import draw_figure4
+from itrp.reproduction.grids import TITLES, Cell
+from itrp.reproduction.tables import Reproduction, explain, format_mean, pick
 
 TEMPLATE = "page.html.jinja"
 

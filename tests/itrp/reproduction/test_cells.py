@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itrp.answers import Answers, AnyAnswers, SimilarityAnswers, load_answers
-from itrp.cells import fill_cell
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 from itrp.evaluation.cost import Cost
 from itrp.evaluation.results import Protocol
-from itrp.grids import Cell, RunSpec, SystemSpec
 from itrp.labels import Task
+from itrp.reproduction.cells import fill_cell
+from itrp.reproduction.grids import Cell, RunSpec, SystemSpec
+from itrp.reproduction.predictions import Answers, AnyAnswers, SimilarityAnswers, load_answers
 
 COST = Cost(seconds_per_1000=2.0, gflop_per_1000=30.0, device="cpu, 1 threads")
 TEXT = np.array([0, 0, 1, 1, 0, 0, 1, 1])

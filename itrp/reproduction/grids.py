@@ -9,7 +9,7 @@ from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import AnyConfig, Preset, find_experiment
 from itrp.labels import Task
-from itrp.published import FIGURE4, TABLE3, TABLE4, TABLE5
+from itrp.reproduction.published import FIGURE4, TABLE3, TABLE4, TABLE5
 
 GRID_SETTINGS: dict[tuple[str, type[BaseModel]], tuple[str, ...]] = {
     ("small", ExperimentConfig): ("pairs=400", "subset_size=200", "image.size=96"),

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itrp.answers import Answers, AnyAnswers
 from itrp.data.annotations import Annotations
 from itrp.evaluation.bootstrap import bootstrap_mean_interval
 from itrp.evaluation.cost import Cost, add_costs
 from itrp.evaluation.results import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
-from itrp.grids import Cell
 from itrp.labels import Task
+from itrp.reproduction.grids import Cell
+from itrp.reproduction.predictions import Answers, AnyAnswers
 
 
 @dataclass(frozen=True)

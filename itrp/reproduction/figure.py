@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from flows.reproduction.tables import Reproduction
-from itrp.cells import CellResult
 from itrp.evaluation.results import Protocol
-from itrp.grids import SETS
 from itrp.labels import Task
+from itrp.reproduction.cells import CellResult
+from itrp.reproduction.grids import SETS
+from itrp.reproduction.tables import Reproduction
 
 COLOURS = {"raw": "#9ecae1", "RM": "#4292c6", "RL": "#08519c"}
 
