@@ -13,7 +13,7 @@ from itrp.datasets.ltec import LtecFolder, assign_split, read_ltec_rows
 from itrp.errors import DataError
 from itrp.labels import Task
 
-REAL = Path(__file__).parents[2].parent / "shared/data/ltec/ltec-image-text-relation.json"
+REAL = Path(__file__).parents[3].parent / "shared/data/ltec/ltec-image-text-relation.json"
 
 
 def make_row(id_: str, relation: object = "0", **others: object) -> dict[str, object]:

@@ -11,7 +11,7 @@ from itrp.data.validation import check_candidate
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError
 
-REAL = Path(__file__).parents[2].parent / "shared/data/twitter100k_layout"
+REAL = Path(__file__).parents[3].parent / "shared/data/twitter100k_layout"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from itrp.errors import DataError
 from itrp.labels import Task
 from tests.itrp.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
-REAL = Path(__file__).parents[2].parent / "shared/data/itr"
+REAL = Path(__file__).parents[3].parent / "shared/data/itr"
 real = [pytest.mark.real, pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout")]
 
 

@@ -17,7 +17,7 @@ from itrp.data.validation import check_candidate
 from itrp.datasets.table import TableSource
 from itrp.errors import DataError, WrongUseError
 
-REAL = Path(__file__).parents[2].parent / "shared/data"
+REAL = Path(__file__).parents[3].parent / "shared/data"
 IDS = [738098541445386241, 738098541445386242, 738098541445386243]
 TEXTS = ['he said "wait, what?", then left', "first line\\nsecond line", "NA"]
 
