@@ -15,8 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from flows.platform import Platform
+from infra.catalog.tables import LabelFile, Shard
 from infra.settings import Settings
-from infra.tables import LabelFile, Shard
 from serving.registry import ModelVersion
 
 PROGRESS_SECONDS = 5.0

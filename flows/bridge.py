@@ -18,8 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from flows.ingestion.batches import BATCH_ENDINGS, LANDING_PREFIX
 from flows.platform import open_objects
 from flows.registry_webhook import DELIVERY_HEADER, PATH, is_genuine
-from infra.bucket_events import coalesce, listen_created
 from infra.errors import EventsUnsupportedError, SettingsError, StoreError
+from infra.object_store.bucket_events import coalesce, listen_created
 from infra.settings import Settings
 from serving.registry import CHAMPION, MODEL_NAMES
 

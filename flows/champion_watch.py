@@ -7,8 +7,8 @@ from datetime import timedelta
 from flows.data_sets import find_labelled_name
 from flows.platform import Platform
 from flows.promotion_run import PromoteReport, review
-from infra.catalog_queries import last_champion, record_champion
-from infra.tables import now
+from infra.catalog.queries import last_champion, record_champion
+from infra.catalog.tables import now
 from itrp.errors import NotFoundError
 from itrp.labels import Task
 from serving.registry import CHAMPION, MODEL_NAMES, ModelVersion

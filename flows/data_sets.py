@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from flows.platform import Platform
-from infra.catalog_queries import dataset_hash, get_dataset, list_shards
-from infra.tables import Dataset, Shard
+from infra.catalog.queries import dataset_hash, get_dataset, list_shards
+from infra.catalog.tables import Dataset, Shard
 from itrp.errors import NotFoundError
 
 LANDING = "landing"

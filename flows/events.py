@@ -8,7 +8,7 @@ from prefect.events import emit_event
 from flows.ingestion.report import IngestReport
 from flows.night_watch import Finding
 from flows.scoring_run import ScoringReport
-from infra.tables import Shard
+from infra.catalog.tables import Shard
 from serving.registry import ModelPair, ModelVersion
 from serving.scoring import ScoreReport
 

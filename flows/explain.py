@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 from sqlalchemy import select
 
 from flows.platform import Platform
-from infra.catalog_queries import TweetOrigin, find_tweet, labels_of_shard
-from infra.tables import LabelFile, ModelRun, QuarantinedTweet
+from infra.catalog.queries import TweetOrigin, find_tweet, labels_of_shard
+from infra.catalog.tables import LabelFile, ModelRun, QuarantinedTweet
 from itrp.errors import NotFoundError
 from itrp.labels import RELATIONS, Task
 from serving.labels import decode_labels, read_set_aside_rows

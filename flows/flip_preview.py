@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from flows.platform import Platform
 from flows.seed_agreement import PREVIEW_PAIRS
-from infra.tables import LabelFile, Shard
+from infra.catalog.tables import LabelFile, Shard
 from itrp.data.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
 from serving.examples import find_examples

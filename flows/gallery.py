@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from flows.platform import Platform
-from infra.tables import LabelFile, Shard
+from infra.catalog.tables import LabelFile, Shard
 from itrp.data.images import decode_image
 from itrp.data.inputs import read_ids
 from itrp.labels import RELATIONS

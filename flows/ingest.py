@@ -19,7 +19,7 @@ from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.progress import CountReporter
 from flows.watched_flow import watched_flow
-from infra.catalog_queries import shards_of_run
+from infra.catalog.queries import shards_of_run
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.table import TableSource

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from flows.data_sets import LANDING
 from flows.platform import Platform
-from infra.catalog_queries import count_unlabelled, last_champion, oldest_unlabelled, record_notice
-from infra.tables import Shard, now
+from infra.catalog.queries import count_unlabelled, last_champion, oldest_unlabelled, record_notice
+from infra.catalog.tables import Shard, now
 from itrp.errors import NotReadyError
 from itrp.labels import Task
 from serving.champions import Champions, find_champions

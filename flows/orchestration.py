@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.errors import SettingsError
 from infra.logs import ROOMS, RedactingFilter, configure_logging
 from infra.moved_folder import follow_move
-from infra.object_store import FolderAddress, parse_store_url
+from infra.object_store.objects import FolderAddress, parse_store_url
 from infra.settings import Settings
 
 

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 
 from flows.orchestration import make_work_folder
-from infra.catalog import Catalog, open_catalog
-from infra.object_store import ObjectStore, open_store
+from infra.catalog.database import Catalog, open_catalog
+from infra.object_store.objects import ObjectStore, open_store
 from infra.settings import Settings, load_settings
 from serving.registry import Registry
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from infra.catalog import Catalog
-from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
+from infra.catalog.database import Catalog
+from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from itrp.data.pairs import REASONS
 from itrp.data.remedies import describe_reason, find_remedy
 from itrp.errors import NotFoundError, WrongUseError

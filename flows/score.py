@@ -17,7 +17,7 @@ from flows.platform_task import open_platform_task
 from flows.progress import ProgressReporter
 from flows.scoring_run import Backlog, ScoringReport, find_archive, find_new, list_set_aside, open_scorer, pin_champions
 from flows.watched_flow import watched_flow
-from infra.tables import LabelFile, Shard
+from infra.catalog.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
 from itrp.training.health import find_same_labels
 from serving.champions import Champions

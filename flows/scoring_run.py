@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from flows.data_sets import LANDING
 from flows.ingestion.report import IngestReport
 from flows.platform import Platform
-from infra.catalog_queries import set_aside_by, unlabelled_shards
-from infra.tables import LabelFile, Shard
+from infra.catalog.queries import set_aside_by, unlabelled_shards
+from infra.catalog.tables import LabelFile, Shard
 from serving.champions import Champions, find_champions
 from serving.registry import ModelPair
 from serving.scoring import BatchScorer, ScoreReport

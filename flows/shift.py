@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
-from infra.tables import now
+from infra.catalog.tables import now
 from itrp.errors import StoreError
 
 RECENTLY = timedelta(hours=1)

@@ -15,9 +15,9 @@ from flows.supervised_run import train_supervised
 from flows.tracking import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
 from flows.training_warnings import warn_of_same_answers
+from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
-from infra.object_store import ObjectStore
-from infra.tables import ModelRun
+from infra.object_store.objects import ObjectStore
 from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable

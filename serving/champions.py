@@ -3,8 +3,8 @@
 import logging
 from dataclasses import dataclass
 
-from infra.catalog import Catalog
-from infra.catalog_queries import champion_history
+from infra.catalog.database import Catalog
+from infra.catalog.queries import champion_history
 from itrp.errors import NotFoundError, NotReadyError
 from itrp.labels import Task
 from serving.registry import CHAMPION, MODEL_NAMES, ModelPair, ModelVersion, Registry, explain_unmapped

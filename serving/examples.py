@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from infra.catalog import Catalog
-from infra.catalog_queries import list_shards
-from infra.object_store import ObjectStore
+from infra.catalog.database import Catalog
+from infra.catalog.queries import list_shards
+from infra.object_store.objects import ObjectStore
 from itrp.data.inputs import ShardFile
 from serving.files import local_shards
 from serving.registry import DATASET_TAG, ModelVersion

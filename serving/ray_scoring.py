@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from infra.catalog import open_catalog
+from infra.catalog.database import open_catalog
+from infra.catalog.tables import LabelFile, Shard
 from infra.logs import configure_logging
-from infra.object_store import open_store
+from infra.object_store.objects import open_store
 from infra.settings import Settings
-from infra.tables import LabelFile, Shard
 from itrp.errors import StoreError, WrongUseError
 from serving.registry import ModelPair, Registry
 from serving.scoring import PATIENCE, BatchScorer, ShardsFailedError, explain_fault

@@ -10,7 +10,7 @@ from itrp.data.shards import encode_shard, shard_hash, shard_key
 
 if TYPE_CHECKING:
     from flows.platform import Platform
-    from infra.tables import Shard
+    from infra.catalog.tables import Shard
 
 
 def palette_without_colours() -> bytes:
@@ -27,8 +27,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def store_shard(platform: "Platform", pairs: Sequence[Pair], name: str = "landing") -> "Shard":
     """Put a shard behind the last one of a data set, past all checks of the ingestion, with the rows of its tweets."""
-    from infra.catalog_queries import get_dataset, list_shards
-    from infra.tables import LandingObject, Shard, StoredTweet
+    from infra.catalog.queries import get_dataset, list_shards
+    from infra.catalog.tables import LandingObject, Shard, StoredTweet
 
     data = encode_shard(pairs)
     key = shard_key(shard_hash(data))

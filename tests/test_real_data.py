@@ -47,7 +47,7 @@ def count_labels(platform: "Platform") -> Counter[str]:
 
 
 def count_stored(platform: "Platform") -> Counter[str]:
-    from infra.catalog_queries import list_shards
+    from infra.catalog.queries import list_shards
     from itrp.data.shards import read_shard
 
     found: Counter[str] = Counter()

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from flows.ingestion.checking import open_pool
 from flows.ingestion.report import PassedOver
-from infra.object_store import ObjectInfo, ObjectStore, Selection
-from infra.parallel import map_in_order
+from infra.object_store.objects import ObjectInfo, ObjectStore, Selection
+from infra.object_store.parallel import map_in_order
 
 LANDING_PREFIX = "landing/"
 _FORMS = (".jsonl", ".json", ".ndjson", ".jl", ".jsonlines")

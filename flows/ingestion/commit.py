@@ -9,10 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from flows.ingestion.group import Batch, Group
-from infra.catalog import Catalog
-from infra.catalog_queries import get_dataset, get_or_create_dataset
+from infra.catalog.database import Catalog
+from infra.catalog.queries import get_dataset, get_or_create_dataset
+from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest, Shard, StoredTweet, now
 from infra.errors import CatalogError
-from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest, Shard, StoredTweet, now
 from itrp.data.pairs import Refusal
 
 T = TypeVar("T")

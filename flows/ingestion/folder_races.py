@@ -5,8 +5,8 @@ from typing import Any
 from flows.ingestion.commit import ConcurrentIngestionError
 from flows.ingestion.folders import FolderSource, ingest_folder
 from flows.ingestion.report import IngestReport
-from infra.catalog import Catalog
-from infra.object_store import ObjectStore
+from infra.catalog.database import Catalog
+from infra.object_store.objects import ObjectStore
 
 
 def store_folder(store: ObjectStore, catalog: Catalog, name: str, source: FolderSource, **options: Any) -> IngestReport:

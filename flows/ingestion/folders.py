@@ -15,10 +15,10 @@ from flows.ingestion.commit import Target
 from flows.ingestion.landing import LANDING_DATASET, Progress, ingest_records
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
-from infra.catalog import Catalog
-from infra.catalog_queries import get_dataset
-from infra.object_store import ObjectStore
-from infra.tables import LandingObject
+from infra.catalog.database import Catalog
+from infra.catalog.queries import get_dataset
+from infra.catalog.tables import LandingObject
+from infra.object_store.objects import ObjectStore
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
 

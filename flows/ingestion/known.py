@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select, update
 
 from flows.ingestion.commit import Target, slices
+from infra.catalog.tables import Dataset, LandingObject
 from infra.errors import ObjectMissingError
-from infra.object_etags import content_of, listed_etag, may_be_same
-from infra.object_store import ObjectInfo, ObjectStore
-from infra.tables import Dataset, LandingObject
+from infra.object_store.etags import content_of, listed_etag, may_be_same
+from infra.object_store.objects import ObjectInfo, ObjectStore
 
 logger = logging.getLogger(__name__)
 

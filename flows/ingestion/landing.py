@@ -15,9 +15,9 @@ from flows.ingestion.known import select_new
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
 from flows.ingestion.rounding import refuse_rounded_ids
-from infra.catalog import Catalog
+from infra.catalog.database import Catalog
 from infra.errors import ObjectMissingError
-from infra.object_store import ObjectInfo, ObjectStore
+from infra.object_store.objects import ObjectInfo, ObjectStore
 from itrp.datasets.tweets import read_tweets
 
 __all__ = [

@@ -13,7 +13,7 @@ from flows.ingestion.checking import Record
 from flows.ingestion.commit import Target, commit_group, find_contents
 from flows.ingestion.group import Batch, Group, NewShard, NewTweet, Retry
 from flows.ingestion.report import Tally
-from infra.object_store import ObjectStore
+from infra.object_store.objects import ObjectStore
 from itrp.data.pairs import Pair, Refusal
 from itrp.data.shards import encode_shard, shard_hash, shard_key
 from itrp.data.validation import describe_id

@@ -18,9 +18,9 @@ from flows.ingestion.line_set import LineSet
 from flows.ingestion.pending import SHARD_PAIRS, Pending
 from flows.ingestion.report import IngestReport
 from flows.ingestion.rounding import refuse_rounded_ids
-from infra.catalog import Catalog
-from infra.object_store import ObjectStore
-from infra.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
+from infra.catalog.database import Catalog
+from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
+from infra.object_store.objects import ObjectStore
 from itrp.data.pairs import Pair, Refusal
 
 _OF_WHOLE_LINES = ("record_not_json", "record_too_long", "id_missing")

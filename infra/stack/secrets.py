@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.file_sync import sync_folder
+from infra.object_store.file_sync import sync_folder
 
 
 def _draw() -> str:

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.object_store import ObjectStore, open_store
-from infra.parallel import get_many, map_in_order, open_pool
+from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store.parallel import get_many, map_in_order, open_pool
 from infra.stack.ports import choose_ports
 from infra.stack.seaweedfs import Identity, make_seaweedfs
-from tests.infra.s3.juicefs import BUCKET, JuiceFS
+from tests.infra.object_store.s3.juicefs import BUCKET, JuiceFS
 
 THREADS = (1, 8, 32)
 

@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
-from infra.catalog import Catalog, open_catalog
-from infra.object_store import ObjectStore, open_store
+from infra.catalog.database import Catalog, open_catalog
+from infra.object_store.objects import ObjectStore, open_store
 from infra.stack.ports import choose_ports, free_ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.seaweedfs import Identity, make_seaweedfs

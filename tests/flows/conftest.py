@@ -48,8 +48,8 @@ def itrp(
 @pytest.fixture
 def zone(tmp_path: Path) -> "Iterator[Zone]":
     """An empty one."""
-    from infra.catalog import open_catalog
-    from infra.object_store import open_store
+    from infra.catalog.database import open_catalog
+    from infra.object_store.objects import open_store
     from tests.flows.landing_zone import Zone
 
     catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")

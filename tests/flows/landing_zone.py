@@ -10,9 +10,9 @@ from PIL import Image
 from sqlalchemy import select
 
 from flows.ingestion import IngestReport, ingest_landing, replay_quarantine
-from infra.catalog import Catalog
-from infra.catalog_queries import list_shards
-from infra.object_store import ObjectStore
+from infra.catalog.database import Catalog
+from infra.catalog.queries import list_shards
+from infra.object_store.objects import ObjectStore
 from itrp.data.shards import read_shard
 
 FOLDER = "landing/day/"

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from flows.seed_agreement import choose_watched, find_other_seeds, find_unlabelled, measure_agreement, newest_shards
-from infra.tables import Dataset, Shard
+from infra.catalog.tables import Dataset, Shard
 from itrp.errors import NotFoundError
 from itrp.labels import Task
 from serving.registry import ModelVersion, origin_tags

@@ -10,9 +10,9 @@ import pytest
 
 from flows import bridge
 from flows.bridge import follow_bucket
-from infra.object_store import open_store
+from infra.object_store.objects import open_store
 from infra.settings import Settings
-from tests.infra.s3.juicefs import JuiceFS
+from tests.infra.object_store.s3.juicefs import JuiceFS
 
 
 def wait_until(is_so: Callable[[], bool], what: str) -> None:

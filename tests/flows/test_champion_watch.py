@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from flows.champion_watch import find_moves, remember_move, review_move
-from infra.catalog_queries import last_champion, record_champion
-from infra.tables import ChampionMove
+from infra.catalog.queries import last_champion, record_champion
+from infra.catalog.tables import ChampionMove
 from itrp.errors import UnmappedModelError
 
 if TYPE_CHECKING:

@@ -222,7 +222,7 @@ def test_wrong_use_found_in_a_flow_is_wrong_use(itrp: Callable[..., Any], platfo
 @pytest.mark.usefixtures("prefect_server")
 def test_what_nobody_foresaw_is_one_line_too(itrp: Callable[..., Any], platform: "Platform") -> None:
     """A shard's file is damaged: the library's error, by its name; the traceback on request."""
-    from infra.catalog_queries import list_shards
+    from infra.catalog.queries import list_shards
 
     with platform.catalog.session() as session:
         (shard,) = list_shards(session, "unlabelled")

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import update
 
 from flows.doctor import Check, _check_folder, examine
-from infra.catalog_queries import list_shards, record_champion, record_label_file
+from infra.catalog.queries import list_shards, record_champion, record_label_file
+from infra.catalog.tables import Shard, now
 from infra.settings import Settings
-from infra.tables import Shard, now
 from itrp.errors import StoreError
 
 if TYPE_CHECKING:

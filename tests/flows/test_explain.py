@@ -9,7 +9,7 @@ from flows.data_sets import find_data
 from flows.explain import explain_tweet
 from flows.ingestion import ingest_landing
 from flows.scoring_run import find_work, pin_scorer
-from infra.catalog_queries import find_tweet
+from infra.catalog.queries import find_tweet
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import NotFoundError

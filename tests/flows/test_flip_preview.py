@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from flows.promotion_run import run_promotion
-from infra.tables import LabelFile
+from infra.catalog.tables import LabelFile
 from itrp.labels import Task
 from serving.labels import decode_labels
 from tests.flows.test_promotion import champion, gate_tags, register_variant, score_all

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from infra.catalog import open_catalog
-from infra.tables import Dataset, QuarantinedTweet
+from infra.catalog.database import open_catalog
+from infra.catalog.tables import Dataset, QuarantinedTweet
 from tests.flows.landing_zone import GOOD
 
 

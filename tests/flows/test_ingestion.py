@@ -9,9 +9,9 @@ import pytest
 
 from flows.ingestion import IngestReport
 from flows.ingestion.report import MiscountError
-from infra.catalog_queries import find_tweet, list_shards
+from infra.catalog.queries import find_tweet, list_shards
+from infra.catalog.tables import LandingObject, QuarantinedTweet, StoredTweet
 from infra.errors import StoreError
-from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
 from itrp.data.pairs import REASONS
 from itrp.data.shards import read_shard
 from tests.flows.failing_store import FailingStore

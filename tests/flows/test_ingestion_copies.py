@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from flows.ingestion import IngestReport
-from infra.catalog import open_catalog
-from infra.object_etags import listed_etag
-from infra.object_store import open_store
-from infra.tables import LandingObject
+from infra.catalog.database import open_catalog
+from infra.catalog.tables import LandingObject
+from infra.object_store.etags import listed_etag
+from infra.object_store.objects import open_store
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 
 

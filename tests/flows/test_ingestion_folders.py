@@ -13,10 +13,10 @@ from sqlalchemy import select, update
 
 from flows.data_names import name_file
 from flows.ingestion import IngestReport, ingest_folder, ingest_landing, replay_quarantine
-from infra.catalog import Catalog
-from infra.catalog_queries import get_dataset, list_shards
-from infra.object_store import ObjectStore
-from infra.tables import Dataset, LandingObject, QuarantinedTweet
+from infra.catalog.database import Catalog
+from infra.catalog.queries import get_dataset, list_shards
+from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet
+from infra.object_store.objects import ObjectStore
 from itrp.data.annotations import Annotations
 from itrp.data.shards import read_shard
 from itrp.datasets.itr import ItrFolder

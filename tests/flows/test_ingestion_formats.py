@@ -13,8 +13,8 @@ from sqlalchemy import update
 
 from flows.ingestion import IngestReport
 from flows.ingestion.report import NAMES_KEPT, describe
-from infra.catalog_queries import list_shards
-from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import LandingObject, QuarantinedTweet, StoredTweet
 from itrp.data.pairs import Pair
 from itrp.data.shards import read_shard
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, draw, encode, tweet

@@ -9,9 +9,9 @@ import pytest
 from flows.ingestion import IngestReport, group, pending
 from flows.ingestion.line_set import LineSet
 from flows.ingestion.report import describe
-from infra.catalog_queries import count_quarantined, count_rejections
+from infra.catalog.queries import count_quarantined, count_rejections
+from infra.catalog.tables import LandingObject, QuarantinedTweet, QuarantineRest
 from infra.errors import StoreError
-from infra.tables import LandingObject, QuarantinedTweet, QuarantineRest
 from tests.flows.failing_store import FailingStore
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 
@@ -137,8 +137,8 @@ def test_sets_of_lines() -> None:
 RUN = """
 import sys
 from flows.ingestion import ingest_landing, replay_quarantine
-from infra.catalog import open_catalog
-from infra.object_store import open_store
+from infra.catalog.database import open_catalog
+from infra.object_store.objects import open_store
 store, catalog = open_store(sys.argv[1]), open_catalog(sys.argv[2])
 act = replay_quarantine if "replay" in sys.argv else ingest_landing
 report = act(store, catalog)

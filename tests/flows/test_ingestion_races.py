@@ -10,9 +10,9 @@ from flows.ingestion import IngestReport
 from flows.ingestion import landing as landing_module
 from flows.ingestion.commit import ConcurrentIngestionError
 from flows.ingestion.folder_races import store_folder
-from infra.catalog import open_catalog
-from infra.object_store import open_store
-from infra.tables import LandingObject, QuarantinedTweet, StoredTweet
+from infra.catalog.database import open_catalog
+from infra.catalog.tables import LandingObject, QuarantinedTweet, StoredTweet
+from infra.object_store.objects import open_store
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
@@ -122,8 +122,8 @@ def test_two_folders_for_one_name(zone: Zone, tmp_path: Path) -> None:
 RUN = """
 import sys
 from flows.ingestion import ingest_landing
-from infra.catalog import open_catalog
-from infra.object_store import open_store
+from infra.catalog.database import open_catalog
+from infra.object_store.objects import open_store
 store, catalog = open_store(sys.argv[1]), open_catalog(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -1,8 +1,8 @@
 """Quarantined tweets taken in again: the picture came late, or the batch file changed."""
 
 from flows.ingestion import IngestReport
-from infra.catalog_queries import find_tweet
-from infra.tables import QuarantinedTweet
+from infra.catalog.queries import find_tweet
+from infra.catalog.tables import QuarantinedTweet
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 
 

@@ -14,8 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.states import Running
 from sqlalchemy import select, update
 
-from infra.catalog_queries import last_champion, list_shards, record_champion, record_notice
-from infra.tables import ChampionMove, LabelFile, Notice, now
+from infra.catalog.queries import last_champion, list_shards, record_champion, record_notice
+from infra.catalog.tables import ChampionMove, LabelFile, Notice, now
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
 from tests.flows.test_scoring import add_version

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from flows.promotion_run import run_promotion
 from flows.scoring_run import find_work, pin_scorer
-from infra.tables import Dataset, LabelFile
+from infra.catalog.tables import Dataset, LabelFile
 from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
 from itrp.labels import Task
 from serving.registration import register_model

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from flows.ingestion import ingest_folder
 from flows.ingestion.group import ROWS_KEPT
 from flows.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
-from infra.tables import QuarantinedTweet
+from infra.catalog.tables import QuarantinedTweet
 from itrp.data.pairs import REASONS
 from itrp.data.remedies import REMEDIES, describe_reason, find_remedy
 from itrp.datasets.twitter100k import Twitter100kFolder

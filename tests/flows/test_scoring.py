@@ -8,8 +8,8 @@ import pytest
 
 from flows.ingestion import ingest_landing
 from flows.scoring_run import Backlog, find_archive, find_new, find_work, pin_champions, pin_scorer
-from infra.catalog_queries import list_shards, record_label_file
-from infra.tables import LabelFile
+from infra.catalog.queries import list_shards, record_label_file
+from infra.catalog.tables import LabelFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import read_shard
 from itrp.errors import NotFoundError

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from infra.catalog_queries import list_shards
-from infra.tables import LabelFile
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import LabelFile
 from itrp.data.shards import read_shard
 from serving.labels import decode_labels
 

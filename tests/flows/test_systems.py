@@ -14,8 +14,8 @@ from sqlalchemy import select
 from flows.evaluation_run import run_evaluation
 from flows.promotion_run import run_promotion
 from flows.scoring_run import find_work, pin_scorer
-from infra.catalog_queries import list_shards
-from infra.tables import ModelRun
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import ModelRun
 from itrp.data.shards import read_shard
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import Task

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
-from infra.catalog_queries import list_shards
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
-from infra.tables import ModelRun
 from itrp.errors import NotFoundError, WrongUseError
 from itrp.labels import Task
 

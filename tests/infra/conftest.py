@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from infra.catalog import Catalog, open_catalog
+from infra.catalog.database import Catalog, open_catalog
 from infra.stack.ports import choose_ports, free_ports
 from infra.stack.postgres import make_postgres
 from infra.stack.seaweedfs import Identity, make_seaweedfs

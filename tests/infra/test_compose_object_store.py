@@ -23,7 +23,7 @@ from minio.versioningconfig import SUSPENDED, VersioningConfig
 from pydantic import SecretStr
 
 from infra.docker import prepare_object_store as job
-from infra.object_store import open_store
+from infra.object_store.objects import open_store
 from infra.stack.ports import choose_ports
 from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs
 
@@ -38,7 +38,7 @@ USERS = {
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A MinIO gateway with the stack's buckets and users, made twice."""
-    from tests.infra.s3.juicefs import JuiceFS
+    from tests.infra.object_store.s3.juicefs import JuiceFS
 
     server = JuiceFS(tmp_path_factory.mktemp("gateway"))
     program, verb, *options = server.service.command

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from infra.catalog_queries import list_shards
-from infra.object_store import ObjectStore
-from infra.tables import LabelFile, Shard
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import LabelFile, Shard
+from infra.object_store.objects import ObjectStore
 from serving.registry import ModelPair
 from serving.scoring import BatchScorer
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from infra.catalog_queries import dataset_hash, get_dataset
+from infra.catalog.queries import dataset_hash, get_dataset
 from itrp.data.annotations import select_set
 from itrp.errors import DataError, NotFoundError
 from itrp.labels import Task

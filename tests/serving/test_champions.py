@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.catalog_queries import list_shards, record_champion, record_label_file
+from infra.catalog.queries import list_shards, record_champion, record_label_file
 from itrp.errors import NotReadyError
 from serving.champions import find_champions
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from infra.catalog_queries import list_shards
+from infra.catalog.queries import list_shards
 from itrp.data.inputs import ShardFile
 from itrp.errors import UnmappedModelError
 from itrp.inference.embeddings import EmbeddingCache

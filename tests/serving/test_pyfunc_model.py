@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from infra.catalog_queries import list_shards
+from infra.catalog.queries import list_shards
 
 if TYPE_CHECKING:
     from flows.platform import Platform

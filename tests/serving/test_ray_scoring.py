@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from infra.catalog_queries import list_shards
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import LabelFile, Shard
 from infra.settings import Settings
 from infra.stack.ports import free_ports
-from infra.tables import LabelFile, Shard
 from itrp.data.inputs import read_ids
 from itrp.errors import StoreError, WrongUseError
 from serving.files import local_shards

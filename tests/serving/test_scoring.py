@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
-from infra.catalog_queries import list_shards
-from infra.tables import LabelFile
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import LabelFile
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.errors import DataError
 from itrp.labels import Task

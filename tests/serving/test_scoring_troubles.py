@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import delete
 
 from flows.scoring_run import find_archive
-from infra.catalog_queries import set_aside_by
+from infra.catalog.queries import set_aside_by
+from infra.catalog.tables import LabelFile, SetAsideTweet, Shard
 from infra.errors import StoreUnavailableError
-from infra.tables import LabelFile, SetAsideTweet, Shard
 from itrp.data.pairs import REASONS, Pair
 from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import DataError

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 
 from flows.automations import SILENCE_SECONDS, UNSERVED_SECONDS
 from flows.ingestion import ingest_landing
+from infra.catalog.tables import LabelFile, Shard
 from infra.stack.postgres import connect
-from infra.tables import LabelFile, Shard
 from tests.stack.conftest import Desk, ask, wait_until
 
 pytestmark = pytest.mark.slow
@@ -198,7 +198,7 @@ def refused(call: Callable[[], object]) -> bool:
 
 def test_workers_keys_open_their_own_bucket_alone(trained: Desk) -> None:
     from infra.errors import StoreError
-    from infra.object_store import open_store
+    from infra.object_store.objects import open_store
 
     environment = trained.stack.environment
     keys = (environment["ITRP_OBJECT_STORE_ACCESS_KEY"], environment["ITRP_OBJECT_STORE_SECRET_KEY"])

@@ -9,8 +9,8 @@ import pytest
 from minio import Minio
 from minio.versioningconfig import ENABLED, VersioningConfig
 
-from infra.object_store import ObjectStore, open_store
-from tests.infra.s3.juicefs import JuiceFS
+from infra.object_store.objects import ObjectStore, open_store
+from tests.infra.object_store.s3.juicefs import JuiceFS
 
 
 @pytest.fixture(scope="session")

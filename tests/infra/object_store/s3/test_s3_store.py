@@ -13,10 +13,10 @@ import minio.time
 import pytest
 from minio import Minio
 
-from infra.bucket_events import listen_created
 from infra.errors import ObjectMissingError, StoreError, StoreUnavailableError
-from infra.object_store import ObjectStore, open_store
-from tests.infra.s3.juicefs import JuiceFS
+from infra.object_store.bucket_events import listen_created
+from infra.object_store.objects import ObjectStore, open_store
+from tests.infra.object_store.s3.juicefs import JuiceFS
 
 
 def every_act(store: ObjectStore, key: str) -> list[Callable[[], object]]:

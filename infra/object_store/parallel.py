@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from infra.object_store import ObjectStore
+from infra.object_store.objects import ObjectStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

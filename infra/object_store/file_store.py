@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
-from infra.file_sync import make_folder, sync_folder
-from infra.object_store import TEMPORARY, FolderAddress, ObjectInfo, PassOver, Selection, check_key
+from infra.object_store.file_sync import make_folder, sync_folder
+from infra.object_store.objects import TEMPORARY, FolderAddress, ObjectInfo, PassOver, Selection, check_key
 
 logger = logging.getLogger(__name__)
 

@@ -70,7 +70,7 @@ class ObjectStore(Protocol):
     def identify(self, info: ObjectInfo) -> str:
         """The object's ETag as a catalog should keep it: one by which its content is known in a copied folder too.
 
-        A folder reads the object for it; compare with `infra.object_etags`. Raises ObjectMissingError when there is none.
+        A folder reads the object for it; compare with `infra.object_store.etags`. Raises ObjectMissingError when there is none.
         """
         ...
 
@@ -269,13 +269,13 @@ def open_store(
     """
     address = parse_store_url(url)
     if isinstance(address, FolderAddress):
-        from infra.file_store import FileStore
+        from infra.object_store.file_store import FileStore
 
         return FileStore(address)
     if not access_key or not secret_key:
         raise StoreError(f"{address.url} needs keys: set ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY")
     # The S3 client takes 0.3 s to import; whoever keeps objects in a folder should not wait for it.
-    from infra.s3_store import S3Store
+    from infra.object_store.s3_store import S3Store
 
     return S3Store(address, _reveal(access_key), _reveal(secret_key))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ObjectMissingError
-from infra.object_store import ObjectStore, open_store
-from infra.parallel import get_many, map_in_order, open_pool
+from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store.parallel import get_many, map_in_order, open_pool
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from infra.errors import InfraError, ObjectKeyError, ObjectMissingError, StoreError
-from infra.object_etags import content_of, listed_etag
-from infra.object_store import ObjectStore, check_key, check_prefix, open_store
-from infra.parallel import get_many
+from infra.object_store.etags import content_of, listed_etag
+from infra.object_store.objects import ObjectStore, check_key, check_prefix, open_store
+from infra.object_store.parallel import get_many
 
 WRONG_KEYS = {
     "": "is empty",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from minio import Minio
 from minio.datatypes import Object
 
-from infra.object_store import Selection
+from infra.object_store.objects import Selection
 
 
 def iter_objects(client: Minio, bucket: str, selection: Selection) -> Iterator[Object]:

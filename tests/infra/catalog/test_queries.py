@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from infra.catalog import Catalog
-from infra.catalog_queries import (
+from infra.catalog.database import Catalog
+from infra.catalog.queries import (
     champion_history,
     count_unlabelled,
     dataset_hash,
@@ -27,8 +27,8 @@ from infra.catalog_queries import (
     set_aside_by,
     unlabelled_shards,
 )
+from infra.catalog.tables import Dataset, LabelFile, LandingObject, ModelRun, Notice, Shard, StoredTweet, now
 from infra.errors import CatalogError
-from infra.tables import Dataset, LabelFile, LandingObject, ModelRun, Notice, Shard, StoredTweet, now
 
 
 def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:

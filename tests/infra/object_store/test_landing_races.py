@@ -11,10 +11,10 @@ from PIL import Image
 from sqlalchemy import func, select
 
 from flows.ingestion import IngestReport, ingest_landing
-from infra.catalog import Catalog
-from infra.catalog_queries import count_quarantined, list_shards
-from infra.object_store import open_store
-from infra.tables import LandingObject, StoredTweet
+from infra.catalog.database import Catalog
+from infra.catalog.queries import count_quarantined, list_shards
+from infra.catalog.tables import LandingObject, StoredTweet
+from infra.object_store.objects import open_store
 
 BATCHES, TWEETS, RUNS = 24, 10, 3
 

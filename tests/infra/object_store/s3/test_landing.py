@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from flows.ingestion import IngestReport, ingest_landing
-from infra import s3_client
-from infra.catalog import Catalog, open_catalog
-from infra.catalog_queries import list_shards
-from infra.object_store import ObjectStore, open_store
-from infra.tables import Shard
+from infra.catalog.database import Catalog, open_catalog
+from infra.catalog.queries import list_shards
+from infra.catalog.tables import Shard
+from infra.object_store import s3_client
+from infra.object_store.objects import ObjectStore, open_store
 from serving.files import local_shards
-from tests.infra.s3.juicefs import JuiceFS
-from tests.infra.s3.relay import Relay, http_answer, running
+from tests.infra.object_store.s3.juicefs import JuiceFS
+from tests.infra.object_store.s3.relay import Relay, http_answer, running
 
 TWEETS = 30
 FOLDERS = ("landing/2026-11-19/", "landing/2026-11-20/")

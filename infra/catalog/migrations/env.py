@@ -1,7 +1,7 @@
 """Alembic's entry: runs the migrations on the connection it is given, inside that connection's transaction.
 
 It configures no logging: that is done once, by `infra.logs`. To write the next revision after changing
-`infra.tables`, on a catalog that is at head:
+`infra.catalog.tables`, on a catalog that is at head:
 
     with Catalog(url).connect() as connection:
         alembic.command.revision(alembic_config(connection), "what changes", autogenerate=True, rev_id="0002")
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from infra.tables import Base, UtcDateTime
+from infra.catalog.tables import Base, UtcDateTime
 
 
 def render_item(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:

@@ -17,14 +17,14 @@ from minio.helpers import DictType
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from infra import s3_client
 from infra.errors import ObjectKeyError, StoreError, StoreUnavailableError
-from infra.object_store import TEMPORARY, BucketAddress, ObjectInfo, PassOver, Selection, check_key
-from infra.s3_client import make_client, make_pool
-from infra.s3_create import Creator, measure, open_data
-from infra.s3_errors import explain_code, explain_failure, explain_no_events
-from infra.s3_listing import iter_objects
-from infra.s3_reader import ResumingReader
+from infra.object_store import s3_client
+from infra.object_store.objects import TEMPORARY, BucketAddress, ObjectInfo, PassOver, Selection, check_key
+from infra.object_store.s3_client import make_client, make_pool
+from infra.object_store.s3_create import Creator, measure, open_data
+from infra.object_store.s3_errors import explain_code, explain_failure, explain_no_events
+from infra.object_store.s3_listing import iter_objects
+from infra.object_store.s3_reader import ResumingReader
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from infra import s3_client
 from infra.errors import StoreError, StoreUnavailableError
-from infra.object_store import ObjectStore, open_store
-from infra.parallel import get_many
-from tests.infra.s3.juicefs import JuiceFS
-from tests.infra.s3.relay import Relay, http_answer, running
+from infra.object_store import s3_client
+from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store.parallel import get_many
+from tests.infra.object_store.s3.juicefs import JuiceFS
+from tests.infra.object_store.s3.relay import Relay, http_answer, running
 
 BUSY = http_answer("503 Slow Down", "SlowDown")
 WRITES = pytest.mark.parametrize("act", ["put", "put_if_absent"])

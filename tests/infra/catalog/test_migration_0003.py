@@ -6,8 +6,8 @@ import alembic.command
 import pytest
 from sqlalchemy import inspect, text
 
-from infra.catalog import Catalog, alembic_config
-from infra.catalog_queries import count_quarantined, count_rejections, find_tweet
+from infra.catalog.database import Catalog, alembic_config
+from infra.catalog.queries import count_quarantined, count_rejections, find_tweet
 
 ROWS = (
     "INSERT INTO dataset VALUES (1, 'landing', 'landing', NULL, '2026-11-01 00:00:00')",

@@ -16,10 +16,10 @@ from urllib.parse import unquote_plus
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from infra import s3_client
 from infra.errors import EventsUnsupportedError, ObjectKeyError, StoreUnavailableError
-from infra.object_store import ObjectStore, check_key, check_prefix
-from infra.s3_store import S3Store
+from infra.object_store import s3_client
+from infra.object_store.objects import ObjectStore, check_key, check_prefix
+from infra.object_store.s3_store import S3Store
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from infra.errors import CatalogError
-from infra.tables import (
+from infra.catalog.tables import (
     Base,
     ChampionMove,
     Dataset,
@@ -25,6 +24,7 @@ from infra.tables import (
     StoredTweet,
     now,
 )
+from infra.errors import CatalogError
 
 
 class TweetOrigin(NamedTuple):

@@ -16,10 +16,10 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from infra import s3_client
 from infra.errors import StoreError
-from infra.object_store import BucketAddress
-from infra.s3_errors import explain_code, explain_failure
+from infra.object_store import s3_client
+from infra.object_store.objects import BucketAddress
+from infra.object_store.s3_errors import explain_code, explain_failure
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from infra import s3_store
-from infra.bucket_events import coalesce, listen_created
 from infra.errors import EventsUnsupportedError, StoreError
-from infra.object_store import ObjectStore, open_store
-from tests.infra.s3.juicefs import JuiceFS
-from tests.infra.s3.relay import Relay, http_answer, running
+from infra.object_store import s3_store
+from infra.object_store.bucket_events import coalesce, listen_created
+from infra.object_store.objects import ObjectStore, open_store
+from tests.infra.object_store.s3.juicefs import JuiceFS
+from tests.infra.object_store.s3.relay import Relay, http_answer, running
 
 SECONDS = 30
 """How long anything may take before a test fails."""

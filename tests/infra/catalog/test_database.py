@@ -19,8 +19,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import StatementError
 
-from infra.catalog import Catalog, alembic_config, open_catalog
-from infra.catalog_queries import (
+from infra.catalog.database import Catalog, alembic_config, open_catalog
+from infra.catalog.queries import (
     get_dataset,
     get_or_create_dataset,
     labels_of_shard,
@@ -28,8 +28,8 @@ from infra.catalog_queries import (
     set_aside_by,
     unlabelled_shards,
 )
+from infra.catalog.tables import Base, Dataset, Shard
 from infra.errors import CatalogError
-from infra.tables import Base, Dataset, Shard
 
 
 def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:
@@ -66,7 +66,7 @@ def test_migrations_can_be_undone_and_done_again(catalog: Catalog) -> None:
 
 OPENER = """
 import sys
-from infra.catalog import open_catalog
+from infra.catalog.database import open_catalog
 sys.stdin.read(1)
 open_catalog(sys.argv[1]).check()
 """
@@ -230,7 +230,7 @@ def test_an_url_of_something_else(url: str) -> None:
 def test_a_killed_migration_leaves_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/catalog.db"
     killed = (
-        "import os, sys; from infra.catalog import *\n"
+        "import os, sys; from infra.catalog.database import *\n"
         "catalog = Catalog(sys.argv[1])\n"
         "with catalog.connect() as connection:\n"
         "    alembic.command.upgrade(alembic_config(connection), 'head')\n"

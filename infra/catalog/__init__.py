@@ -1,0 +1,1 @@
+"""One database that knows shards, their origin and their labels."""
