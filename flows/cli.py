@@ -13,8 +13,8 @@ from contextlib import redirect_stdout
 from flows import quarantine_command, service_commands, study_commands
 from flows.arguments import parse_arguments
 from flows.console import Report, start, tell_server
-from flows.interruption import INTERRUPTED, InterruptWatch
 from infra.errors import InfraError, SettingsError
+from infra.interruption import INTERRUPTED, InterruptWatch
 from itrp.errors import ItrpError, WrongUseError
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flows.interruption import closed_when_interrupted
 from flows.model_card import write_model_card
 from flows.plots import plot_clusters, plot_rounds
 from flows.provenance import describe_environment, find_commit, flatten
+from infra.interruption import closed_when_interrupted
 from infra.moved_folder import ARTIFACTS
 from infra.settings import Settings
 from itrp.baselines.supervised_training import EpochResult

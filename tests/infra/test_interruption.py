@@ -26,7 +26,7 @@ DEFAULT_SIGNALS = (
 """A test run that was started in a shell's background ignores SIGINT, and so would its children."""
 SLOW_CLEANUP = """
 import subprocess, sys, time
-from flows.interruption import InterruptWatch, closed_when_interrupted
+from infra.interruption import InterruptWatch, closed_when_interrupted
 from pathlib import Path
 
 watch = InterruptWatch("itrp score goes on")
@@ -113,7 +113,7 @@ def test_who_ignores_the_signal_is_left_alone(tmp_path: Path) -> None:
     """As `nohup itrp score &` does."""
     program = (
         "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-        "from flows.interruption import InterruptWatch; InterruptWatch('x').start();"
+        "from infra.interruption import InterruptWatch; InterruptWatch('x').start();"
         "os.kill(os.getpid(), signal.SIGINT); print('goes on')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
