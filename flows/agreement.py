@@ -10,7 +10,7 @@ from flows.io_task import io_task
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.seed_agreement import SeedAgreement, choose_watched, measure_agreement
-from flows.tracking import log_figures
+from flows.tracking.runs import log_figures
 from flows.watched_flow import watched_flow
 from itrp.labels import Task
 from serving.registry import MODEL_NAMES, ModelVersion

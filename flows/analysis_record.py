@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flows.data_names import name_file
 from flows.platform import Platform
-from flows.provenance import find_commit
-from flows.tracking import find_experiment_id
+from flows.tracking.provenance import find_commit
+from flows.tracking.runs import find_experiment_id
 from itrp.analysis.findings import Findings
 from serving.registry import connect_mlflow
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flows.analysis_record import AnalysisReport, Subject, record_analysis
 from flows.model_answers import find_models, open_answers, predict_classes
 from flows.platform import Platform
-from flows.provenance import find_commit
+from flows.tracking.provenance import find_commit
 from itrp.analysis.annotators import Level, measure_agreement, read_annotation_tables
 from itrp.analysis.cases import (
     choose_examples,

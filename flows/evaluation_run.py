@@ -13,8 +13,8 @@ from flows.baseline_rows import evaluate_baselines
 from flows.model_answers import open_answers
 from flows.naming_rules import Naming, open_naming
 from flows.platform import Platform
-from flows.plots import plot_confusion
-from flows.tracking import log_figures
+from flows.tracking.plots import plot_confusion
+from flows.tracking.runs import log_figures
 from flows.training_warnings import tags_until
 from itrp.errors import WrongUseError
 from itrp.evaluation.cost import Cost, add_costs

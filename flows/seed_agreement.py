@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from flows.data_sets import LANDING, KnownData, find_data
 from flows.platform import Platform
-from flows.provenance import flatten
-from flows.tracking import log_figures
+from flows.tracking.provenance import flatten
+from flows.tracking.runs import log_figures
 from infra.catalog.tables import ModelRun, Shard
 from itrp.clustering.agreement import mean_pairwise_agreement, unanimous_share
 from itrp.data.inputs import ShardFile

@@ -6,7 +6,7 @@ import logging
 from flows.data_sets import find_data
 from flows.platform import Platform
 from flows.progress import ProgressReporter
-from flows.tracking import RunTracker, TrackedData, track_run
+from flows.tracking.runs import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun
 from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins, provide_stand_ins

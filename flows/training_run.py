@@ -12,7 +12,7 @@ from flows.platform import Platform
 from flows.progress import ProgressReporter
 from flows.seed_agreement import record_agreement
 from flows.supervised_run import train_supervised
-from flows.tracking import RunTracker, TrackedData, track_run
+from flows.tracking.runs import RunTracker, TrackedData, track_run
 from flows.trained_run import TrainedRun, register_trained
 from flows.training_warnings import warn_of_same_answers
 from infra.catalog.tables import ModelRun

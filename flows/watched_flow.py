@@ -135,7 +135,7 @@ def close_open_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
     `itrp train --resume` finds and reopens them all the same.
     """
-    from flows.tracking import end_open_runs
+    from flows.tracking.runs import end_open_runs
 
     ended = end_open_runs(load_settings(), str(flow_run.id))
     if ended:

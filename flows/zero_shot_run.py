@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.baseline_rows import evaluate_majority
 from flows.platform import Platform
-from flows.tracking import TrackedData, log_figures, track_run
+from flows.tracking.runs import TrackedData, log_figures, track_run
 from itrp.baselines.config import ZeroShotConfig
 from itrp.errors import WrongUseError
 from itrp.evaluation.results import Protocol, format_evaluations

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from flows.data_sets import find_data
 from flows.platform import Platform
-from flows.provenance import describe_environment, find_commit
 from flows.reproduction.desk import RunDesk
 from flows.reproduction.sources import Sources
-from flows.tracking import log_figures, open_parent
+from flows.tracking.provenance import describe_environment, find_commit
+from flows.tracking.runs import log_figures, open_parent
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins
 from itrp.errors import ItrpError, WeightsUnavailableError

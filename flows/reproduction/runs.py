@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from flows.progress import ProgressReporter
 from flows.reproduction.desk import RunDesk
 from flows.supervised_run import open_trainer
-from flows.tracking import RunTracker, TrackedData, track_run
+from flows.tracking.runs import RunTracker, TrackedData, track_run
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import cache_pixels

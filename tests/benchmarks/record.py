@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from flows.provenance import describe_environment, find_commit  # stands on the standard library alone
+from flows.tracking.provenance import describe_environment, find_commit  # stands on the standard library alone
 
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
 PEERS = ("ray", "daft", "openvino", "nvidia-cublas", "nvidia-cudnn-cu13")

@@ -57,7 +57,7 @@ def probabilities(platform: "Platform", task: str) -> np.ndarray:
 
 def check_run(platform: "Platform", report: Any, data_hash: str) -> Any:
     """The MLflow run holds the report's numbers, files and origin."""
-    from flows.provenance import find_commit
+    from flows.tracking.provenance import find_commit
     from serving.registry import connect_mlflow
 
     client = connect_mlflow(platform.settings.mlflow_uri)

@@ -154,7 +154,7 @@ def test_while_libraries_load(platform: "Platform", prefect_server: str) -> None
 @pytest.mark.slow
 def test_training_is_stopped_and_resumed_by_the_command_it_names(platform: "Platform", prefect_server: str) -> None:
     """In the second of two rounds: MLflow's run ends as killed, Prefect's as cancelled, and --resume goes on with the first."""
-    from flows.tracking import FLOW_RUN_TAG, find_experiment_id
+    from flows.tracking.runs import FLOW_RUN_TAG, find_experiment_id
 
     settings = {
         "ITRP_WORK_DIR": str(platform.settings.work_dir), "ITRP_DEVICE": "cpu", "PREFECT_API_URL": prefect_server,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import flows
-from flows.provenance import describe_environment, find_commit, flatten
+from flows.tracking.provenance import describe_environment, find_commit, flatten
 
 
 def git(*arguments: str) -> str:

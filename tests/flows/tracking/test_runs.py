@@ -58,7 +58,7 @@ def test_the_data_set_is_an_input(run: Any) -> None:
 
 
 def test_parameters_are_the_resolved_configuration(run: Any, trained: "Platform") -> None:
-    from flows.provenance import flatten
+    from flows.tracking.provenance import flatten
     from itrp.config import ExperimentConfig
     from serving.registration import MODEL_CONFIG
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flows.model_card import write_model_card
-from flows.plots import plot_clusters, plot_rounds
-from flows.provenance import describe_environment, find_commit, flatten
+from flows.tracking.model_card import write_model_card
+from flows.tracking.plots import plot_clusters, plot_rounds
+from flows.tracking.provenance import describe_environment, find_commit, flatten
 from infra.interruption import closed_when_interrupted
 from infra.moved_folder import ARTIFACTS
 from infra.settings import Settings

@@ -1,0 +1,1 @@
+"""MLflow runs: what each records of configuration, data, code and figures."""
