@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 from prefect.artifacts import create_table_artifact
 
-from flows.analysis_record import AnalysisReport
-from flows.analysis_run import (
+from flows.io_task import io_task
+from flows.jobs.analysis import (
     analyse_agreement,
     analyse_cases,
     analyse_clip,
     analyse_errors,
     analyse_words,
 )
-from flows.io_task import io_task
+from flows.jobs.analysis_record import AnalysisReport
 from flows.orchestration import current_flow_run_id
 from flows.platform import open_platform
 from flows.watched_flow import watched_flow

@@ -69,7 +69,7 @@ def show_gallery(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]]
     if not labelled:
         return
     # imported late: drawing takes a second to import, and most hourly runs have nothing to show
-    from flows.gallery import draw_gallery, pick_tweets
+    from flows.jobs.gallery import draw_gallery, pick_tweets
 
     tweets = pick_tweets(platform, labelled)
     if tweets:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, HTTPException, Request
 from prefect.client.orchestration import get_client
 from starlette.concurrency import run_in_threadpool
 
-from flows.ingestion.batches import BATCH_ENDINGS, LANDING_PREFIX
+from flows.jobs.ingestion.batches import BATCH_ENDINGS, LANDING_PREFIX
 from flows.platform import open_objects
 from flows.registry_webhook import DELIVERY_HEADER, PATH, is_genuine
 from infra.errors import EventsUnsupportedError, SettingsError, StoreError

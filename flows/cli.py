@@ -98,7 +98,7 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
         raise WrongUseError("itrp ingest csv takes neither --controversial nor --texts: they belong to ITR")
     start(args)
     from flows.ingest import ingest_tweets, open_folder
-    from flows.ingestion.report import describe
+    from flows.jobs.ingestion.report import describe
 
     given = {
         "images": args.images,
@@ -121,7 +121,7 @@ def _train(args: argparse.Namespace) -> tuple[Report, str]:
     if args.watch is not None and not unnamed:
         args.watch.advice = f"{shlex.join(['itrp', *sys.argv[1:]])} does it from the beginning: no round of it is kept"
     settings = start(args, told=f"{args.experiment} on {args.data}: loading libraries")
-    from flows.data_sets import find_data
+    from flows.jobs.datasets import find_data
     from flows.platform import open_platform
 
     find_data(open_platform(settings), args.data)
@@ -183,7 +183,7 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
     if args.ray_address and args.engine != "ray":
         raise WrongUseError("--ray-address is the address of a Ray cluster: it needs --engine ray")
     start(args)
-    from flows.ingestion.report import describe
+    from flows.jobs.ingestion.report import describe
     from flows.score import score_tweets
 
     report = score_tweets(args.backfill, args.engine, args.ray_address)
@@ -203,7 +203,7 @@ def _score(args: argparse.Namespace) -> tuple[Report, str]:
 def _agreement(args: argparse.Namespace) -> tuple[Report, str]:
     settings = start(args)
     if args.data is not None:
-        from flows.data_sets import find_data
+        from flows.jobs.datasets import find_data
         from flows.platform import open_platform
 
         find_data(open_platform(settings), args.data)
@@ -217,7 +217,7 @@ def _explain(args: argparse.Namespace) -> tuple[Report, str]:
     settings = start(args, flows=False)
     import yaml
 
-    from flows.explain import explain_tweet
+    from flows.jobs.explain import explain_tweet
     from flows.platform import open_platform
 
     report = explain_tweet(open_platform(settings), args.id)
@@ -226,7 +226,7 @@ def _explain(args: argparse.Namespace) -> tuple[Report, str]:
 
 def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
     settings = start(args, flows=False)
-    from flows.doctor import examine
+    from flows.jobs.doctor import examine
 
     checks = examine(settings)
     report: Report = {"ok": all(check.ok for check in checks), "parts": [dataclasses.asdict(check) for check in checks]}
@@ -238,7 +238,7 @@ def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
     from pathlib import Path
 
     start(args, flows=False, private=False)
-    from flows.progress import ProgressReporter
+    from flows.jobs.progress import ProgressReporter
     from itrp.datasets import synthetic
 
     write = {

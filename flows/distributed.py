@@ -22,7 +22,7 @@ from infra.settings import Settings
 from itrp.errors import ItrpError, WrongUseError
 
 if TYPE_CHECKING:
-    from flows.training_run import TrainReport
+    from flows.jobs.training import TrainReport
     from itrp.training.distributed import Peers
 
 PATIENCE = timedelta(hours=2)
@@ -85,8 +85,8 @@ def train_together(
 
     Raises WrongUseError for a supervised experiment and for what `run_training` refuses.
     """
+    from flows.jobs.training import follow_training, run_training
     from flows.platform import open_platform
-    from flows.training_run import follow_training, run_training
     from itrp.config import ExperimentConfig, override
     from itrp.experiments import find_trainable
 

@@ -5,9 +5,9 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
-from flows.evaluation_run import EvaluateReport, run_evaluation
 from flows.events import tell_registered
 from flows.io_task import io_task
+from flows.jobs.evaluation import EvaluateReport, run_evaluation
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.watched_flow import watched_flow

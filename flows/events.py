@@ -5,9 +5,9 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from flows.ingestion.report import IngestReport
-from flows.night_watch import Finding
-from flows.scoring_run import ScoringReport
+from flows.jobs.ingestion.report import IngestReport
+from flows.jobs.night_watch import Finding
+from flows.jobs.scoring import ScoringReport
 from infra.catalog.tables import Shard
 from serving.registry import ModelPair, ModelVersion
 from serving.scoring import ScoreReport
@@ -22,7 +22,7 @@ LABELS_BEHIND = "itrp.labels.behind"
 TWEETS_SET_ASIDE = "itrp.tweets.set-aside"
 """Tweets in a shard that could not be labelled; the others of the shard are."""
 ATTENTION_NEEDED = "itrp.attention.needed"
-"""Something is wrong that no run mends by itself (`flows.night_watch`)."""
+"""Something is wrong that no run mends by itself (`flows.jobs.night_watch`)."""
 
 ALERT_LABEL = "itrp.alert"
 """Label of `itrp.quarantine.grew`: "yes" when so many tweets were refused that somebody should know."""

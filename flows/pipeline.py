@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows.evaluate import evaluate_itrp
-from flows.evaluation_run import EvaluateReport
+from flows.jobs.evaluation import EvaluateReport
+from flows.jobs.promotion import PromoteReport
+from flows.jobs.training import TrainReport
 from flows.promote import promote_models
-from flows.promotion_run import PromoteReport
 from flows.score import score_tweets
 from flows.train import Experiment, train_itrp
-from flows.training_run import TrainReport
 from flows.watched_flow import watched_flow
 from serving.registry import CHALLENGER, MODEL_NAMES
 from serving.scoring import ScoreReport

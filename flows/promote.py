@@ -5,10 +5,10 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 
 from flows.io_task import io_task
+from flows.jobs.promotion import PromoteReport, run_promotion
 from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
-from flows.promotion_run import PromoteReport, run_promotion
 from flows.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 from itrp.labels import Task

@@ -41,7 +41,7 @@ def add_quarantine(commands: "Commands") -> None:
 
 def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
     """Replay where asked, then list."""
-    from flows.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
+    from flows.jobs.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
 
     chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
     settings = start(args, flows=args.replay)

@@ -11,11 +11,19 @@ from flows.artifacts import Progress, link_version, rename_run, show_gallery
 from flows.events import tell_labels, tell_set_aside
 from flows.ingest import ingest_landing_task
 from flows.io_task import io_task
+from flows.jobs.progress import ProgressReporter
+from flows.jobs.scoring import (
+    Backlog,
+    ScoringReport,
+    find_archive,
+    find_new,
+    list_set_aside,
+    open_scorer,
+    pin_champions,
+)
 from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
-from flows.progress import ProgressReporter
-from flows.scoring_run import Backlog, ScoringReport, find_archive, find_new, list_set_aside, open_scorer, pin_champions
 from flows.watched_flow import watched_flow
 from infra.catalog.tables import LabelFile, Shard
 from itrp.labels import RELATIONS

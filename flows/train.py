@@ -9,11 +9,11 @@ from pydantic import Field
 from flows.artifacts import link_run
 from flows.events import tell_registered
 from flows.io_task import io_task
+from flows.jobs.training import TrainReport, run_training
 from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
 from flows.platform_task import open_platform_task
 from flows.tracking.runs import find_experiment_id
-from flows.training_run import TrainReport, run_training
 from flows.watched_flow import watched_flow
 from itrp.baselines.experiments import ZERO_SHOT_EXPERIMENTS
 from itrp.experiments import EXPERIMENTS

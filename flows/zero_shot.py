@@ -4,10 +4,10 @@ from typing import Literal
 
 from prefect.artifacts import create_table_artifact
 
+from flows.jobs.zero_shot import ZeroShotReport, run_zero_shot
 from flows.orchestration import current_flow_run_id
 from flows.platform import open_platform
 from flows.watched_flow import watched_flow
-from flows.zero_shot_run import ZeroShotReport, run_zero_shot
 
 
 @watched_flow("evaluate-zero-shot", "evaluate-zero-shot/{model} on {data}", hours=24)

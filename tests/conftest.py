@@ -28,9 +28,9 @@ from infra.settings import Settings  # noqa: E402
 prepare_environment(Settings(work_dir=_HOME))
 
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and most of the rooms' tests need neither
-    from flows.evaluation_run import EvaluateReport
+    from flows.jobs.evaluation import EvaluateReport
+    from flows.jobs.training import TrainReport
     from flows.platform import Platform
-    from flows.training_run import TrainReport
 
 UNLABELLED, LABELLED, NEW = 60, 80, 30
 """Pairs drawn: to train on, with labels (64 train, 16 test), and in the landing zone (three shards of 10)."""
@@ -102,9 +102,9 @@ class Built:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """Both task models trained and given class names: versions 1 (unmapped) and 2 (mapped, challenger), no champion."""
-    from flows.evaluation_run import run_evaluation
+    from flows.jobs.evaluation import run_evaluation
+    from flows.jobs.training import run_training
     from flows.platform import open_platform
-    from flows.training_run import run_training
     from itrp.datasets.synthetic import write_itr_layout, write_landing_layout, write_twitter100k_layout
 
     folder = tmp_path_factory.mktemp("trained")
@@ -124,7 +124,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 
 def _ingest(platform: "Platform", drawn: Path) -> None:
-    from flows.ingestion import ingest_folder, ingest_landing
+    from flows.jobs.ingestion import ingest_folder, ingest_landing
     from itrp.datasets.itr import ItrFolder
     from itrp.datasets.twitter100k import Twitter100kFolder
 

@@ -59,13 +59,13 @@ def count_stored(platform: "Platform") -> Counter[str]:
 
 @pytest.mark.slow
 def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
-    from flows.evaluation_run import run_evaluation
-    from flows.explain import explain_tweet
-    from flows.ingestion import ingest_folder, ingest_landing
+    from flows.jobs.evaluation import run_evaluation
+    from flows.jobs.explain import explain_tweet
+    from flows.jobs.ingestion import ingest_folder, ingest_landing
+    from flows.jobs.promotion import run_promotion
+    from flows.jobs.scoring import find_work, pin_scorer
+    from flows.jobs.training import run_training
     from flows.platform import open_platform
-    from flows.promotion_run import run_promotion
-    from flows.scoring_run import find_work, pin_scorer
-    from flows.training_run import run_training
     from infra.settings import Settings
     from itrp.datasets.itr import ItrFolder
     from itrp.datasets.synthetic import write_itr_layout

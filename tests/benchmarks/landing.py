@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flows.ingestion.pending import SHARD_PAIRS
+from flows.jobs.ingestion.pending import SHARD_PAIRS
 from flows.platform import Platform
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair

@@ -97,7 +97,7 @@ def _watch(stage: Stage, done: threading.Event) -> None:
 
 def ingest(folder: Path, pairs: int) -> dict[str, Stage]:
     """Landing zone -> shards, and once more with nothing new."""
-    from flows.ingestion import ingest_landing
+    from flows.jobs.ingestion import ingest_landing
     from flows.platform import open_platform
     from tests.benchmarks.landing import fill_landing
 
@@ -117,8 +117,8 @@ def ingest(folder: Path, pairs: int) -> dict[str, Stage]:
 
 def score(folder: Path, pairs: int) -> dict[str, Stage]:
     """Shards -> labels."""
-    from flows.ingestion import ingest_landing
-    from flows.scoring_run import find_work, pin_scorer
+    from flows.jobs.ingestion import ingest_landing
+    from flows.jobs.scoring import find_work, pin_scorer
     from tests.benchmarks.landing import fill_landing
     from tests.benchmarks.platforms import make_platform
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import insert, text
 from urllib3 import PoolManager
 
-from flows.ingestion import ingest_landing
+from flows.jobs.ingestion import ingest_landing
 from infra.catalog.database import Catalog
 from infra.catalog.queries import get_or_create_dataset, list_shards
 from infra.catalog.tables import LabelFile, LandingObject, Shard, StoredTweet

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from flows.ingestion import ingest_landing
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.ingestion import ingest_landing
+from flows.jobs.scoring import find_work, pin_scorer
 from tests.benchmarks.landing import fill_landing
 from tests.benchmarks.platforms import make_platform
 

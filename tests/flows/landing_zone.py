@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import select
 
-from flows.ingestion import IngestReport, ingest_landing, replay_quarantine
+from flows.jobs.ingestion import IngestReport, ingest_landing, replay_quarantine
 from infra.catalog.database import Catalog
 from infra.catalog.queries import list_shards
 from infra.object_store.objects import ObjectStore

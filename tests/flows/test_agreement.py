@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from flows.seed_agreement import choose_watched, find_other_seeds, find_unlabelled, measure_agreement, newest_shards
+from flows.jobs.seed_agreement import (
+    choose_watched,
+    find_other_seeds,
+    find_unlabelled,
+    measure_agreement,
+    newest_shards,
+)
 from infra.catalog.tables import Dataset, Shard
 from itrp.errors import NotFoundError
 from itrp.labels import Task
@@ -39,7 +45,7 @@ def metrics_of(platform: "Platform", version: ModelVersion) -> dict[str, float]:
 
 def clusters_of(platform: "Platform", version: ModelVersion, data: str) -> Any:
     """[n] by the model alone: no answer that was kept."""
-    from flows.data_sets import find_data
+    from flows.jobs.datasets import find_data
     from itrp.inference.embeddings import EmbeddingCache, choose_device
     from itrp.inference.prediction import predict_shards
     from itrp.systems import load_system
@@ -121,9 +127,9 @@ def test_whole_shards_are_looked_at_newest_first(trained: "Platform", monkeypatc
     known = find_unlabelled(trained, trained.registry.resolve("itrp-text-task/1"))
     hashes = [shard.hash for shard in known.shards]
     assert [shard.hash for shard in newest_shards(trained, known)] == hashes[::-1]
-    monkeypatch.setattr("flows.seed_agreement.PREVIEW_PAIRS", 29)
+    monkeypatch.setattr("flows.jobs.seed_agreement.PREVIEW_PAIRS", 29)
     assert [shard.hash for shard in newest_shards(trained, known)] == hashes[:0:-1]
-    monkeypatch.setattr("flows.seed_agreement.PREVIEW_PAIRS", 3)
+    monkeypatch.setattr("flows.jobs.seed_agreement.PREVIEW_PAIRS", 3)
     assert [shard.hash for shard in newest_shards(trained, known)] == hashes[-1:]
 
 
@@ -143,7 +149,7 @@ def test_before_there_are_collected_tweets_the_training_data_is_looked_at(platfo
 def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
     platform: "Platform", itrp: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     quickly = ["subset_size=30", "image.size=64", "batch_size=16"]
     with caplog.at_level(logging.INFO, "flows.seed_agreement"):
@@ -204,7 +210,7 @@ def test_a_network_of_both_tasks_is_compared_task_by_task_and_by_class_names(
     platform: "Platform", tmp_path: Path
 ) -> None:
     """Nothing is aligned: two supervised models that say the opposite agree on nothing."""
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
     from serving.assessment import Assessor, load_labelled_set
 
     for seed in (0, 1):

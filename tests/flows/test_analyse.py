@@ -78,7 +78,7 @@ def check_run(platform: "Platform", report: Any, data_hash: str) -> Any:
 def test_agreement(platform: "Platform", votes: Path) -> None:
     import hashlib
 
-    from flows.analysis_run import analyse_agreement
+    from flows.jobs.analysis import analyse_agreement
 
     report = analyse_agreement(platform, votes)
     assert report.figures["alpha/votes"] == pytest.approx(ALPHA)
@@ -91,7 +91,7 @@ def test_agreement(platform: "Platform", votes: Path) -> None:
 
 
 def test_columns_of_any_name_become_metrics(platform: "Platform", tmp_path: Path) -> None:
-    from flows.analysis_run import analyse_agreement
+    from flows.jobs.analysis import analyse_agreement
 
     table = tmp_path / "t.csv"
     table.write_text("item,annotator,is it sad?\n1,a,1\n1,b,1\n2,a,0\n2,b,0\n")
@@ -107,7 +107,7 @@ def test_columns_of_any_name_become_metrics(platform: "Platform", tmp_path: Path
 def test_clip(platform: "Platform", joint_model: Path) -> None:
     from scipy.stats import spearmanr
 
-    from flows.analysis_run import analyse_clip
+    from flows.jobs.analysis import analyse_clip
     from itrp.inference.embeddings import choose_device
     from itrp.labels import Task
     from itrp.models.dual_encoder import load_joint_encoder
@@ -141,7 +141,7 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
 def test_words_of_models_and_people(platform: "Platform") -> None:
     from scipy.stats import pearsonr
 
-    from flows.analysis_run import analyse_words
+    from flows.jobs.analysis import analyse_words
     from itrp.analysis.words import tokenize
     from itrp.data.inputs import read_texts
 
@@ -166,7 +166,7 @@ def test_words_of_models_and_people(platform: "Platform") -> None:
 
 @pytest.mark.slow
 def test_words_of_people_alone(platform: "Platform") -> None:
-    from flows.analysis_run import analyse_words
+    from flows.jobs.analysis import analyse_words
 
     report = analyse_words(platform, "labelled")
     assert report.models == []
@@ -177,7 +177,7 @@ def test_words_of_people_alone(platform: "Platform") -> None:
 
 @pytest.mark.slow
 def test_cases(platform: "Platform") -> None:
-    from flows.analysis_run import analyse_cases
+    from flows.jobs.analysis import analyse_cases
 
     report = analyse_cases(platform, "labelled", list(reversed(BOTH)), examples=2)
     labelled = labelled_set(platform)
@@ -201,7 +201,7 @@ def test_cases(platform: "Platform") -> None:
 def test_errors(platform: "Platform") -> None:
     from sklearn.metrics import average_precision_score
 
-    from flows.analysis_run import analyse_errors
+    from flows.jobs.analysis import analyse_errors
 
     report = analyse_errors(platform, "labelled", BOTH)
     labelled = labelled_set(platform)
@@ -227,7 +227,7 @@ def test_errors(platform: "Platform") -> None:
 
 @pytest.mark.slow
 def test_one_model_alone(platform: "Platform") -> None:
-    from flows.analysis_run import analyse_errors
+    from flows.jobs.analysis import analyse_errors
 
     report = analyse_errors(platform, "labelled", BOTH[1:])
     assert report.files == ["label_errors_summary.csv", "label_errors_image.csv", "label_errors.png"]
@@ -235,8 +235,8 @@ def test_one_model_alone(platform: "Platform") -> None:
 
 @pytest.mark.slow
 def test_a_data_set_without_controversial_samples(platform: "Platform", built: Any, joint_model: Path) -> None:
-    from flows.analysis_run import analyse_clip, analyse_errors
-    from flows.ingestion import ingest_folder
+    from flows.jobs.analysis import analyse_clip, analyse_errors
+    from flows.jobs.ingestion import ingest_folder
     from itrp.datasets.itr import ItrFolder
 
     folder = built.drawn / "labelled"
@@ -253,7 +253,7 @@ def test_a_data_set_without_controversial_samples(platform: "Platform", built: A
 
 
 def test_models_that_cannot_answer_are_told(platform: "Platform") -> None:
-    from flows.analysis_run import analyse_cases, analyse_words
+    from flows.jobs.analysis import analyse_cases, analyse_words
     from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
 
     with pytest.raises(UnmappedModelError, match="itrp-text-task/1 knows clusters but not yet which class each one is"):

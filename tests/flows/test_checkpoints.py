@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from flows.training_run import _prepare_folder
+from flows.jobs.training import _prepare_folder
 from infra.errors import StoreError
 from infra.object_store.objects import ObjectStore, open_store
 from itrp.labels import Task

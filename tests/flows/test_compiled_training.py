@@ -25,8 +25,8 @@ def test_a_setting_compiles_the_steps_and_the_run_tells(
 ) -> None:
     import torch
 
+    from flows.jobs.training import run_training
     from flows.platform import open_platform
-    from flows.training_run import run_training
 
     fork(tmp_path)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))

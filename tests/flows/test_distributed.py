@@ -62,8 +62,8 @@ def test_a_run_goes_on_from_checkpoints_of_one_process(
     platform: "Platform", train_together: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A single process stops after a round; two go on in its MLflow run, from the object store."""
-    from flows import training_run
-    from flows.training_run import run_training
+    from flows.jobs import training as training_run
+    from flows.jobs.training import run_training
 
     upload = training_run._upload_round
 

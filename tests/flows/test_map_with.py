@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from flows.evaluation_run import run_evaluation
+from flows.jobs.evaluation import run_evaluation
 from itrp.errors import DataError, WeightsUnavailableError, WrongUseError
 from itrp.labels import Task
 

@@ -43,8 +43,8 @@ def open_at(folder: Path) -> "Platform":
 
 def score(platform: "Platform") -> int:
     """Tweets of a new batch that were labelled by one night's work."""
-    from flows.ingestion import ingest_landing
-    from flows.scoring_run import find_work, pin_scorer
+    from flows.jobs.ingestion import ingest_landing
+    from flows.jobs.scoring import find_work, pin_scorer
 
     report = ingest_landing(platform.store, platform.catalog)
     assert (report.lines, report.duplicates) == (20, 0)
@@ -53,7 +53,7 @@ def score(platform: "Platform") -> int:
 
 
 def test_a_copy_beside_its_original(scoring: "Platform", tmp_path: Path) -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
     from tests.conftest import QUICKLY
 
     original = scoring.settings.work_dir

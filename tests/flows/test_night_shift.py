@@ -30,7 +30,7 @@ PICTURE = next(iter(generate_tweets(1, seed=5))).image
 KILLED_BACKFILL = """
 import os, signal
 from flows.platform import open_platform
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.scoring import find_work, pin_scorer
 
 platform = open_platform()
 scorer = pin_scorer(platform)
@@ -196,8 +196,8 @@ def test_a_review_that_fails_keeps_no_other_move_from_being_followed(
 
 
 def test_the_server_knows_who_has_scored(night: "Platform") -> None:
+    from flows.jobs.shift import has_scored_lately
     from flows.score import score_tweets
-    from flows.shift import has_scored_lately
 
     forget_runs()
     assert not has_scored_lately()
@@ -206,7 +206,7 @@ def test_the_server_knows_who_has_scored(night: "Platform") -> None:
 
 
 def test_what_stays_wrong_is_told_once_a_day(scoring: "Platform") -> None:
-    from flows.night_watch import Finding, choose_news
+    from flows.jobs.night_watch import Finding, choose_news
 
     findings = [
         Finding("labels-overdue", "a"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from flows.promotion_run import run_promotion
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.promotion import run_promotion
+from flows.jobs.scoring import find_work, pin_scorer
 from infra.catalog.tables import Dataset, LabelFile
 from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
 from itrp.labels import Task

@@ -25,7 +25,7 @@ from itrp.labels import Task
 from itrp.reproduction.grids import UserModels, list_cells
 
 if TYPE_CHECKING:
-    from flows.reproduction.desk import RunDesk
+    from flows.jobs.reproduction.desk import RunDesk
     from itrp.experiments import AnyConfig
     from itrp.reproduction.predictions import AnyAnswers
 
@@ -42,9 +42,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def open_desk_in(folder: Path, data: Path) -> "RunDesk":
+    from flows.jobs.reproduction.grid_run import open_desk
+    from flows.jobs.reproduction.sources import ingest_sources
     from flows.platform import open_platform
-    from flows.reproduction.grid_run import open_desk
-    from flows.reproduction.sources import ingest_sources
 
     platform = open_platform(Settings(work_dir=folder, device="cpu"))
     return open_desk(platform, ingest_sources(platform, data), "small")
@@ -67,13 +67,13 @@ def quick(config: "AnyConfig") -> "AnyConfig":
 
 
 def answer_quickly(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
-    from flows.reproduction.runs import answer
+    from flows.jobs.reproduction.runs import answer
 
     return answer(desk, quick(config))
 
 
 def test_the_two_layouts_are_found_wherever_they_are_called(data: Path) -> None:
-    from flows.reproduction.sources import _find_labels, _find_twitter100k
+    from flows.jobs.reproduction.sources import _find_labels, _find_twitter100k
 
     assert _find_twitter100k(data) == data / "twitter100k"
     assert _find_labels(data) == data / "relationship/labels.csv"
@@ -82,7 +82,7 @@ def test_the_two_layouts_are_found_wherever_they_are_called(data: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["text.txt", "labels.csv", "folder"])
 def test_a_folder_without_a_layout_is_refused(tmp_path: Path, missing: str) -> None:
-    from flows.reproduction.sources import _find_labels, _find_twitter100k
+    from flows.jobs.reproduction.sources import _find_labels, _find_twitter100k
 
     if missing == "folder":
         with pytest.raises(WrongUseError, match="found no folder at"):
@@ -98,7 +98,7 @@ def test_a_folder_without_a_layout_is_refused(tmp_path: Path, missing: str) -> N
 
 @pytest.mark.slow
 def test_the_sources_are_ingested_once(desk: "RunDesk", data: Path) -> None:
-    from flows.reproduction.sources import ingest_sources
+    from flows.jobs.reproduction.sources import ingest_sources
 
     again = ingest_sources(desk.platform, data)
     assert (again.unlabelled, again.labelled) == (desk.unlabelled.dataset.name, desk.labelled.name)
@@ -156,7 +156,7 @@ def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") ->
 @pytest.mark.slow
 def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "RunDesk") -> None:
     """The checkpoint of round 1 is left, as a kill leaves it; round 2 is trained and both are asked."""
-    from flows.reproduction.runs import answer
+    from flows.jobs.reproduction.runs import answer
     from itrp.inference.embeddings import EmbeddingCache
     from itrp.models.itrp_model import build_model
     from itrp.training.trainer import Trainer
@@ -178,7 +178,7 @@ def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "
 
 @pytest.mark.slow
 def test_a_table_shows_every_cell_under_both_protocols(desk: "RunDesk") -> None:
-    from flows.reproduction.grid_run import run_grid
+    from flows.jobs.reproduction.grid_run import run_grid
     from serving.registry import connect_mlflow
 
     report = run_grid(desk, ["table3", "table5"], "small", 2, UserModels(), answer_quickly)
@@ -209,7 +209,7 @@ def test_a_table_shows_every_cell_under_both_protocols(desk: "RunDesk") -> None:
 
 @pytest.mark.slow
 def test_what_cannot_be_run_leaves_its_cells_empty_with_the_reason(desk: "RunDesk", tmp_path: Path) -> None:
-    from flows.reproduction.grid_run import run_grid
+    from flows.jobs.reproduction.grid_run import run_grid
 
     def refuse_mixtures(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
         if "gmm" in config.name:
@@ -223,7 +223,7 @@ def test_what_cannot_be_run_leaves_its_cells_empty_with_the_reason(desk: "RunDes
 
 
 def test_weights_that_are_not_to_be_had_are_looked_for_once(desk: "RunDesk", tmp_path: Path) -> None:
-    from flows.reproduction.grid_run import run_grid
+    from flows.jobs.reproduction.grid_run import run_grid
 
     asked: list[str] = []
 

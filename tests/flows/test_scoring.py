@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flows.ingestion import ingest_landing
-from flows.scoring_run import Backlog, find_archive, find_new, find_work, pin_champions, pin_scorer
+from flows.jobs.ingestion import ingest_landing
+from flows.jobs.scoring import Backlog, find_archive, find_new, find_work, pin_champions, pin_scorer
 from infra.catalog.queries import list_shards, record_label_file
 from infra.catalog.tables import LabelFile
 from itrp.data.pairs import Pair

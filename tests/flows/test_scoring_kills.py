@@ -29,7 +29,7 @@ NURSERY = """
 import os, sys
 import mlflow, torch, serving.labelling  # what takes seconds to import is imported once, before the forks
 from flows.platform import open_platform
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.scoring import find_work, pin_scorer
 
 def score():
     platform = open_platform()
@@ -96,7 +96,7 @@ def many(
     fork: "Callable[[Path], Platform]", drop: "Callable[[Platform, Path], None]", tmp_path: Path
 ) -> "Callable[[str], Platform]":
     """`many(name)`: a platform with champions, and 15 shards of 10 tweets to label."""
-    from flows.ingestion import ingest_landing
+    from flows.jobs.ingestion import ingest_landing
     from itrp.datasets.synthetic import write_landing_layout
 
     folder = write_landing_layout(tmp_path / "drawn", 120, 31)

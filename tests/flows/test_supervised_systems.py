@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.evaluation_run import run_evaluation
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.evaluation import run_evaluation
+from flows.jobs.scoring import find_work, pin_scorer
 from itrp.errors import DataError, WrongUseError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_supervised_model_of_one_task_stands_beside_an_itrp_model(platform: "Platform") -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     trained = run_training(platform, "small-clip-text", "labelled", ["epochs=1", "pairs=40", "validation=0"])
     assert trained.models == ["itrp-text-task/3"]
@@ -33,7 +33,7 @@ def test_a_supervised_model_of_one_task_stands_beside_an_itrp_model(platform: "P
 
 
 def test_a_supervised_system_needs_labels(platform: "Platform") -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     with pytest.raises(DataError, match="the data set 'unlabelled' has no human labels"):
         run_training(platform, "small-clip-text", "unlabelled")
@@ -54,7 +54,7 @@ def test_the_command_line_names_both_versions(
 
 
 def test_what_is_asked_without_training_is_not_trained(trained: "Platform", itrp: Callable[..., Any]) -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     told = (
         "small-zero-shot-vlm is asked without training: itrp zero-shot MODEL --data NAME evaluates one, "

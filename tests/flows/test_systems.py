@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from flows.evaluation_run import run_evaluation
-from flows.promotion_run import run_promotion
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.evaluation import run_evaluation
+from flows.jobs.promotion import run_promotion
+from flows.jobs.scoring import find_work, pin_scorer
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import ModelRun
 from itrp.data.shards import read_shard
@@ -22,9 +22,9 @@ from itrp.labels import Task
 from serving.labels import decode_labels
 
 if TYPE_CHECKING:
-    from flows.evaluation_run import EvaluateReport
+    from flows.jobs.evaluation import EvaluateReport
+    from flows.jobs.training import TrainReport
     from flows.platform import Platform
-    from flows.training_run import TrainReport
     from serving.assessment import LabelledSet
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ Fork = Callable[[Path], "Platform"]
 @pytest.fixture(scope="module")
 def vanilla(fork: Fork, tmp_path_factory: pytest.TempPathFactory) -> Journey:
     """Version 3 of both models is k-means into four clusters; version 4 has names. The champion is still nobody."""
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     platform = fork(tmp_path_factory.mktemp("vanilla") / "work")
     trained = run_training(platform, "small-vanilla-kmeans", "unlabelled", ["pairs=40", "image.size=64"])
@@ -59,7 +59,7 @@ def vanilla(fork: Fork, tmp_path_factory: pytest.TempPathFactory) -> Journey:
 @pytest.fixture(scope="module")
 def joint(fork: Fork, tmp_path_factory: pytest.TempPathFactory) -> Journey:
     """Version 3 of both models is CMA-CLIP, trained on both tasks at once."""
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     platform = fork(tmp_path_factory.mktemp("joint") / "work")
     trained = run_training(platform, "small-cma-clip", "labelled", ["epochs=2", "pairs=40"], flow_run_id="train-joint")
@@ -331,7 +331,7 @@ def test_oracle_is_an_upper_bound(vanilla: Journey, joint: Journey) -> None:
 
 def test_halves_of_different_models_are_refused_together(extended: Journey) -> None:
     """Cluster 2 of one run is not cluster 2 of another, and no k = 2 model is the other half."""
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     other = run_training(
         extended.platform, "small-vanilla-kmeans", "unlabelled", ["pairs=40", "image.size=64", "seed=1"]

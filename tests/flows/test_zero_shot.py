@@ -29,7 +29,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_all_three_tasks_are_evaluated_and_logged(
     platform: "Platform", models: dict[str, Path], method: str, protocol: str
 ) -> None:
-    from flows.zero_shot_run import run_zero_shot
+    from flows.jobs.zero_shot import run_zero_shot
     from serving.registry import connect_mlflow
 
     report = run_zero_shot(platform, str(models[method]), "labelled", protocol=protocol, set_name="RL")
@@ -46,7 +46,7 @@ def test_all_three_tasks_are_evaluated_and_logged(
 
 @pytest.mark.slow
 def test_the_threshold_chosen_on_the_test_labels_is_never_worse(platform: "Platform", models: dict[str, Path]) -> None:
-    from flows.zero_shot_run import run_zero_shot
+    from flows.jobs.zero_shot import run_zero_shot
 
     by_protocol = {
         protocol: run_zero_shot(platform, str(models["similarity"]), "labelled", protocol=protocol).rows
@@ -57,7 +57,7 @@ def test_the_threshold_chosen_on_the_test_labels_is_never_worse(platform: "Platf
 
 
 def test_there_is_no_last_checkpoint(platform: "Platform", models: dict[str, Path]) -> None:
-    from flows.zero_shot_run import run_zero_shot
+    from flows.jobs.zero_shot import run_zero_shot
 
     with pytest.raises(WrongUseError, match="has no last checkpoint"):
         run_zero_shot(platform, str(models["vlm"]), "labelled", protocol="last")

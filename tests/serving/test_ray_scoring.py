@@ -43,7 +43,7 @@ SHARDS = 15
 @pytest.fixture
 def many(scoring: "Platform", drop: "Callable[[Platform, Path], None]", tmp_path: Path) -> "Platform":
     """Champions, and 18 shards to label."""
-    from flows.ingestion import ingest_landing
+    from flows.jobs.ingestion import ingest_landing
     from itrp.datasets.synthetic import write_landing_layout
 
     folder = write_landing_layout(tmp_path / "drawn", 2 * SHARDS, 41, batch_size=2 * SHARDS)
@@ -57,7 +57,7 @@ def many(scoring: "Platform", drop: "Callable[[Platform, Path], None]", tmp_path
 SCORE_EVERYTHING = """
 import sys
 from flows.platform import open_platform
-from flows.scoring_run import find_work, pin_scorer
+from flows.jobs.scoring import find_work, pin_scorer
 from serving.ray_scoring import score_on_ray
 
 platform = open_platform()

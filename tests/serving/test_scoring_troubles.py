@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
-from flows.scoring_run import find_archive
+from flows.jobs.scoring import find_archive
 from infra.catalog.queries import set_aside_by
 from infra.catalog.tables import LabelFile, SetAsideTweet, Shard
 from infra.errors import StoreUnavailableError

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from flows.automations import SILENCE_SECONDS, UNSERVED_SECONDS
-from flows.ingestion import ingest_landing
+from flows.jobs.ingestion import ingest_landing
 from infra.catalog.tables import LabelFile, Shard
 from infra.stack.postgres import connect
 from tests.stack.conftest import Desk, ask, wait_until

@@ -38,7 +38,7 @@ def test_the_report_names_what_was_made(built: Any) -> None:
 
 
 def test_the_run_is_finished_and_says_where_it_comes_from(run: Any, trained: "Platform") -> None:
-    from flows.data_sets import find_data
+    from flows.jobs.datasets import find_data
 
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "small-text seed 0"
@@ -140,7 +140,7 @@ def test_checkpoints_lie_in_the_store(built: Any) -> None:
 @pytest.mark.slow
 def test_a_run_that_breaks_is_marked_failed(platform: "Platform") -> None:
     """The shard is damaged: training starts, and ends in an error."""
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     with platform.catalog.session() as session:
         (shard,) = list_shards(session, "unlabelled")
@@ -157,7 +157,7 @@ def test_a_run_that_breaks_is_marked_failed(platform: "Platform") -> None:
 
 
 def test_a_missing_shard_is_told(platform: "Platform") -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     with platform.catalog.session() as session:
         (shard,) = list_shards(session, "unlabelled")
@@ -167,7 +167,7 @@ def test_a_missing_shard_is_told(platform: "Platform") -> None:
 
 
 def test_unknown_names_are_told(trained: "Platform") -> None:
-    from flows.training_run import run_training
+    from flows.jobs.training import run_training
 
     with pytest.raises(WrongUseError, match="no experiment is called 'big-text'; known are paper-text, paper-image, "):
         run_training(trained, "big-text", "unlabelled")

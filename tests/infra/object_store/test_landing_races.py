@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import func, select
 
-from flows.ingestion import IngestReport, ingest_landing
+from flows.jobs.ingestion import IngestReport, ingest_landing
 from infra.catalog.database import Catalog
 from infra.catalog.queries import count_quarantined, list_shards
 from infra.catalog.tables import LandingObject, StoredTweet

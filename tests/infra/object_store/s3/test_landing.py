@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.ingestion import IngestReport, ingest_landing
+from flows.jobs.ingestion import IngestReport, ingest_landing
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import Shard

@@ -1,0 +1,1 @@
+"""What each flow does, as plain functions without Prefect."""

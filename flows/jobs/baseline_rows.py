@@ -1,0 +1,92 @@
+"""What stands beside a model's result: the most frequent class, and k-means and GMM on the frozen features."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from flows.jobs.datasets import find_data
+from flows.platform import Platform
+from itrp.baselines.majority import majority_rounds
+from itrp.baselines.vanilla import vanilla_rounds
+from itrp.clustering.pseudo_labels import Method
+from itrp.config import ExperimentConfig
+from itrp.data.annotations import select_set
+from itrp.data.inputs import ShardFile
+from itrp.errors import NotFoundError, WeightsUnavailableError
+from itrp.evaluation.class_mapping import JointNaming
+from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
+from itrp.inference.embeddings import EmbeddingCache, Vectors
+from itrp.labels import CLASS_NAMES
+from itrp.models.itrp_model import ItrpModel, build_model, read_description
+from itrp.systems import is_supervised
+from itrp.training.training_set import limit_shards
+from serving.assessment import Assessor, LabelledSet
+from serving.costs import CostBook
+from serving.files import local_shards
+from serving.registry import DATASET_TAG, ModelVersion
+
+logger = logging.getLogger(__name__)
+
+METHODS: tuple[Method, ...] = ("kmeans", "gmm")
+
+
+def evaluate_baselines(
+    platform: Platform,
+    assessor: Assessor,
+    version: ModelVersion,
+    labelled: LabelledSet,
+    result: Evaluation,
+    costs: CostBook,
+) -> list[Evaluation]:
+    """Majority, vanilla k-means and vanilla GMM under the same protocol, task and set as a result.
+
+    The clusterings are fitted on the version's training data with as many clusters as the task has classes. Without any
+    label (`joint`) nobody knows the majority, and it has no row; a supervised version has no unlabelled training data.
+    """
+    test_rows, _ = select_set(labelled.annotations, result.task, result.set)
+    rows = []
+    if not isinstance(result.protocol, JointNaming):
+        rows = [evaluate_majority(labelled, result)]
+    description = read_description(platform.registry.fetch(version))
+    if is_supervised(description):
+        return rows
+    config = ExperimentConfig.model_validate(description["config"])
+    try:
+        training = find_data(platform, version.tags[DATASET_TAG])
+        pretrained = build_model(config).to(assessor.embeddings.device)
+    except (NotFoundError, WeightsUnavailableError) as error:
+        logger.warning("no vanilla clustering beside it: %s", error)
+        return rows
+    train_shards = limit_shards(
+        local_shards(platform.store, training.shards, platform.settings.cache_dir), config.pairs
+    )
+    train = _frozen_features(pretrained, train_shards, assessor.embeddings)[: config.pairs]
+    own = _frozen_features(pretrained, labelled.shards, assessor.embeddings)
+    cost = costs.of_system(pretrained)
+    for method in METHODS:
+        k = len(CLASS_NAMES[result.task])
+        n_init = config.clustering.n_init if method == "kmeans" else 1  # as in the vanilla experiments
+        rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed, n_init)
+        rows.append(replace(_evaluate(f"vanilla {method}", rounds, labelled, result), cost=cost))
+    return rows
+
+
+def evaluate_majority(labelled: LabelledSet, result: Evaluation) -> Evaluation:
+    """The most frequent class, under the same protocol, task and set as a result."""
+    test_rows, _ = select_set(labelled.annotations, result.task, result.set)
+    return _evaluate("majority", majority_rounds(len(labelled.dev_rows), len(test_rows)), labelled, result)
+
+
+def _evaluate(system: str, rounds: Sequence[RoundPredictions], labelled: LabelledSet, result: Evaluation) -> Evaluation:
+    dev_labels = labelled.annotations.labels(result.task)[labelled.dev_rows]
+    _, test_labels = select_set(labelled.annotations, result.task, result.set)
+    predictions = TaskPredictions(rounds, dev_labels, test_labels)
+    return evaluate(result.protocol, result.set, result.task, predictions, system=system)
+
+
+def _frozen_features(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache) -> Vectors:
+    """[n, d] fused vectors of the pretrained encoders."""
+    text = np.concatenate(list(cache.text_vectors(model.text, shards)))
+    return model.fuse_vectors(text, np.concatenate(list(cache.image_vectors(model.image, shards))))

@@ -1,0 +1,242 @@
+"""`itrp doctor`: each part, whether it answers, and the next step where it does not."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+
+from flows.jobs.night_watch import examine_champions, examine_labels, examine_model_files
+from flows.orchestration import make_work_folder, open_to
+from flows.platform import Platform, open_objects, open_registry
+from infra.catalog.database import Catalog, open_catalog
+from infra.catalog.queries import count_quarantined
+from infra.catalog.tables import Dataset, LabelFile, Shard
+from infra.errors import InfraError, SettingsError
+from infra.object_store.objects import ObjectStore
+from infra.settings import PREFIX, Settings, find_unknown_variables
+from itrp.errors import ItrpError, StoreError
+from itrp.labels import Task
+from serving.registry import CHALLENGER, CHAMPION, Registry
+
+NEEDS = {"data sets": ("catalog",), "models": ("mlflow",), "labels": ("catalog", "mlflow"), "schedules": ("prefect",)}
+"""Parts that cannot be asked when another one fails."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part."""
+
+    part: str
+    ok: bool
+    told: str
+    note: bool = False
+    """In order, and worth a look all the same."""
+
+    @property
+    def mark(self) -> str:
+        """What stands before it on the screen."""
+        return "FAIL" if not self.ok else "note" if self.note else "ok"
+
+
+class Note(str):
+    """What a part tells when it is in order, and worth a look all the same."""
+
+
+class WrongError(ItrpError):
+    """What a part tells when it answers, but something in it is wrong."""
+
+
+def examine(settings: Settings) -> list[Check]:
+    """All parts, in the order they depend on each other. Never raises for a part that is broken."""
+    opened = _Parts(settings)
+    parts: dict[str, Callable[[], str]] = {
+        "settings": _check_variables,
+        "work folder": lambda: _check_folder(settings),
+        "object store": lambda: _check_store(opened.store),
+        "catalog": lambda: _check_catalog(opened.catalog),
+        "data sets": lambda: _tell_data(opened.catalog),
+        "mlflow": lambda: _check_mlflow(opened.registry),
+        "models": lambda: _tell_models(opened.registry),
+        "labels": lambda: _tell_labels(opened.platform),
+        "prefect": _check_prefect,
+        "schedules": _tell_schedules,
+        "device": lambda: _check_device(settings),
+        "encoders": _tell_encoders,
+    }
+    checks: list[Check] = []
+    for part, tell in parts.items():
+        failed = next((check for check in checks if check.part in NEEDS.get(part, ()) and not check.ok), None)
+        checks.append(Check(part, False, f"not asked: {failed.part} fails") if failed else _run(part, tell))
+    return checks
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Each part is opened when it is first asked: one that cannot be must not hide the others."""
+
+    settings: Settings
+
+    @property
+    def store(self) -> ObjectStore:
+        return open_objects(self.settings)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return open_catalog(self.settings.catalog_url)
+
+    @property
+    def registry(self) -> Registry:
+        return open_registry(self.settings)
+
+    @property
+    def platform(self) -> Platform:
+        return Platform(self.settings, self.store, self.catalog, self.registry)
+
+
+def _run(part: str, tell: Callable[[], str]) -> Check:
+    try:
+        told = tell()
+        return Check(part, True, told, isinstance(told, Note))
+    except (InfraError, ItrpError) as error:
+        return Check(part, False, " ".join(str(error).split()))
+    except Exception as error:  # a broken part must not hide the others
+        return Check(part, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _check_variables() -> str:
+    unknown = find_unknown_variables()
+    if unknown:
+        known = ", ".join(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+        raise SettingsError(f"no setting is called {', '.join(unknown)}: correct or unset it; known are {known}")
+    return "every ITRP_ variable is known"
+
+
+def _check_folder(settings: Settings) -> str:
+    make_work_folder(settings)
+    others = open_to(settings.work_dir)
+    hint = f"; tweets lie in it, and {others} may look into it: chmod 700 {settings.work_dir}" if others else ""
+    return f"{settings.work_dir}{hint}"
+
+
+def _check_store(store: ObjectStore) -> str:
+    store.check()
+    return f"{store.url} can be read and written"
+
+
+def _check_catalog(catalog: Catalog) -> str:
+    catalog.check()
+    with catalog.session() as session:
+        shards = session.scalar(select(func.count(Shard.id)))
+        files = session.scalar(select(func.count(LabelFile.id)))
+        open_rows = count_quarantined(session)
+    return f"{catalog.url}: {shards} shards, {files} label files, {open_rows} tweets in quarantine"
+
+
+def _tell_data(catalog: Catalog) -> str:
+    query = (
+        select(Dataset.name, func.coalesce(func.sum(Shard.pairs), 0), Dataset.annotations_key)
+        .outerjoin(Shard, Shard.dataset_id == Dataset.id)
+        .group_by(Dataset.id)
+        .order_by(Dataset.name)
+    )
+    with catalog.session() as session:
+        rows = session.execute(query).all()
+    told = ", ".join(f"{name} ({pairs} pairs{', labelled' if key else ''})" for name, pairs, key in rows)
+    return told or "none yet; next: itrp ingest landing, or itrp demo"
+
+
+def _check_mlflow(registry: Registry) -> str:
+    address = urlsplit(registry.uri)
+    shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    try:
+        if address.scheme.startswith("http"):  # MLflow's own client tries for minutes before it gives up
+            socket.create_connection((address.hostname, address.port or 443), timeout=5).close()
+        registry.client.search_experiments(max_results=1)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        step = "start the server" if address.scheme.startswith("http") else "make its folder writable"
+        raise StoreError(f"{shown} fails: {reason}; {step}, or correct ITRP_MLFLOW_URI") from None
+    return f"{shown} answers"
+
+
+def _tell_models(registry: Registry) -> str:
+    told = "; ".join(_tell_task(registry, task) for task in (Task.TEXT, Task.IMAGE))
+    missing = [finding.told for finding in examine_model_files(registry)]
+    if missing:
+        raise WrongError("; ".join([told, *missing]))
+    return told
+
+
+def _tell_labels(platform: Platform) -> str:
+    """Who labels, and what waits for it."""
+    findings = [*examine_champions(platform), *examine_labels(platform)]
+    told = "; ".join(finding.told for finding in findings)
+    if any(finding.wrong for finding in findings):
+        raise WrongError(told)
+    return Note(told) if told else "no shard waits for labels"
+
+
+def _tell_schedules() -> str:
+    from prefect.settings import get_current_settings
+
+    from flows.jobs.shift import describe_shift
+
+    if not get_current_settings().api.url:
+        return "none (no PREFECT_API_URL set)"
+    return describe_shift() or Note("no deployment is on the Prefect server, so nothing runs by itself: itrp deploy")
+
+
+def _tell_task(registry: Registry, task: Task) -> str:
+    champion, challenger = (registry.find(task, alias) for alias in (CHAMPION, CHALLENGER))
+    if champion is None and challenger is None:
+        return f"{task}: none yet, next: itrp train small-{task} --data NAME"
+    names = [version.version if version else "none" for version in (champion, challenger)]
+    return f"{task}: champion {names[0]}, challenger {names[1]}"
+
+
+def _check_prefect() -> str:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        return "in process (no PREFECT_API_URL set)"
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise StoreError(
+            f"no Prefect server answers at {url}: {str(error)[:200]}; start it, or correct or unset PREFECT_API_URL"
+        )
+    return f"server {url} answers"
+
+
+def _check_device(settings: Settings) -> str:
+    import torch
+
+    from itrp.inference.embeddings import choose_device
+
+    device = choose_device(settings.device)
+    try:
+        torch.zeros(1, device=device)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(f"{device} cannot be used: {reason}; set ITRP_DEVICE to auto or cpu") from None
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"{device} ({name})"
+
+
+def _tell_encoders() -> str:
+    return ", ".join(_find_packages())
+
+
+def _find_packages() -> Iterator[str]:
+    from itrp.experiments import small_text
+    from itrp.models.image_encoder import load_image_encoder
+    from itrp.models.text_encoder import load_text_encoder
+
+    config = small_text()
+    yield f"minilm ({load_text_encoder(config.text).width}-d)"
+    yield f"efficientnet-lite0 ({load_image_encoder(config.image).width}-d)"
