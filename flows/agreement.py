@@ -6,12 +6,12 @@ from typing import Literal
 
 from prefect.artifacts import create_table_artifact
 
-from flows.io_task import io_task
 from flows.jobs.seed_agreement import SeedAgreement, choose_watched, measure_agreement
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
+from flows.runtime.io_task import io_task
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from flows.tracking.runs import log_figures
-from flows.watched_flow import watched_flow
 from itrp.labels import Task
 from serving.registry import MODEL_NAMES, ModelVersion
 

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from prefect.artifacts import create_table_artifact
 
-from flows.io_task import io_task
 from flows.jobs.analysis import (
     analyse_agreement,
     analyse_cases,
@@ -15,9 +14,10 @@ from flows.jobs.analysis import (
     analyse_words,
 )
 from flows.jobs.analysis_record import AnalysisReport
-from flows.orchestration import current_flow_run_id
 from flows.platform import open_platform
-from flows.watched_flow import watched_flow
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 
 ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {

@@ -11,7 +11,7 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotifi
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
 
 from flows.deployments import group_by_pool
-from flows.events import (
+from flows.runtime.events import (
     ALERT_LABEL,
     ATTENTION_NEEDED,
     BACKFILL_LABEL,

@@ -5,12 +5,12 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
-from flows.events import tell_registered
-from flows.io_task import io_task
 from flows.jobs.evaluation import EvaluateReport, run_evaluation
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
-from flows.watched_flow import watched_flow
+from flows.runtime.events import tell_registered
+from flows.runtime.io_task import io_task
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 
 
 def _name_run() -> str:

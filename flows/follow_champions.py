@@ -3,18 +3,18 @@ silently wrong is told to those who are notified."""
 
 from prefect.artifacts import create_table_artifact
 
-from flows.artifacts import rename_run
-from flows.events import tell_behind, tell_champion, tell_findings
-from flows.io_task import io_task
 from flows.jobs.champion_watch import ChampionMove, find_moves, has_moved_lately, remember_move, review_move
 from flows.jobs.night_watch import Finding, choose_news, count_behind, examine_shift
 from flows.jobs.promotion import PromoteReport
 from flows.jobs.scoring import pin_champions
 from flows.jobs.shift import RECENTLY, has_scored_lately
-from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
-from flows.watched_flow import watched_flow
+from flows.runtime.artifacts import rename_run
+from flows.runtime.events import tell_behind, tell_champion, tell_findings
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from itrp.errors import NotReadyError
 from serving.outages import is_outage
 

@@ -6,8 +6,6 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
-from flows.events import tell_quarantine, tell_shards
-from flows.io_task import io_task
 from flows.jobs.datasets import LANDING
 from flows.jobs.ingestion.folder_races import store_folder
 from flows.jobs.ingestion.folders import FolderSource
@@ -15,10 +13,12 @@ from flows.jobs.ingestion.landing import ingest_landing
 from flows.jobs.ingestion.replay import replay_quarantine
 from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.progress import CountReporter
-from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
-from flows.watched_flow import watched_flow
+from flows.runtime.events import tell_quarantine, tell_shards
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from infra.catalog.queries import shards_of_run
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.ltec import LtecFolder

@@ -8,9 +8,9 @@ from flows.jobs.evaluation import EvaluateReport
 from flows.jobs.promotion import PromoteReport
 from flows.jobs.training import TrainReport
 from flows.promote import promote_models
+from flows.runtime.watched_flow import watched_flow
 from flows.score import score_tweets
 from flows.train import Experiment, train_itrp
-from flows.watched_flow import watched_flow
 from serving.registry import CHALLENGER, MODEL_NAMES
 from serving.scoring import ScoreReport
 

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from flows.orchestration import make_work_folder
+from flows.runtime.orchestration import make_work_folder
 from infra.catalog.database import Catalog, open_catalog
 from infra.object_store.objects import ObjectStore, open_store
 from infra.settings import Settings, load_settings

@@ -4,12 +4,12 @@ from typing import Literal
 
 from prefect.artifacts import create_table_artifact
 
-from flows.io_task import io_task
 from flows.jobs.promotion import PromoteReport, run_promotion
-from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
-from flows.watched_flow import watched_flow
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 from itrp.labels import Task
 

@@ -45,7 +45,7 @@ def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
 
     chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
     settings = start(args, flows=args.replay)
-    from flows.orchestration import make_work_folder
+    from flows.runtime.orchestration import make_work_folder
     from infra.catalog.database import open_catalog
 
     make_work_folder(settings)

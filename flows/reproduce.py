@@ -5,15 +5,15 @@ from typing import Literal
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.io_task import io_task
 from flows.jobs.reproduction.desk import RunDesk
 from flows.jobs.reproduction.grid_run import ReproduceReport, open_desk, run_grid
 from flows.jobs.reproduction.runs import answer
 from flows.jobs.reproduction.sources import Sources, ingest_sources
-from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
-from flows.watched_flow import watched_flow
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig
 from itrp.reproduction.grids import TABLES, UserModels

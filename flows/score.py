@@ -7,10 +7,7 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
-from flows.artifacts import Progress, link_version, rename_run, show_gallery
-from flows.events import tell_labels, tell_set_aside
 from flows.ingest import ingest_landing_task
-from flows.io_task import io_task
 from flows.jobs.progress import ProgressReporter
 from flows.jobs.scoring import (
     Backlog,
@@ -21,10 +18,13 @@ from flows.jobs.scoring import (
     open_scorer,
     pin_champions,
 )
-from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
-from flows.watched_flow import watched_flow
+from flows.runtime.artifacts import Progress, link_version, rename_run, show_gallery
+from flows.runtime.events import tell_labels, tell_set_aside
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from infra.catalog.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
 from itrp.training.health import find_same_labels

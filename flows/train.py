@@ -6,15 +6,15 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import task_run
 from pydantic import Field
 
-from flows.artifacts import link_run
-from flows.events import tell_registered
-from flows.io_task import io_task
 from flows.jobs.training import TrainReport, run_training
-from flows.orchestration import current_flow_run_id
 from flows.platform import Platform
-from flows.platform_task import open_platform_task
+from flows.runtime.artifacts import link_run
+from flows.runtime.events import tell_registered
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.platform_task import open_platform_task
+from flows.runtime.watched_flow import watched_flow
 from flows.tracking.runs import find_experiment_id
-from flows.watched_flow import watched_flow
 from itrp.baselines.experiments import ZERO_SHOT_EXPERIMENTS
 from itrp.experiments import EXPERIMENTS
 

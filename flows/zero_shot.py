@@ -5,9 +5,9 @@ from typing import Literal
 from prefect.artifacts import create_table_artifact
 
 from flows.jobs.zero_shot import ZeroShotReport, run_zero_shot
-from flows.orchestration import current_flow_run_id
 from flows.platform import open_platform
-from flows.watched_flow import watched_flow
+from flows.runtime.orchestration import current_flow_run_id
+from flows.runtime.watched_flow import watched_flow
 
 
 @watched_flow("evaluate-zero-shot", "evaluate-zero-shot/{model} on {data}", hours=24)

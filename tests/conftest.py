@@ -20,7 +20,7 @@ _HOME = Path(tempfile.mkdtemp(prefix="itrp-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ["PREFECT_HOME"] = str(_HOME / "prefect")
 
-from flows.orchestration import prepare_environment  # noqa: E402
+from flows.runtime.orchestration import prepare_environment  # noqa: E402
 from infra.logs import CHATTY, ROOMS  # noqa: E402
 from infra.moved_folder import ARTIFACTS  # noqa: E402
 from infra.settings import Settings  # noqa: E402

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from flows.jobs.night_watch import examine_champions, examine_labels, examine_model_files
-from flows.orchestration import make_work_folder, open_to
 from flows.platform import Platform, open_objects, open_registry
+from flows.runtime.orchestration import make_work_folder, open_to
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import count_quarantined
 from infra.catalog.tables import Dataset, LabelFile, Shard

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from flows.orchestration import prepare_environment
+from flows.runtime.orchestration import prepare_environment
 from infra.settings import Settings
 
 SAMPLED_SECONDS = 0.05

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.orchestration import prepare_environment
+from flows.runtime.orchestration import prepare_environment
 from infra.settings import Settings
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.targets import START_HELP, START_SCORE

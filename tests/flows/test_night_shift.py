@@ -57,16 +57,16 @@ def labelled_by(platform: "Platform", text: str, image: str) -> int:
 @pytest.fixture
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """Events as they are handed to Prefect, which sends them without anybody waiting."""
-    import flows.events
+    import flows.runtime.events
 
     told: list[tuple[str, dict[str, Any]]] = []
-    send = flows.events.emit_event
+    send = flows.runtime.events.emit_event
 
     def note(event: str, resource: dict[str, str], payload: dict[str, Any]) -> object:
         told.append((event, payload))
         return send(event, resource, payload=payload)
 
-    monkeypatch.setattr(flows.events, "emit_event", note)
+    monkeypatch.setattr(flows.runtime.events, "emit_event", note)
     return told
 
 

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
-from flows.orchestration import started_by_worker
+from flows.runtime.orchestration import started_by_worker
 from serving.outages import is_outage
 
 P = ParamSpec("P")

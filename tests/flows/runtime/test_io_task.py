@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from flows.io_task import RETRIES, io_task, is_outage
+from flows.runtime.io_task import RETRIES, io_task, is_outage
 from infra.errors import (
     CatalogError,
     CatalogUnavailableError,

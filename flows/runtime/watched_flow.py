@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed
 
-from flows.orchestration import current_flow_run_id, started_by_worker
+from flows.runtime.orchestration import current_flow_run_id, started_by_worker
 from infra.errors import InfraError
 from infra.interruption import closed_when_interrupted
 from infra.logs import Redactor

@@ -11,8 +11,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.concurrency._leases import maintain_concurrency_lease
 from prefect.states import Crashed, Failed
 
+from flows.runtime.watched_flow import TOLD, close_open_runs, explain_failure, watched_flow
 from flows.tracking.runs import FLOW_RUN_TAG, find_experiment_id
-from flows.watched_flow import TOLD, close_open_runs, explain_failure, watched_flow
 from infra.errors import StoreError
 from itrp.errors import NotReadyError
 

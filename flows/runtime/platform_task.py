@@ -1,8 +1,8 @@
 """Opening the platform as the first task of a flow."""
 
-from flows.io_task import io_task
-from flows.orchestration import configure_worker_logging, keep_private, prepare_environment, started_by_worker
 from flows.platform import Platform, open_platform
+from flows.runtime.io_task import io_task
+from flows.runtime.orchestration import configure_worker_logging, keep_private, prepare_environment, started_by_worker
 from infra.settings import load_settings
 
 

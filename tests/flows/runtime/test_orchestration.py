@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration import (
+from flows.runtime.orchestration import (
     _drop_told_errors,
     current_flow_run_id,
     keep_private,

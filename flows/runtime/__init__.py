@@ -1,0 +1,1 @@
+"""What binds the jobs to Prefect: flows, tasks, artifacts, events."""
