@@ -15,10 +15,10 @@ def deploy(args: argparse.Namespace) -> tuple[Report, str]:
         raise SettingsError(
             "PREFECT_API_URL: expected the address of a Prefect server, such as http://host:4200/api; set it"
         )
-    from flows.automations import apply_automations
-    from flows.deployments import apply_deployments, tell_plans
+    from flows.deployment.automations import apply_automations
+    from flows.deployment.deployments import apply_deployments, tell_plans
+    from flows.deployment.registry_webhook import apply_webhook
     from flows.platform import open_platform
-    from flows.registry_webhook import apply_webhook
 
     open_platform(settings)  # brings the catalog's tables up to date before any worker needs them
     deployments = apply_deployments(reset_schedules=args.reset_schedules)
@@ -46,7 +46,7 @@ def deploy(args: argparse.Namespace) -> tuple[Report, str]:
 def bridge(args: argparse.Namespace) -> tuple[Report, str]:
     """Serve until a signal comes."""
     settings = start(args)
-    from flows.bridge import serve
+    from flows.deployment.bridge import serve
 
     serve(settings, args.host, args.port)
     return {"stopped": True}, "stopped"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from flows.automations import SILENCE_SECONDS, UNSERVED_SECONDS
+from flows.deployment.automations import SILENCE_SECONDS, UNSERVED_SECONDS
 from flows.jobs.ingestion import ingest_landing
 from infra.catalog.tables import LabelFile, Shard
 from infra.stack.postgres import connect

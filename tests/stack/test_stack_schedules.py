@@ -5,7 +5,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from flows.deployments import plan_deployments
+from flows.deployment.deployments import plan_deployments
 from tests.stack.conftest import Desk, wait_until
 
 pytestmark = pytest.mark.slow

@@ -252,7 +252,7 @@ def test_when_nothing_is_scheduled_the_night_shift_is_wrong(platform: "Platform"
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.states import Scheduled
 
-    from flows.deployments import apply_deployments
+    from flows.deployment.deployments import apply_deployments
 
     with temporary_settings({PREFECT_API_URL: prefect_server}):
         before = by_part(examine(platform.settings))["schedules"]

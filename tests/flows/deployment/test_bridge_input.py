@@ -3,9 +3,9 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from flows.bridge import make_app
-from flows.registry_webhook import TIMESTAMP_HEADER
-from tests.flows.test_registry_webhook import BODY, SECRET, sign
+from flows.deployment.bridge import make_app
+from flows.deployment.registry_webhook import TIMESTAMP_HEADER
+from tests.flows.deployment.test_registry_webhook import BODY, SECRET, sign
 
 
 @pytest.mark.parametrize("body", ["[" * 200_000, "no json", '{"data": ' + "9" * 5000 + "}"])

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows import automations
-from flows.automations import FORMER_NAMES, apply_automations, plan_notifications
-from flows.deployments import POOLS, group_by_pool, plan_deployments
+from flows.deployment import automations
+from flows.deployment.automations import FORMER_NAMES, apply_automations, plan_notifications
+from flows.deployment.deployments import POOLS, group_by_pool, plan_deployments
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from fastapi import FastAPI, HTTPException, Request
 from prefect.client.orchestration import get_client
 from starlette.concurrency import run_in_threadpool
 
+from flows.deployment.registry_webhook import DELIVERY_HEADER, PATH, is_genuine
 from flows.jobs.ingestion.batches import BATCH_ENDINGS, LANDING_PREFIX
 from flows.platform import open_objects
-from flows.registry_webhook import DELIVERY_HEADER, PATH, is_genuine
 from infra.errors import EventsUnsupportedError, SettingsError, StoreError
 from infra.object_store.bucket_events import coalesce, listen_created
 from infra.settings import Settings

@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
-from flows.registry_webhook import DELIVERY_HEADER, SIGNATURE_HEADER, SKEW_SECONDS, TIMESTAMP_HEADER, is_genuine
+from flows.deployment.registry_webhook import (
+    DELIVERY_HEADER,
+    SIGNATURE_HEADER,
+    SKEW_SECONDS,
+    TIMESTAMP_HEADER,
+    is_genuine,
+)
 
 SECRET = "a secret of the test"
 BODY = json.dumps({"entity": "model_version_alias", "data": {"alias": "champion", "name": "itrp-text-task"}})

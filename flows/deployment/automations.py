@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
 
-from flows.deployments import group_by_pool
+from flows.deployment.deployments import group_by_pool
 from flows.runtime.events import (
     ALERT_LABEL,
     ATTENTION_NEEDED,

@@ -22,9 +22,9 @@ from prefect.plugins import HookContext
 from prefect.states import Completed, Failed, State
 from prefect.utilities.callables import parameter_schema
 
-from flows.prefect_plugin import setup_environment
+from flows.deployment.prefect_plugin import setup_environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def label(backfill: bool = False, shards: int = 1) -> None:

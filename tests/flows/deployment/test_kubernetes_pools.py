@@ -12,11 +12,11 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.deployments import POOLS
+from flows.deployment.deployments import POOLS
 
 pytestmark = pytest.mark.slow
 
-FOLDER = Path(__file__).parents[2] / "infra/kubernetes"
+FOLDER = Path(__file__).parents[3] / "infra/kubernetes"
 
 
 def read_template(pool: str) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 
-from flows.automations import HEARTBEAT_SECONDS, NOTIFY_BLOCK, SILENCE_SECONDS, apply_automations
-from flows.bridge import MAX_BODY_BYTES, make_app
-from flows.deployments import POOLS, apply_deployments, plan_deployments
-from tests.flows.test_registry_webhook import BODY, SECRET, sign
+from flows.deployment.automations import HEARTBEAT_SECONDS, NOTIFY_BLOCK, SILENCE_SECONDS, apply_automations
+from flows.deployment.bridge import MAX_BODY_BYTES, make_app
+from flows.deployment.deployments import POOLS, apply_deployments, plan_deployments
+from tests.flows.deployment.test_registry_webhook import BODY, SECRET, sign
 
 pytestmark = pytest.mark.slow
 

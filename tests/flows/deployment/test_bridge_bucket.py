@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows import bridge
-from flows.bridge import follow_bucket
+from flows.deployment import bridge
+from flows.deployment.bridge import follow_bucket
 from infra.object_store.objects import open_store
 from infra.settings import Settings
 from tests.infra.object_store.s3.juicefs import JuiceFS

@@ -1,0 +1,1 @@
+"""Deployments, automations and the bridge from other servers’ events."""
