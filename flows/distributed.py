@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from flows.arguments import parse_arguments
-from flows.console import start
+from flows.cli.arguments import parse_arguments
+from flows.cli.console import start
 from infra.errors import InfraError, SettingsError
 from infra.logs import ROOMS
 from infra.settings import Settings

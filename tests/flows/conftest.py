@@ -28,7 +28,7 @@ def itrp(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], log_as_before: None
 ) -> Callable[..., Done]:
     """`itrp(work_dir, *arguments)`: run the command line here; descriptors are caught, not only sys.stdout."""
-    from flows.cli import main
+    from flows.cli.main import main
 
     def run(work_dir: Path, *arguments: object) -> Done:
         monkeypatch.setenv("ITRP_WORK_DIR", str(work_dir))

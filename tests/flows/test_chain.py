@@ -178,7 +178,7 @@ def test_scoring_with_nothing_to_do_needs_no_torch(
     assert read_object(itrp(scoring.settings.work_dir, "score", "--json"))["pairs"] == 30
     program = """
 import sys
-from flows.cli import main
+from flows.cli.main import main
 assert main(["score", "--json"]) == 0
 print([name for name in ("torch", "torchvision", "transformers", "sklearn", "matplotlib") if name in sys.modules])
 """

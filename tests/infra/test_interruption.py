@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from flows.cli import advise
+from flows.cli.main import advise
 
 if TYPE_CHECKING:
     from flows.platform import Platform

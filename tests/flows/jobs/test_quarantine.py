@@ -17,8 +17,8 @@ from itrp.data.pairs import REASONS
 from itrp.data.remedies import REMEDIES, describe_reason, find_remedy
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import NotFoundError, WrongUseError
+from tests.flows.cli.test_main import HEAVY, run_light
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
-from tests.flows.test_cli import HEAVY, run_light
 
 
 @pytest.fixture

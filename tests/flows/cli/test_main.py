@@ -18,7 +18,7 @@ COMMANDS += ["synthetic", "analyse", "reproduce"]
 HEAVY = ["torch", "mlflow", "prefect", "sklearn", "transformers"]
 LIGHT = """
 import sys
-from flows.cli import main
+from flows.cli.main import main
 try:
     status = main(sys.argv[2:])
 except SystemExit as stopped:

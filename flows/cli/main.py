@@ -10,9 +10,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
-from flows import quarantine_command, service_commands, study_commands
-from flows.arguments import parse_arguments
-from flows.console import Report, start, tell_server
+from flows.cli import quarantine_command, service_commands, study_commands
+from flows.cli.arguments import parse_arguments
+from flows.cli.console import Report, start, tell_server
 from infra.errors import InfraError, SettingsError
 from infra.interruption import INTERRUPTED, InterruptWatch
 from itrp.errors import ItrpError, WrongUseError

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from flows.console import Report, start
+from flows.cli.console import Report, start
 from itrp.errors import WrongUseError
 
 

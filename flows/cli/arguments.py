@@ -4,13 +4,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from flows.parsing import REFERENCE, OneLineParser, add_command, whole
-from flows.quarantine_command import add_quarantine
-from flows.service_arguments import add_bridge, add_deploy
-from flows.study_arguments import add_analyse, add_reproduce, add_zero_shot
+from flows.cli.parsing import REFERENCE, OneLineParser, add_command, whole
+from flows.cli.quarantine_command import add_quarantine
+from flows.cli.service_arguments import add_bridge, add_deploy
+from flows.cli.study_arguments import add_analyse, add_reproduce, add_zero_shot
 
 if TYPE_CHECKING:
-    from flows.parsing import Commands
+    from flows.cli.parsing import Commands
 
 
 def build_parser() -> OneLineParser:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from flows.parsing import add_command, whole
+from flows.cli.parsing import add_command, whole
 
 if TYPE_CHECKING:
-    from flows.parsing import Commands
+    from flows.cli.parsing import Commands
 
 
 def add_deploy(commands: "Commands") -> None:

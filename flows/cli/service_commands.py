@@ -2,7 +2,7 @@
 
 import argparse
 
-from flows.console import Report, start
+from flows.cli.console import Report, start
 from infra.errors import SettingsError
 
 

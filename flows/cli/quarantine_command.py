@@ -4,11 +4,11 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from flows.console import Report, start
-from flows.parsing import add_command, whole
+from flows.cli.console import Report, start
+from flows.cli.parsing import add_command, whole
 
 if TYPE_CHECKING:
-    from flows.parsing import Commands
+    from flows.cli.parsing import Commands
 
 SHOWN = 10
 """Rows of each reason that a person sees without asking for more."""
