@@ -12,7 +12,7 @@ from flows.runtime.watched_flow import watched_flow
 from flows.score import score_tweets
 from flows.train import Experiment, train_itrp
 from serving.registry import CHALLENGER, MODEL_NAMES
-from serving.scoring import ScoreReport
+from serving.scorer import ScoreReport
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from infra.catalog.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
 from itrp.training.health import find_same_labels
 from serving.champions import Champions
-from serving.ray_scoring import score_on_ray
+from serving.ray_scorer import score_on_ray
 from serving.registry import ModelPair
-from serving.scoring import BatchScorer, ShardsFailedError, summarise
+from serving.scorer import BatchScorer, ShardsFailedError, summarise
 
 logger = logging.getLogger(__name__)
 

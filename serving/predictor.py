@@ -88,7 +88,7 @@ class Predictor:
         empty label and the reason. string_paths: serving.image_input.read_image.
         """
         # late: it imports MLflow, and scoring needs none of it here
-        from serving.row_answers import answer_rows
+        from serving.row_predictions import answer_rows
 
         return answer_rows(self, data, string_paths=string_paths)
 

@@ -18,7 +18,7 @@ from serving.labels import decode_labels
 from serving.registry import ModelVersion
 
 if TYPE_CHECKING:
-    from serving.labelling import ShardLabeller
+    from serving.labeller import ShardLabeller
 
 PREVIEW_EXAMPLES = 5
 
@@ -58,7 +58,7 @@ def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
 
 def _open_labeller(platform: Platform, version: ModelVersion) -> "ShardLabeller":
     """The version as scoring would run it: a label near the boundary that bf16 turns over would look like a flip in fp32."""
-    from serving.labelling import ShardLabeller
+    from serving.labeller import ShardLabeller
 
     settings = platform.settings
     return ShardLabeller(

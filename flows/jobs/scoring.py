@@ -11,7 +11,7 @@ from infra.catalog.queries import set_aside_by, unlabelled_shards
 from infra.catalog.tables import LabelFile, Shard
 from serving.champions import Champions, find_champions
 from serving.registry import ModelPair
-from serving.scoring import BatchScorer, ScoreReport
+from serving.scorer import BatchScorer, ScoreReport
 
 LISTED = 20
 """Tweets named one by one in a report."""

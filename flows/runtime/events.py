@@ -10,7 +10,7 @@ from flows.jobs.night_watch import Finding
 from flows.jobs.scoring import ScoringReport
 from infra.catalog.tables import Shard
 from serving.registry import ModelPair, ModelVersion
-from serving.scoring import ScoreReport
+from serving.scorer import ScoreReport
 
 SHARD_CREATED = "itrp.shard.created"
 QUARANTINE_GREW = "itrp.quarantine.grew"

@@ -27,7 +27,7 @@ from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
 from serving.files import local_shards
 from serving.registry import MODEL_NAMES, ModelPair, ModelVersion, Registry
-from serving.scoring import BatchScorer
+from serving.scorer import BatchScorer
 
 SMALL_ROWS = 5000
 PIXELS = PixelFormat(224)

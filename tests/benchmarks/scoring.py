@@ -27,7 +27,7 @@ from itrp.data.inputs import ShardFile
 from itrp.inference.pipeline import Embedded
 from itrp.inference.runtimes import Precision, gains_by_bf16
 from itrp.labels import Task
-from serving.labelling import ShardLabeller
+from serving.labeller import ShardLabeller
 from serving.labels import build_labels, encode_labels
 from tests.benchmarks.record import Row, record
 from tests.benchmarks.scoring_inputs import save_models, write_shards

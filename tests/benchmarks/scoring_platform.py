@@ -14,7 +14,7 @@ from itrp.data.shards import shard_key
 from itrp.inference.runtimes import Precision
 from itrp.labels import Task
 from serving.registry import DATASET_TAG, MODEL_NAMES, ModelPair, ModelVersion, Registry
-from serving.scoring import BatchScorer
+from serving.scorer import BatchScorer
 from tests.benchmarks.object_store import start_seaweedfs
 
 

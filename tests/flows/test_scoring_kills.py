@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KILLS = 20
 NURSERY = """
 import os, sys
-import mlflow, torch, serving.labelling  # what takes seconds to import is imported once, before the forks
+import mlflow, torch, serving.labeller  # what takes seconds to import is imported once, before the forks
 from flows.platform import open_platform
 from flows.jobs.scoring import find_work, pin_scorer
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from flows.platform import Platform
     from serving.registry import ModelVersion, Registry
-    from serving.scoring import BatchScorer
+    from serving.scorer import BatchScorer
 
 PAIRS = 8
 

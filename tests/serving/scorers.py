@@ -9,7 +9,7 @@ from infra.catalog.queries import list_shards
 from infra.catalog.tables import LabelFile, Shard
 from infra.object_store.objects import ObjectStore
 from serving.registry import ModelPair
-from serving.scoring import BatchScorer
+from serving.scorer import BatchScorer
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -15,7 +15,7 @@ from itrp.data.pairs import REASONS, Pair
 from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import DataError
 from serving.labels import decode_labels, encode_labels, read_set_aside_rows
-from serving.scoring import BatchScorer, ShardsFailedError, summarise
+from serving.scorer import BatchScorer, ShardsFailedError, summarise
 from tests.poison import palette_without_colours, store_shard
 from tests.serving.scorers import landed, make_scorer
 

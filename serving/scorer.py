@@ -40,7 +40,7 @@ from serving.registry import ModelPair, Registry
 if TYPE_CHECKING:
     from itrp.inference.pipeline import Embedded
     from itrp.inference.runtimes import Precision
-    from serving.labelling import ShardLabeller
+    from serving.labeller import ShardLabeller
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class BatchScorer:
     @cached_property
     def _labeller(self) -> "ShardLabeller":
         # imported late: torch takes seconds, and a run with nothing to label does not need it
-        from serving.labelling import ShardLabeller
+        from serving.labeller import ShardLabeller
 
         folders = {Task.TEXT: self.registry.fetch(self.pair.text), Task.IMAGE: self.registry.fetch(self.pair.image)}
         return ShardLabeller(

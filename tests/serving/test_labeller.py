@@ -16,7 +16,7 @@ from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.labels import Task
 from itrp.models.itrp_model import fingerprint, load_model
 from serving.files import local_shards
-from serving.labelling import ShardLabeller
+from serving.labeller import ShardLabeller
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -22,7 +22,7 @@ from itrp.data.inputs import read_ids
 from itrp.errors import StoreError, WrongUseError
 from serving.files import local_shards
 from serving.labels import decode_labels, label_key
-from serving.ray_scoring import (
+from serving.ray_scorer import (
     ShardsFailedError,
     _check_reach,
     connect_ray,
@@ -31,7 +31,7 @@ from serving.ray_scoring import (
     open_scorer,
     score_on_ray,
 )
-from serving.scoring import summarise
+from serving.scorer import summarise
 
 if TYPE_CHECKING:
     from flows.platform import Platform
@@ -58,7 +58,7 @@ SCORE_EVERYTHING = """
 import sys
 from flows.platform import open_platform
 from flows.jobs.scoring import find_work, pin_scorer
-from serving.ray_scoring import score_on_ray
+from serving.ray_scorer import score_on_ray
 
 platform = open_platform()
 scorer = pin_scorer(platform)

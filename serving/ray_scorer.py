@@ -19,7 +19,7 @@ from infra.object_store.objects import open_store
 from infra.settings import Settings
 from itrp.errors import StoreError, WrongUseError
 from serving.registry import ModelPair, Registry
-from serving.scoring import PATIENCE, BatchScorer, ShardsFailedError, explain_fault
+from serving.scorer import PATIENCE, BatchScorer, ShardsFailedError, explain_fault
 
 if TYPE_CHECKING:
     from ray.data import Dataset

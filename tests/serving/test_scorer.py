@@ -19,7 +19,7 @@ from serving.examples import find_examples
 from serving.files import local_shards
 from serving.labels import count_relations, decode_labels, encode_labels, label_key
 from serving.registry import DATASET_TAG, ModelPair
-from serving.scoring import BatchScorer, summarise
+from serving.scorer import BatchScorer, summarise
 from tests.serving.scorers import PAIR_FOLDER, keys, landed, ledger, make_scorer
 
 if TYPE_CHECKING:
