@@ -12,7 +12,7 @@ from itrp.datasets.delimited import AmbiguousTableError, restore_bytes
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
-from itrp.datasets.pictures import read_picture
+from itrp.datasets.image_files import read_picture
 from itrp.errors import DataError
 
 

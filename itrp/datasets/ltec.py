@@ -18,7 +18,7 @@ import numpy as np
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Refusal
 from itrp.data.rejections import MissingPictureError
-from itrp.datasets.pictures import read_picture
+from itrp.datasets.image_files import read_picture
 from itrp.errors import DataError
 from itrp.labels import RELATIONS, UNLABELLED, Task
 

@@ -17,7 +17,7 @@ from itrp.data.validation import describe_id, parse_time
 from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.ltec import assign_split
-from itrp.datasets.pictures import read_picture
+from itrp.datasets.image_files import read_picture
 from itrp.datasets.table_columns import choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
 from itrp.errors import DataError

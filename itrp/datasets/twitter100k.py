@@ -8,7 +8,7 @@ from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Refusal
 from itrp.datasets.broken_lines import describe_broken_lines
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
-from itrp.datasets.pictures import read_picture
+from itrp.datasets.image_files import read_picture
 from itrp.errors import DataError
 
 _PICTURE = re.compile(r"(0|[1-9]\d*)\.jpg")

@@ -242,9 +242,9 @@ def test_other_processes_load_nothing_more(environment: dict[str, str], tmp_path
         [sys.executable, "-c", code, *words.split()], env={**environment, "PREFECT_PLUGINS_ENABLED": "true"},
         cwd=tmp_path, text=True, capture_output=True, check=True,
     ).stdout.split()  # fmt: skip
-    assert "flows.prefect_plugin" in listed
+    assert "flows.deployment.prefect_plugin" in listed
     ours = [name for name in listed if name.partition(".")[0] in {"flows", "infra", "itrp", "serving"}]
-    assert ours == ["flows", "flows.prefect_plugin"]
+    assert ours == ["flows", "flows.deployment.prefect_plugin"]
     assert {"torch", "mlflow", "pandas", "prefect.cli.deployment"}.isdisjoint(listed)
 
 

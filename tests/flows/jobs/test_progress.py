@@ -27,7 +27,7 @@ print("result")
 def test_plain_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
     """The first step of each stage is told, and then nothing for ten seconds."""
     report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.progress"):
+    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
         for done in (1, 2, 3):
             report("drawn", done, 3)
         report("checked", 5, None)
@@ -39,7 +39,7 @@ def test_a_line_every_ten_seconds(caplog: pytest.LogCaptureFixture, monkeypatch:
     clock = iter([100.0, 109.9, 110.0, 119.0, 121.0])
     monkeypatch.setattr("flows.jobs.progress.time.monotonic", lambda: next(clock))
     report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.progress"):
+    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
         for done in range(1, 6):
             report("drawn", done, 5)
     assert [record.getMessage() for record in caplog.records] == ["drawn: 1 of 5", "drawn: 3 of 5", "drawn: 5 of 5"]
@@ -50,7 +50,7 @@ def test_short_rounds_have_no_line_each(caplog: pytest.LogCaptureFixture, monkey
     clock = iter([100.0, 104.0, 108.0, 109.0, 112.0, 113.0, 114.0])
     monkeypatch.setattr("flows.jobs.progress.time.monotonic", lambda: next(clock))
     report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.progress"):
+    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
         for number in (1, 2, 3):
             for step in (1, 2):
                 report(f"round {number}/3", step, 2)
@@ -67,7 +67,7 @@ def test_stages_that_alternate_have_a_line_each_in_ten_seconds(
     clock = iter([100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 113.0])
     monkeypatch.setattr("flows.jobs.progress.time.monotonic", lambda: next(clock))
     report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.progress"):
+    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
         for number in (1, 2):
             report(f"embedding for round {number}/3", 0, 500)
             report(f"clustering for round {number}/3", 0, 1)
@@ -81,7 +81,7 @@ def test_stages_that_alternate_have_a_line_each_in_ten_seconds(
 
 def test_counts_add_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.jobs.progress.PLAIN_SECONDS", 0.0)
-    with caplog.at_level(logging.INFO, "flows.progress"), CountReporter("checked") as count:
+    with caplog.at_level(logging.INFO, "flows.jobs.progress"), CountReporter("checked") as count:
         count(3)
         count(4)
     assert [record.getMessage() for record in caplog.records] == ["checked: 3", "checked: 7"]
