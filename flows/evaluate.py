@@ -7,7 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.jobs.evaluation import EvaluateReport, run_evaluation
 from flows.platform import Platform
-from flows.runtime.events import tell_registered
+from flows.runtime.events import emit_registered
 from flows.runtime.io_task import io_task
 from flows.runtime.platform_task import open_platform_task
 from flows.runtime.watched_flow import watched_flow
@@ -31,7 +31,7 @@ def evaluate_task(
     """Evaluate, choose class names where there are none, and log; versions that got their names are told of."""
     before = [str(platform.registry.resolve(model)) for model in models]
     report = run_evaluation(platform, models, data, protocol=protocol, set_name=set_name, map_with=map_with, seed=seed)
-    tell_registered(platform.registry.resolve(model) for model in report.models if model not in before)
+    emit_registered(platform.registry.resolve(model) for model in report.models if model not in before)
     return report
 
 

@@ -10,7 +10,7 @@ from flows.jobs.scoring import pin_champions
 from flows.jobs.shift import RECENTLY, has_scored_lately
 from flows.platform import Platform
 from flows.runtime.artifacts import rename_run
-from flows.runtime.events import tell_behind, tell_champion, tell_findings
+from flows.runtime.events import emit_behind, emit_champion, emit_findings
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
@@ -30,7 +30,7 @@ def review_move_task(platform: Platform, move: ChampionMove) -> PromoteReport:
     """Gate and flip preview; then the event, and last the memory of it: what is killed in between is done again."""
     report = review_move(platform, move)
     _show(report)
-    tell_champion(move.version, report.champion, report.reason, backfill=platform.settings.backfill)
+    emit_champion(move.version, report.champion, report.reason, backfill=platform.settings.backfill)
     remember_move(platform, move, current_flow_run_id())
     return report
 
@@ -45,7 +45,7 @@ def ask_for_labels_task(platform: Platform) -> int:
     behind = count_behind(platform, champions) if platform.settings.backfill else 0
     # a move that was just told of has asked for it, though its run may not be there yet
     if behind and not has_moved_lately(platform, RECENTLY) and not has_scored_lately():
-        tell_behind(champions.pair, behind)
+        emit_behind(champions.pair, behind)
     return behind
 
 
@@ -53,7 +53,7 @@ def ask_for_labels_task(platform: Platform) -> int:
 def look_round_task(platform: Platform) -> list[Finding]:
     """Findings, each an event at most once a day."""
     findings = examine_shift(platform)
-    tell_findings(choose_news(platform, findings))
+    emit_findings(choose_news(platform, findings))
     if findings:
         create_table_artifact(
             key="night-watch",

@@ -14,7 +14,7 @@ from flows.jobs.ingestion.replay import replay_quarantine
 from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.progress import CountReporter
 from flows.platform import Platform
-from flows.runtime.events import tell_quarantine, tell_shards
+from flows.runtime.events import emit_quarantine, emit_shards
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
@@ -59,8 +59,8 @@ def _tell(platform: Platform, report: IngestReport, data: str) -> None:
     run = current_flow_run_id()
     if report.shards and run:
         with platform.catalog.session() as session:
-            tell_shards(shards_of_run(session, run))
-    tell_quarantine(report, data, platform.settings.quarantine_alert)
+            emit_shards(shards_of_run(session, run))
+    emit_quarantine(report, data, platform.settings.quarantine_alert)
 
 
 def open_folder(

@@ -17,7 +17,7 @@ from flows.runtime.watched_flow import watched_flow
 from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig
 from itrp.reproduction.grids import TABLES, UserModels
-from itrp.reproduction.predictions import AnyAnswers
+from itrp.reproduction.predictions import AnyPredictions
 
 
 @io_task("ingest-sources", "ingest {folder}")
@@ -27,7 +27,7 @@ def ingest_sources_task(platform: Platform, folder: Path) -> Sources:
 
 
 @io_task("grid-run", "{config.name} seed {config.seed}")
-def grid_run_task(desk: RunDesk, config: AnyConfig) -> AnyAnswers:
+def grid_run_task(desk: RunDesk, config: AnyConfig) -> AnyPredictions:
     """One configuration and seed, trained and asked."""
     return answer(desk, config, flow_run_id=current_flow_run_id())
 

@@ -20,7 +20,7 @@ from flows.jobs.scoring import (
 )
 from flows.platform import Platform
 from flows.runtime.artifacts import Progress, link_version, rename_run, show_gallery
-from flows.runtime.events import tell_labels, tell_set_aside
+from flows.runtime.events import emit_labels, emit_set_aside
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
@@ -116,8 +116,8 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
         set_aside_tweets=list_set_aside(platform, rows),
     )
     _show(platform, scorer.pair, backlog, rows, report)
-    tell_labels(report)
-    tell_set_aside(report)
+    emit_labels(report)
+    emit_set_aside(report)
     if failure is not None:
         raise failure
     return report

@@ -9,7 +9,7 @@ from pydantic import Field
 from flows.jobs.training import TrainReport, run_training
 from flows.platform import Platform
 from flows.runtime.artifacts import link_run
-from flows.runtime.events import tell_registered
+from flows.runtime.events import emit_registered
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
@@ -54,5 +54,5 @@ def train_itrp(
         description=f"{' and '.join(report.models)}, the newest challenger",
     )
     link_run(platform.settings, report.run_id, find_experiment_id(platform.settings))
-    tell_registered(platform.registry.resolve(model) for model in report.models)
+    emit_registered(platform.registry.resolve(model) for model in report.models)
     return report

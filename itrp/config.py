@@ -17,7 +17,7 @@ LARGEST_SKLEARN_SEED = 2**32 - 1
 LONGEST_TEXT = 4096
 
 
-def _refuse_truth(value: Any) -> Any:
+def _reject_truth(value: Any) -> Any:
     if isinstance(value, bool):  # which is 1 or 0 to Python: batches of one pair
         raise ValueError("expected a number")
     return value
@@ -35,8 +35,8 @@ def _check_text(value: str) -> str:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_refuse_truth), AfterValidator(_check_size)]
-Real = Annotated[float, BeforeValidator(_refuse_truth)]
+Whole = Annotated[int, BeforeValidator(_reject_truth), AfterValidator(_check_size)]
+Real = Annotated[float, BeforeValidator(_reject_truth)]
 Words = Annotated[str, AfterValidator(_check_text)]
 """What fields are made of: values that a run accepts and then fails with, hours later, are none of them."""
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 
 @contextmanager
-def write_whole(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to: the file takes its place when the block ends, and goes when the block fails.
 
     Any number of processes and threads may write one file at once; the last one's stays. When this returns, the file

@@ -29,6 +29,6 @@ def is_supervised(description: dict[str, object]) -> bool:
     return isinstance(config, dict) and "network" in config
 
 
-def asked_task(system: System) -> Task:
+def predicted_task(system: System) -> Task:
     """The task a system's probabilities are about; image-text for a model of four clusters."""
     return system.answers if isinstance(system, SupervisedModel) else system.config.task

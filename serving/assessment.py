@@ -23,7 +23,7 @@ from itrp.evaluation.results import TaskPredictions
 from itrp.inference.embeddings import EmbeddingCache, choose_device, keep_array
 from itrp.inference.prediction import predict_shards
 from itrp.labels import Task
-from itrp.models.dual_encoder import JointEncoder
+from itrp.models.dual_encoder import DualEncoder
 from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
 from itrp.reproduction.predictions import predictions_on
 from itrp.systems import System, load_system
@@ -157,7 +157,7 @@ class Assessor:
             raise UnmappedModelError(explain_unmapped(str(version), str(version)))
         return mapped_probabilities(self.own_probabilities(version, labelled), version.mapping)
 
-    def joint_cosines(self, encoder: JointEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
+    def joint_cosines(self, encoder: DualEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
         """Text-picture cosines [n] of the data set's pairs by a dual encoder, kept like the models' answers."""
         device = self.embeddings.device
         key = json.dumps(["cosines", encoder.fingerprint(), labelled.hash, device.type])

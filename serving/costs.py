@@ -12,7 +12,7 @@ from itrp.baselines.supervised_model import SupervisedModel
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
 from itrp.evaluation.cost import Cost, describe_device, measure_cost
-from itrp.files import write_whole
+from itrp.files import write_atomically
 from itrp.inference.prediction import predict_pairs
 from itrp.systems import System
 
@@ -44,7 +44,7 @@ class CostBook:
         )
         return self.measure(
             [type(model).__name__, parts, shapes],
-            lambda texts, pictures: predict_pairs(model.to(self.device), texts, pictures, self.device),
+            lambda texts, images: predict_pairs(model.to(self.device), texts, images, self.device),
         )
 
     def measure(self, key: object, label: Callable[[list[str], list[bytes]], object]) -> Cost:
@@ -53,9 +53,9 @@ class CostBook:
         kept = self.folder / f"{digest[:20]}.json"
         if kept.exists():
             return Cost(**json.loads(kept.read_text()))
-        texts, pictures = _read_pairs(self.shard, COST_PAIRS)
-        cost = measure_cost(lambda: label(texts, pictures), len(texts), self.device)
-        with write_whole(kept) as draft:
+        texts, images = _read_pairs(self.shard, COST_PAIRS)
+        cost = measure_cost(lambda: label(texts, images), len(texts), self.device)
+        with write_atomically(kept) as draft:
             draft.write_text(json.dumps(asdict(cost)) + "\n")
         return cost
 
@@ -63,10 +63,10 @@ class CostBook:
 def _read_pairs(shard: ShardFile, count: int) -> tuple[list[str], list[bytes]]:
     """Texts and pictures' bytes of the first pairs of a shard."""
     texts: list[str] = []
-    pictures: list[bytes] = []
+    images: list[bytes] = []
     for batch in iter_batches(shard.path, ["text", "image"]):
         texts += batch.column("text").to_pylist()
-        pictures += batch.column("image").field("bytes").to_pylist()
+        images += batch.column("image").field("bytes").to_pylist()
         if len(texts) >= count:
             break
-    return texts[:count], pictures[:count]
+    return texts[:count], images[:count]

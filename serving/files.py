@@ -8,7 +8,7 @@ from infra.catalog.tables import Shard
 from infra.object_store.objects import ObjectStore
 from infra.object_store.parallel import map_in_order, open_pool
 from itrp.data.inputs import ShardFile
-from itrp.files import write_whole
+from itrp.files import write_atomically
 
 DOWNLOADS = 4
 """Shards downloaded at once: each is large, so a few fill the line."""
@@ -21,7 +21,7 @@ def local_file(store: ObjectStore, key: str, folder: Path) -> Path:
         return path
     target = folder / key
     if not target.exists():
-        with write_whole(target) as draft, store.open(key) as source, draft.open("wb") as sink:
+        with write_atomically(target) as draft, store.open(key) as source, draft.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
     return target
 

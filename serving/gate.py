@@ -93,5 +93,5 @@ def weigh_warnings(decision: GateDecision, warnings: Mapping[str, str], *, accep
     figures = {**decision.figures, "warnings": codes}
     if accept:
         return GateDecision(decision.passed, f"{decision.reason}; accepted by hand although {told}", figures)
-    refused = f"{decision.reason}; refused because {told}; promote with --accept if you want it all the same"
-    return GateDecision(False, refused, figures)
+    rejected = f"{decision.reason}; refused because {told}; promote with --accept if you want it all the same"
+    return GateDecision(False, rejected, figures)

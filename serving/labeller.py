@@ -21,7 +21,7 @@ from itrp.inference.pipeline import Embedded, EmbeddingStream, Job, count_worker
 from itrp.inference.prediction import predict_shard
 from itrp.inference.prepared_model import PreparedModel, prepare_model
 from itrp.inference.runtimes import Precision, Runtime, choose_runtimes
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 from itrp.labels import Task
 from itrp.models.itrp_model import ItrpModel
 from serving.labels import SetAsideRow
@@ -69,7 +69,7 @@ class ShardLabeller:
         precision: Precision = "auto",
         examples: Callable[[], ShardFile | None] | None = None,
         runtime: Runtime | None = None,
-        times: StageTimes | None = None,
+        times: PipelineTimings | None = None,
     ) -> None:
         chosen = choose_device(device)
         predictors = {task: Predictor.load(folder, str(chosen)) for task, folder in folders.items()}
@@ -82,7 +82,7 @@ class ShardLabeller:
             return draw_calibration(shard, cache / "int8") if shard is not None else None
 
         self.runtime = runtime or settle_runtime(quick, choose_runtimes(chosen, precision, calibrate), cache / "checks")
-        self.times = times or StageTimes()
+        self.times = times or PipelineTimings()
         self.cache = EmbeddingCache(cache / "embeddings", chosen)
         self.answers = cache / "answers"
         self.models = {task: self._prepare(predictor) for task, predictor in predictors.items()}
@@ -109,11 +109,11 @@ class ShardLabeller:
         vectors = self._complete(shard, embedded.vectors)
         clusters = {task: self._classify(model, shard, vectors) for task, model in self.models.items()}
         # asked last: a supervised model reads the pictures itself
-        refused = read_set_aside(shard.hash, self.cache.folder) or ()
+        rejected = read_set_aside(shard.hash, self.cache.folder) or ()
         ids, kept = read_ids(shard), np.ones(shard.pairs, dtype=bool)
-        kept[[each.row for each in refused]] = False
+        kept[[each.row for each in rejected]] = False
         answers = {task: self.models[task].predictor.name_classes(found)[kept] for task, found in clusters.items()}
-        set_aside = [SetAsideRow(each.row, ids[each.row], each.code, each.reason) for each in refused]
+        set_aside = [SetAsideRow(each.row, ids[each.row], each.code, each.reason) for each in rejected]
         return ShardLabels([ids[row] for row in np.flatnonzero(kept)], answers, set_aside)
 
     def _prepare(self, predictor: Predictor) -> _TaskModel:

@@ -38,12 +38,12 @@ def read_rows(data: Any) -> pd.DataFrame:
     elif isinstance(data, pd.Series):  # one row of a frame
         frame = data.to_frame().T
     else:
-        raise _refuse(f"a {type(data).__name__}")
+        raise _reject(f"a {type(data).__name__}")
     if not len(frame) and not len(frame.columns):
         return pd.DataFrame(columns=[*COLUMNS], index=frame.index, dtype=object)
     for name in COLUMNS:
         if (frame.columns == name).sum() != 1:
-            raise _refuse(f"the columns {[str(column) for column in frame.columns][:20]}")
+            raise _reject(f"the columns {[str(column) for column in frame.columns][:20]}")
     # objects: as pandas' str, half of a surrogate pair could not even be held, and None would be NaN
     return pd.DataFrame({name: _unwrap(frame[name]) for name in COLUMNS}, index=frame.index, dtype=object)
 
@@ -52,7 +52,7 @@ def _from_columns(data: Mapping[str, Any]) -> pd.DataFrame:
     columns = {str(name): _as_list(values) for name, values in data.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise _refuse(f"columns of different lengths ({', '.join(f'{name} {n}' for name, n in lengths.items())})")
+        raise _reject(f"columns of different lengths ({', '.join(f'{name} {n}' for name, n in lengths.items())})")
     return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
 
 
@@ -71,5 +71,5 @@ def _unwrap(column: pd.Series) -> np.ndarray:
     return cells
 
 
-def _refuse(found: str) -> MlflowException:
+def _reject(found: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(f"expected text and image of each row, found {found}: {FORMS}")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.images import check_image
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.texts import check_text
 from itrp.errors import UnmappedModelError
 from itrp.inference.embeddings import choose_device
 from itrp.inference.prediction import predict_pairs
 from itrp.labels import CLASS_NAMES, Task
-from itrp.systems import System, asked_task, load_system
+from itrp.systems import System, load_system, predicted_task
 from serving.former_models import renew_former_model
 from serving.registry import explain_unmapped
 
@@ -47,7 +47,7 @@ class Predictor:
     @property
     def task(self) -> Task:
         """The task the model was trained for."""
-        return asked_task(self.model)
+        return predicted_task(self.model)
 
     def name_classes(self, clusters: NDArray[np.floating]) -> NDArray[np.float64]:
         """Cluster probabilities [n, k] as class probabilities [n, classes].
@@ -67,7 +67,7 @@ class Predictor:
     def predict(self, texts: Sequence[str], images: Sequence[bytes]) -> NDArray[np.float64]:
         """[n, classes] probabilities for n texts and their pictures' bytes, n >= 0; column 1 is the probability of class 1.
 
-        Raises RefusedError, with the number of the row, for what is no tweet, and UnmappedModelError for a model without
+        Raises RejectedError, with the number of the row, for what is no tweet, and UnmappedModelError for a model without
         class names.
         """
         self.require_mapping()
@@ -76,7 +76,7 @@ class Predictor:
         _check_rows(texts, check_text)
         try:
             found = predict_pairs(self.model, texts, images, self.device)
-        except RefusedError:
+        except RejectedError:
             _check_rows(images, check_image)  # which one it was
             raise
         return self.name_classes(found)
@@ -88,9 +88,9 @@ class Predictor:
         empty label and the reason. string_paths: serving.image_input.read_image.
         """
         # late: it imports MLflow, and scoring needs none of it here
-        from serving.row_predictions import answer_rows
+        from serving.row_predictions import predict_rows
 
-        return answer_rows(self, data, string_paths=string_paths)
+        return predict_rows(self, data, string_paths=string_paths)
 
 
 def _check_rows(values: Sequence[Any], check: Callable[[Any], object]) -> None:
@@ -98,8 +98,8 @@ def _check_rows(values: Sequence[Any], check: Callable[[Any], object]) -> None:
     for row, value in enumerate(values):
         try:
             check(value)
-        except RefusedError as error:
-            raise RefusedError(error.code, f"row {row}: {error.reason}") from error
+        except RejectedError as error:
+            raise RejectedError(error.code, f"row {row}: {error.reason}") from error
 
 
 def class_vocabulary(task: Task) -> dict[str, str]:

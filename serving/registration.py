@@ -133,7 +133,7 @@ def _example() -> Any:
     """One made-up pair, as it is sent over HTTP: a plain blue picture in base64 and a sentence of ours."""
     import pandas as pd
 
-    picture = io.BytesIO()
-    Image.new("RGB", (64, 48), (60, 110, 200)).save(picture, "PNG")
-    written = base64.b64encode(picture.getvalue()).decode()
+    image = io.BytesIO()
+    Image.new("RGB", (64, 48), (60, 110, 200)).save(image, "PNG")
+    written = base64.b64encode(image.getvalue()).decode()
     return pd.DataFrame({"text": ["nothing but blue sky today"], "image": [written]})

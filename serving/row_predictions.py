@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_CONFLICT
 from numpy.typing import NDArray
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.texts import check_text
 from itrp.errors import UnmappedModelError
 from serving.image_input import is_nothing, read_image
@@ -23,14 +23,14 @@ ROWS_AT_ONCE = 500
 """Rows whose pictures are read and held at a time."""
 
 
-class UnmappedAnswerError(UnmappedModelError, MlflowException):
+class UnmappedPredictionError(UnmappedModelError, MlflowException):
     """A model without class names was asked; MLflow's server passes the sentence on, not a stack trace."""
 
     def __init__(self, message: str) -> None:
         MlflowException.__init__(self, message, error_code=RESOURCE_CONFLICT)
 
 
-def answer_rows(predictor: "Predictor", data: Any, *, string_paths: bool) -> pd.DataFrame:
+def predict_rows(predictor: "Predictor", data: Any, *, string_paths: bool) -> pd.DataFrame:
     """label, probability (of class 1) and reason of each row, with the index of the input.
 
     A row that cannot be used has an empty label and probability, and the reason; of the others the reason is None. In MLflow's
@@ -40,7 +40,7 @@ def answer_rows(predictor: "Predictor", data: Any, *, string_paths: bool) -> pd.
     try:
         predictor.require_mapping()
     except UnmappedModelError as error:
-        raise UnmappedAnswerError(str(error)) from None
+        raise UnmappedPredictionError(str(error)) from None
     served = is_served()
     rows = read_rows(data)
     probabilities, reasons = np.full((len(rows), 2), np.nan), np.full(len(rows), None, dtype=object)
@@ -64,8 +64,8 @@ def _answer_part(
     for row, (text, image) in enumerate(zip(rows["text"], rows["image"], strict=True)):
         try:
             usable[row] = check_text(None if is_nothing(text) else text), read_image(image, string_paths=string_paths)
-        except RefusedError as refusal:
-            reasons[row] = str(refusal)
+        except RejectedError as rejection:
+            reasons[row] = str(rejection)
     texts, images = [text for text, _ in usable.values()], [image for _, image in usable.values()]
     probabilities[[*usable]] = predictor.predict(texts, images)
     return probabilities, reasons
@@ -74,12 +74,12 @@ def _answer_part(
 def _describe(
     probabilities: NDArray[np.float64], reasons: NDArray[np.object_], index: pd.Index, served: bool
 ) -> pd.DataFrame:
-    refused = np.isnan(probabilities[:, 1])
+    rejected = np.isnan(probabilities[:, 1])
     labels = pd.array(probabilities.argmax(axis=1), dtype="Int64")
-    labels[refused] = pd.NA
+    labels[rejected] = pd.NA
     # an array of objects would become pandas' str, whose None is NaN
     told = pd.Series(reasons, index=index, dtype=object)
     answers = pd.DataFrame({"label": labels, "probability": probabilities[:, 1], "reason": told}, index=index)
-    if not refused.any():
+    if not rejected.any():
         return answers.astype({"label": np.int64})
     return answers.astype(object).where(answers.notna(), None) if served else answers

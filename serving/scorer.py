@@ -22,7 +22,7 @@ from infra.object_store.objects import ObjectStore
 from infra.object_store.parallel import map_in_order, open_pool
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, ItrpError
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 from itrp.labels import Task
 from serving.examples import find_examples
 from serving.files import local_shards
@@ -76,7 +76,7 @@ class ScoreReport:
     set_aside: int = 0
     """Tweets in these shards that could not be labelled; the catalog tells which, and why."""
     stages: dict[str, float] = field(default_factory=dict)
-    """Seconds that each stage of the pipeline worked and waited, summed over its threads (`StageTimes.figures`)."""
+    """Seconds that each stage of the pipeline worked and waited, summed over its threads (`PipelineTimings.figures`)."""
 
 
 class BatchScorer:
@@ -106,7 +106,7 @@ class BatchScorer:
         self.cache = cache
         self.device = device
         self.precision = precision
-        self.times = StageTimes()
+        self.times = PipelineTimings()
 
     @cached_property
     def _labeller(self) -> "ShardLabeller":
@@ -297,7 +297,7 @@ def explain_fault(shard: Shard, error: Exception | None) -> str:
     return f"{'' if told else f'{type(error).__name__}: '}{error}"
 
 
-def summarise(rows: Sequence[LabelFile], pair: ModelPair, times: StageTimes | None = None) -> ScoreReport:
+def summarise(rows: Sequence[LabelFile], pair: ModelPair, times: PipelineTimings | None = None) -> ScoreReport:
     """The report of a run that wrote these ledger rows; `times`: of the scorer that did."""
     counts: Counter[str] = Counter()
     for row in rows:

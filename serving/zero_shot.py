@@ -9,15 +9,17 @@ from itrp.baselines.config import ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins, provide_zero_shot
 from itrp.baselines.zero_shot_vlm import load_zero_shot_vlm
 from itrp.labels import Task
-from itrp.models.dual_encoder import load_joint_encoder
-from itrp.reproduction.predictions import Answers, AnyAnswers, SimilarityAnswers
+from itrp.models.dual_encoder import load_dual_encoder
+from itrp.reproduction.predictions import Answers, AnyPredictions, SimilarityPredictions
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
 
 logger = logging.getLogger(__name__)
 
 
-def ask_zero_shot(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook, stand_ins: Path) -> AnyAnswers:
+def predict_zero_shot(
+    config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook, stand_ins: Path
+) -> AnyPredictions:
     """Ask about every pair of a labelled set, on the device of `costs`. `stand_ins`: where these are written.
 
     Raises WeightsUnavailableError.
@@ -25,24 +27,24 @@ def ask_zero_shot(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook
     provided = provide_zero_shot(config, stand_ins)
     if has_stand_ins(config):
         logger.warning("%s: the model is a stand-in with random weights, its figures say nothing", config.name)
-    return (_ask_similarity if config.method == "similarity" else _ask_vlm)(provided, labelled, costs)
+    return (_predict_similarity if config.method == "similarity" else _predict_vlm)(provided, labelled, costs)
 
 
-def _ask_similarity(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> SimilarityAnswers:
+def _predict_similarity(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> SimilarityPredictions:
     device = costs.device
-    encoder = load_joint_encoder(config.model).to(device)
+    encoder = load_dual_encoder(config.model).to(device)
     cost = costs.measure(
         ["similarity", encoder.fingerprint()],
-        lambda texts, pictures: (encoder.embed_texts(texts, device), encoder.embed_pictures(pictures, device)),
+        lambda texts, images: (encoder.embed_texts(texts, device), encoder.embed_images(images, device)),
     )
-    return SimilarityAnswers(encoder.cosines(labelled.shards, device), labelled.dev_rows, cost)
+    return SimilarityPredictions(encoder.cosines(labelled.shards, device), labelled.dev_rows, cost)
 
 
-def _ask_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> Answers:
+def _predict_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> Answers:
     vlm = load_zero_shot_vlm(config.model, costs.device)
     cost = costs.measure(
         ["vlm", vlm.fingerprint()],
-        lambda texts, pictures: vlm.score(texts, pictures, config.embed_batch_size),
+        lambda texts, images: vlm.score(texts, images, config.embed_batch_size),
     )
     scores = vlm.score_shards(labelled.shards, config.embed_batch_size)
     logger.info("the prompt's SHA-256 is %s", scores.prompt_sha256)

@@ -41,7 +41,7 @@ def add_quarantine(commands: "Commands") -> None:
 
 def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
     """Replay where asked, then list."""
-    from flows.jobs.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
+    from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quarantine, parse_since
 
     chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
     settings = start(args, flows=args.replay)
@@ -63,4 +63,4 @@ def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
         told = f"{tried.lines} tried again = {tried.pairs} stored + {tried.duplicates} duplicates + {tried.quarantined} refused\n"
     report["quarantined"] = sum(group.count for group in groups)
     report["reasons"] = [dataclasses.asdict(group) for group in groups]
-    return report, told + tell_quarantine(groups)
+    return report, told + emit_quarantine(groups)

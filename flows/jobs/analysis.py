@@ -36,7 +36,7 @@ from itrp.analysis.words import FEWEST_TWEETS, count_words
 from itrp.data.inputs import ShardFile, read_texts
 from itrp.errors import NotFoundError
 from itrp.labels import CLASS_NAMES, Task
-from itrp.models.dual_encoder import load_joint_encoder
+from itrp.models.dual_encoder import load_dual_encoder
 from serving.assessment import LabelledSet, load_labelled_set
 from serving.registry import ModelVersion
 
@@ -63,7 +63,7 @@ def analyse_agreement(
             for end, value in (("", each.alpha), ("/low", each.low), ("/high", each.high))
         },
         tables={"agreement.csv": rows},
-        pictures={"agreement.png": plot_agreement(agreements)},
+        images={"agreement.png": plot_agreement(agreements)},
     )
     subject = Subject(table.stem, hashlib.sha256(table.read_bytes()).hexdigest(), settings={"level": level})
     return record_analysis(platform, "agreement", subject, findings, out=out, flow_run_id=flow_run_id)
@@ -74,7 +74,7 @@ def analyse_clip(
 ) -> AnalysisReport:
     """The joint encoder's cosines against the labels of a data set. Raises WeightsUnavailableError, DataError."""
     labelled = _load(platform, data)
-    cosines = open_answers(platform).joint_cosines(load_joint_encoder(joint), labelled)
+    cosines = open_answers(platform).joint_cosines(load_dual_encoder(joint), labelled)
     found, notes = check_label_quality(cosines, labelled.annotations)
     rows = pd.DataFrame(tabulate_quality(found))
     findings = Findings(
@@ -85,7 +85,7 @@ def analyse_clip(
             for name, value in (("spearman", each.correlation), ("p", each.p), ("n", each.n))
         },
         tables={"clip_check.csv": rows, "cosines.csv": _tabulate_cosines(labelled, cosines)},
-        pictures={"clip_check.png": plot_label_quality(found)} if found else {},
+        images={"clip_check.png": plot_label_quality(found)} if found else {},
         notes=notes,
     )
     subject = _subject(labelled, (), joint=joint)
@@ -120,7 +120,7 @@ def analyse_words(
         summary=summarise_words(found),
         figures=word_figures(found),
         tables={"words.csv": tabulate_words(found)},
-        pictures={f"words_{task}.png": _draw_words(task, found, data) for task in (Task.TEXT, Task.IMAGE)},
+        images={f"words_{task}.png": _draw_words(task, found, data) for task in (Task.TEXT, Task.IMAGE)},
         notes=notes,
     )
     subject = _subject(labelled, versions, fewest_tweets=fewest_tweets)
@@ -182,7 +182,7 @@ def analyse_errors(
         summary=format_table(rows),
         figures=_error_figures(found),
         tables={"label_errors_summary.csv": rows, **_error_tables(found, labelled)},
-        pictures={"label_errors.png": plot_label_errors(found)},
+        images={"label_errors.png": plot_label_errors(found)},
         notes=notes,
     )
     return record_analysis(platform, "errors", _subject(labelled, versions), findings, out=out, flow_run_id=flow_run_id)

@@ -6,7 +6,7 @@ from itrp.errors import WrongUseError
 from itrp.evaluation.class_mapping import SURE, ExampleNaming, JointChoice, JointNaming
 from itrp.evaluation.protocols import Choice, Protocol
 from itrp.labels import Task
-from itrp.models.dual_encoder import load_joint_encoder
+from itrp.models.dual_encoder import load_dual_encoder
 from serving.assessment import Assessor, LabelledSet
 
 
@@ -55,7 +55,7 @@ class Naming:
 def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assessor, labelled: LabelledSet) -> Naming:
     """The named protocol, or what `map_with` gives instead: a number is so many labelled pairs, anything else a model.
 
-    Raises WrongUseError for both at once, and WeightsUnavailableError as `load_joint_encoder` does.
+    Raises WrongUseError for both at once, and WeightsUnavailableError as `load_dual_encoder` does.
     """
     if map_with is None:
         return Naming(Protocol(protocol))
@@ -66,5 +66,5 @@ def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assess
         )
     if map_with.isdecimal():
         return Naming(ExampleNaming(int(map_with), seed))
-    cosines = assessor.joint_cosines(load_joint_encoder(map_with), labelled)
+    cosines = assessor.joint_cosines(load_dual_encoder(map_with), labelled)
     return Naming(JointNaming(cosines[labelled.dev_rows]), map_with)

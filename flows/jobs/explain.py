@@ -18,16 +18,16 @@ def explain_tweet(platform: Platform, tweet_id: str) -> dict[str, Any]:
     """Everything known of a tweet. Raises NotFoundError when nothing is."""
     with platform.catalog.session() as session:
         origins = find_tweet(session, tweet_id)
-        refused = list(session.scalars(select(QuarantinedTweet).where(QuarantinedTweet.tweet_id == tweet_id)))
+        rejected = list(session.scalars(select(QuarantinedTweet).where(QuarantinedTweet.tweet_id == tweet_id)))
         label_files = {origin.shard.id: labels_of_shard(session, origin.shard.id) for origin in origins}
-    if not origins and not refused:
+    if not origins and not rejected:
         raise NotFoundError(
             f"no tweet with the id {tweet_id!r} was ever ingested: check the id, or run `itrp ingest landing`"
         )
     return {
         "id": tweet_id,
         "stored": [_explain_origin(platform, origin, label_files[origin.shard.id]) for origin in origins],
-        "quarantined": [_explain_refusal(row) for row in refused],
+        "quarantined": [_explain_rejection(row) for row in rejected],
     }
 
 
@@ -91,7 +91,7 @@ def _explain_model(platform: Platform, name: str, version: str) -> dict[str, Any
     }
 
 
-def _explain_refusal(row: QuarantinedTweet) -> dict[str, Any]:
+def _explain_rejection(row: QuarantinedTweet) -> dict[str, Any]:
     return {
         "object": row.object_key,
         "line": row.line,

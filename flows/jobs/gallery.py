@@ -20,7 +20,7 @@ from serving.labels import decode_labels
 
 PER_RELATION = 2
 COLUMNS = 4
-PICTURE_PIXELS = 240
+IMAGE_PIXELS = 240
 TEXT_CHARACTERS = 90
 SHARDS_LOOKED_AT = 3
 
@@ -31,7 +31,7 @@ class LabelledTweet:
 
     text: str
     relation: str
-    picture: Image.Image
+    image: Image.Image
 
 
 def pick_tweets(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]]) -> list[LabelledTweet]:
@@ -60,9 +60,9 @@ def draw_gallery(tweets: Sequence[LabelledTweet]) -> str:
     figure = Figure(figsize=(3 * COLUMNS, 3.4 * rows), dpi=60, layout="constrained")
     for place, tweet in enumerate(tweets, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
-        picture = tweet.picture.copy()
-        picture.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
-        axes.imshow(picture)
+        image = tweet.image.copy()
+        image.thumbnail((IMAGE_PIXELS, IMAGE_PIXELS))
+        axes.imshow(image)
         axes.set_axis_off()
         axes.set_title(
             f"{tweet.relation}: {RELATIONS[tweet.relation]}\n{_shorten(tweet.text)}", fontsize=9, parse_math=False

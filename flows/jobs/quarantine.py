@@ -118,7 +118,7 @@ def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | Non
     return groups
 
 
-def tell_quarantine(groups: list[QuarantineGroup]) -> str:
+def emit_quarantine(groups: list[QuarantineGroup]) -> str:
     """The groups as a person reads them."""
     if not groups:
         return "nothing is quarantined"

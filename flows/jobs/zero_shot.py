@@ -13,11 +13,11 @@ from itrp.evaluation.results import Protocol, format_evaluations
 from itrp.inference.embeddings import choose_device
 from itrp.labels import Task
 from itrp.models.dual_encoder import is_dual_encoder
-from itrp.reproduction.cells import evaluate_answers
+from itrp.reproduction.cells import evaluate_predictions
 from itrp.reproduction.predictions import Answers
 from serving.assessment import load_labelled_set
 from serving.costs import CostBook
-from serving.zero_shot import ask_zero_shot
+from serving.zero_shot import predict_zero_shot
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def run_zero_shot(
     tracked = TrackedData(data, labelled.hash, len(labelled.annotations), platform.store.url)
     identity = hashlib.sha256(f"{config.model_dump_json()} {labelled.hash}".encode()).hexdigest()
     with track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker:
-        answers = ask_zero_shot(config, labelled, costs, settings.cache_dir / "stand-ins")
+        answers = predict_zero_shot(config, labelled, costs, settings.cache_dir / "stand-ins")
         results = [
             replace(
-                evaluate_answers([answers], labelled.annotations, task, set_name, wanted, system=model),
+                evaluate_predictions([answers], labelled.annotations, task, set_name, wanted, system=model),
                 cost=answers.cost,
             )
             for task in Task

@@ -32,14 +32,14 @@ MAPPED_LABEL = "itrp.mapped"
 """Label of `itrp.models.itrp_model.registered`: "yes" when the version's clusters have class names."""
 
 
-def tell_shards(shards: Iterable[Shard]) -> None:
+def emit_shards(shards: Iterable[Shard]) -> None:
     """One event a shard that was written."""
     for shard in shards:
         payload = {"key": shard.key, "pairs": shard.pairs, "bytes": shard.size}
         _tell(SHARD_CREATED, f"itrp.shard.{shard.hash}", f"shard {shard.hash[:12]}", payload)
 
 
-def tell_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
+def emit_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
     """One event a run that refused tweets; labelled where they are `alert_from` or more."""
     if report.quarantined:
         labels = {ALERT_LABEL: "yes" if report.quarantined >= alert_from else "no"}
@@ -47,7 +47,7 @@ def tell_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
         _tell(QUARANTINE_GREW, f"itrp.quarantine.{data}", f"quarantine of {data}", payload, labels)
 
 
-def tell_registered(versions: Iterable[ModelVersion]) -> None:
+def emit_registered(versions: Iterable[ModelVersion]) -> None:
     """One event a version that was registered."""
     for version in versions:
         payload = {"task": str(version.task), "version": version.version, "mlflow_run_id": version.run_id}
@@ -55,14 +55,14 @@ def tell_registered(versions: Iterable[ModelVersion]) -> None:
         _tell(MODEL_REGISTERED, f"itrp.model.{version.name}.{version.version}", str(version), payload, labels)
 
 
-def tell_champion(version: ModelVersion, before: str | None, verdict: str, *, backfill: bool) -> None:
+def emit_champion(version: ModelVersion, before: str | None, verdict: str, *, backfill: bool) -> None:
     """A task has another champion: which one it was before, what the gate says of the new one, and whether to backfill."""
     payload = {"task": str(version.task), "version": version.version, "before": before, "gate": verdict}
     labels = {BACKFILL_LABEL: "yes" if backfill else "no"}
     _tell(CHAMPION_MOVED, f"itrp.champion.{version.task}", str(version), payload, labels)
 
 
-def tell_labels(report: ScoreReport) -> None:
+def emit_labels(report: ScoreReport) -> None:
     """One event a scoring run that labelled anything."""
     if report.pairs:
         pair = f"text-{report.text_version}_image-{report.image_version}"
@@ -72,7 +72,7 @@ def tell_labels(report: ScoreReport) -> None:
         _tell(LABELS_WRITTEN, f"itrp.labels.{pair}", f"labels of {pair}", payload)
 
 
-def tell_set_aside(report: ScoringReport) -> None:
+def emit_set_aside(report: ScoringReport) -> None:
     """One event a scoring run that met tweets it could not label: nothing of ours should have stored them."""
     if report.set_aside:
         pair = f"text-{report.text_version}_image-{report.image_version}"
@@ -81,13 +81,13 @@ def tell_set_aside(report: ScoringReport) -> None:
         _tell(TWEETS_SET_ASIDE, f"itrp.labels.{pair}", f"set aside by {pair}", payload, {ALERT_LABEL: "yes"})
 
 
-def tell_behind(pair: ModelPair, shards: int) -> None:
+def emit_behind(pair: ModelPair, shards: int) -> None:
     """The pair has so many shards to label."""
     name = f"text-{pair.text.short}_image-{pair.image.short}"
     _tell(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards}, {BACKFILL_LABEL: "yes"})
 
 
-def tell_findings(findings: Iterable[Finding]) -> None:
+def emit_findings(findings: Iterable[Finding]) -> None:
     """One event each, for somebody to see to."""
     for finding in findings:
         payload = {"kind": finding.kind, "told": finding.told}

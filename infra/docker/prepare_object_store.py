@@ -99,7 +99,7 @@ def try_users(endpoint: str, users: dict[str, tuple[str, str]]) -> list[str]:
     for owner in BUCKETS:
         client = connect(endpoint, *users[owner])
         for bucket in BUCKETS:
-            refusal = find_refusal(client, bucket)
+            refusal = find_rejection(client, bucket)
             if bucket == owner and refusal:
                 complaints.append(f"the keys for {owner}: expected them to open their bucket, found {refusal}")
             if bucket != owner and refusal != "AccessDenied":
@@ -112,13 +112,13 @@ def try_users(endpoint: str, users: dict[str, tuple[str, str]]) -> list[str]:
 def try_collector(endpoint: str, keys: tuple[str, str]) -> list[str]:
     """What is wrong with the collectors' keys, one sentence each."""
     client = connect(endpoint, *keys)
-    refusal = find_refusal(client, "tweets", "landing/")
+    refusal = find_rejection(client, "tweets", "landing/")
     complaints = [f"the keys for collectors: expected them to open landing/, found {refusal}"] if refusal else []
     # nothing lies at that key: where it can be deleted, nothing is lost by trying
     tried = {
-        "listing the bucket tweets": find_refusal(client, "tweets"),
-        "listing the bucket mlflow": find_refusal(client, "mlflow"),
-        "deleting under shards/": _refusal_of(lambda: client.remove_object("tweets", "shards/tried-at-the-start")),
+        "listing the bucket tweets": find_rejection(client, "tweets"),
+        "listing the bucket mlflow": find_rejection(client, "mlflow"),
+        "deleting under shards/": _rejection_of(lambda: client.remove_object("tweets", "shards/tried-at-the-start")),
     }
     for what, refusal in tried.items():
         if refusal != "AccessDenied":
@@ -128,12 +128,12 @@ def try_collector(endpoint: str, keys: tuple[str, str]) -> list[str]:
     return complaints
 
 
-def find_refusal(client: Minio, bucket: str, prefix: str = "") -> str | None:
+def find_rejection(client: Minio, bucket: str, prefix: str = "") -> str | None:
     """The store's reason for not listing a bucket, None when it does."""
-    return _refusal_of(lambda: next(iter(client.list_objects(bucket, prefix)), None))
+    return _rejection_of(lambda: next(iter(client.list_objects(bucket, prefix)), None))
 
 
-def _refusal_of(call: Callable[[], object]) -> str | None:
+def _rejection_of(call: Callable[[], object]) -> str | None:
     try:
         call()
     except S3Error as error:
@@ -161,7 +161,7 @@ def prepare(keys: Keys) -> list[str]:
         root = (keys.object_store_root_user, keys.object_store_root_password.get_secret_value())
         make_buckets(connect(endpoint, *root), [*BUCKETS], keys.object_store_old_versions_days)
         make_users(connect_admin(endpoint, *root), users)
-    elif find_refusal(connect(endpoint, *users[COLLECTOR]), "tweets", "landing/") in UNKNOWN:
+    elif find_rejection(connect(endpoint, *users[COLLECTOR]), "tweets", "landing/") in UNKNOWN:
         # .env draws them, and a store that was there before has not heard of them
         print("the store does not know the collectors' keys: make them there with infra/docker/policies/collector.json")
         return try_users(endpoint, users)

@@ -73,8 +73,8 @@ def explain_code(
 
 def explain_no_events(error: Exception | None, address: BucketAddress) -> StoreError:
     """The error to raise when a server was asked for events and gave none; None: it answered something else."""
-    refused = isinstance(error, S3Error) and error.code in _NO_EVENTS
-    if error is not None and not refused:
+    rejected = isinstance(error, S3Error) and error.code in _NO_EVENTS
+    if error is not None and not rejected:
         return explain_failure(error, address, None)
     return EventsUnsupportedError(
         f"expected the S3 server at {address.server} to tell of new objects, found that it has no bucket events: "

@@ -127,13 +127,13 @@ class S3Store:
         doomed = [check_key(key) for key in keys]
         for attempt in range(s3_client.RETRIES + 1):
             time.sleep(s3_client.pause_before(attempt))
-            refused = self._delete_once(doomed)
-            lasting = [error for error in refused if error.code not in s3_client.FAULT_CODES]
-            if not refused or lasting:
+            rejected = self._delete_once(doomed)
+            lasting = [error for error in rejected if error.code not in s3_client.FAULT_CODES]
+            if not rejected or lasting:
                 break
-            doomed = [error.name or "" for error in refused]
-        if refused:
-            worst = (lasting or refused)[0]
+            doomed = [error.name or "" for error in rejected]
+        if rejected:
+            worst = (lasting or rejected)[0]
             status = 400 if lasting else 503
             raise explain_code(worst.code, worst.message, self._address, worst.name, status)
 

@@ -116,11 +116,11 @@ def count_compared(annotations: Annotations, tasks: Sequence[Task], *, split: st
 
 
 def make_thumbnail(data: bytes, longest: int = THUMBNAIL) -> bytes:
-    """The picture as a JPEG whose longer side has at most so many pixels. Raises RefusedError like `decode_image`."""
-    picture = decode_image(data)
-    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    """The picture as a JPEG whose longer side has at most so many pixels. Raises RejectedError like `decode_image`."""
+    image = decode_image(data)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     sink = io.BytesIO()
-    picture.save(sink, "JPEG", quality=82, optimize=True)
+    image.save(sink, "JPEG", quality=82, optimize=True)
     return sink.getvalue()
 
 

@@ -20,7 +20,7 @@ class Findings:
     figures: Mapping[str, float]
     """Single numbers by name."""
     tables: Mapping[str, pd.DataFrame]
-    pictures: Mapping[str, Figure] = field(default_factory=dict)
+    images: Mapping[str, Figure] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
     """HTML by file name."""
     notes: Sequence[str] = ()
@@ -34,11 +34,11 @@ class Findings:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in self.tables.items():
             table.to_csv(folder / name, index=False, lineterminator="\n")
-        for name, picture in self.pictures.items():
-            picture.savefig(folder / name, dpi=DOTS_PER_INCH)
+        for name, image in self.images.items():
+            image.savefig(folder / name, dpi=DOTS_PER_INCH)
         for name, page in self.pages.items():
             (folder / name).write_text(page, encoding="utf-8")
-        return [folder / name for part in (self.tables, self.pictures, self.pages) for name in part]
+        return [folder / name for part in (self.tables, self.images, self.pages) for name in part]
 
 
 def format_table(table: pd.DataFrame, digits: int = 3) -> str:

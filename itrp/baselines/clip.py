@@ -15,13 +15,13 @@ from itrp.baselines.config import ClipConfig
 from itrp.baselines.joint_network import JointNetwork, build_encoder
 from itrp.baselines.network import Batch, Heads
 from itrp.labels import Task
-from itrp.models.dual_encoder import JointEncoder, load_joint_encoder
+from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
 
 
 class ClipNetwork(JointNetwork):
     """logits = heads([text embedding; picture embedding])."""
 
-    def __init__(self, tasks: Sequence[Task], encoder: JointEncoder, normalise: bool) -> None:
+    def __init__(self, tasks: Sequence[Task], encoder: DualEncoder, normalise: bool) -> None:
         super().__init__(tasks, encoder)
         self.normalise = normalise
         self.heads = Heads(tasks, 2 * encoder.width)
@@ -29,15 +29,15 @@ class ClipNetwork(JointNetwork):
     def forward(self, batch: Batch) -> dict[Task, Tensor]:
         """Logits [b, 2] of each task."""
         text = self.encoder.encode_texts(self.text_inputs(batch)).float()  # (B, D)
-        picture = self.encoder.encode_pictures(self.picture_inputs(batch)).float()  # (B, D)
+        image = self.encoder.encode_images(self.image_inputs(batch)).float()  # (B, D)
         if self.normalise:
-            text, picture = nn.functional.normalize(text, dim=1), nn.functional.normalize(picture, dim=1)
-        return self.heads(torch.cat((text, picture), dim=1))
+            text, image = nn.functional.normalize(text, dim=1), nn.functional.normalize(image, dim=1)
+        return self.heads(torch.cat((text, image), dim=1))
 
 
 def load_clip(config: ClipConfig, tasks: Sequence[Task]) -> ClipNetwork:
     """With a pretrained encoder. Raises WeightsUnavailableError."""
-    return ClipNetwork(tasks, load_joint_encoder(config.name), config.normalise)
+    return ClipNetwork(tasks, load_dual_encoder(config.name), config.normalise)
 
 
 def build_clip(config: ClipConfig, tasks: Sequence[Task], folder: Path) -> ClipNetwork:

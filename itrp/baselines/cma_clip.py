@@ -23,7 +23,7 @@ from itrp.baselines.joint_network import JointNetwork, build_encoder
 from itrp.baselines.network import Batch
 from itrp.errors import WeightsUnavailableError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
-from itrp.models.dual_encoder import JointEncoder, load_joint_encoder
+from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
 
 
 class ModalityAttention(nn.Module):
@@ -46,7 +46,7 @@ class ModalityAttention(nn.Module):
 class CmaClipNetwork(JointNetwork):
     """Sequence-wise attention shared by all tasks; modality-wise attention and an MLP for each."""
 
-    def __init__(self, config: CmaClipConfig, tasks: Sequence[Task], encoder: JointEncoder) -> None:
+    def __init__(self, config: CmaClipConfig, tasks: Sequence[Task], encoder: DualEncoder) -> None:
         _check_encoder(config, encoder)
         super().__init__(tasks, encoder)
         width = encoder.width
@@ -90,13 +90,13 @@ class CmaClipNetwork(JointNetwork):
     def _encode_patches(self, batch: Batch) -> Tensor:
         """CLIP normalises and projects the class token only; the patches go the same way here."""
         model = self.encoder.model
-        states = model.vision_model(**self.picture_inputs(batch)).last_hidden_state
+        states = model.vision_model(**self.image_inputs(batch)).last_hidden_state
         return model.visual_projection(model.vision_model.post_layernorm(states))
 
 
 def load_cma_clip(config: CmaClipConfig, tasks: Sequence[Task]) -> CmaClipNetwork:
     """With a pretrained CLIP. Raises WeightsUnavailableError, and WrongUseError for heads that do not divide its width."""
-    return CmaClipNetwork(config, tasks, load_joint_encoder(config.name))
+    return CmaClipNetwork(config, tasks, load_dual_encoder(config.name))
 
 
 def build_cma_clip(config: CmaClipConfig, tasks: Sequence[Task], folder: Path) -> CmaClipNetwork:
@@ -104,7 +104,7 @@ def build_cma_clip(config: CmaClipConfig, tasks: Sequence[Task], folder: Path) -
     return CmaClipNetwork(config, tasks, build_encoder(folder))
 
 
-def _check_encoder(config: CmaClipConfig, encoder: JointEncoder) -> None:
+def _check_encoder(config: CmaClipConfig, encoder: DualEncoder) -> None:
     if encoder.model.config.model_type != "clip":
         raise WeightsUnavailableError(
             f"CMA-CLIP reads CLIP's token and patch sequences: expected a CLIPModel, found {config.name!r}, a "

@@ -50,18 +50,16 @@ class Detector:
         return digest_model(self.model, settings.encode())
 
     @torch.inference_mode()
-    def find_regions(
-        self, picture: Image.Image, device: torch.device
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def find_regions(self, image: Image.Image, device: torch.device) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features [k, d] and boxes [k, 4] (x1, y1, x2, y2 as shares of width and height) of the surest regions, 1 <= k <= boxes.
 
         Where nothing is found, the whole picture is the one region. A picture is looked at by itself: in a batch it would
         be padded to the largest one, and its features would depend on its neighbours.
         """
         longest = self.model.transform.max_size
-        picture = picture.copy()
-        picture.thumbnail((longest, longest))  # never enlarges; the detector itself would take all pixels in as floats
-        pixels = torch.from_numpy(np.array(picture)).to(device).permute(2, 0, 1).float() / 255
+        image = image.copy()
+        image.thumbnail((longest, longest))  # never enlarges; the detector itself would take all pixels in as floats
+        pixels = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1).float() / 255
         images, _ = self.model.transform([pixels])
         maps = self.model.backbone(images.tensors)
         proposals, _ = self.model.rpn(images, maps)

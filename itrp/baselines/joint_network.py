@@ -19,7 +19,7 @@ from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.errors import WeightsUnavailableError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
-from itrp.models.dual_encoder import JointEncoder
+from itrp.models.dual_encoder import DualEncoder
 from itrp.models.text_encoder import pad_rows
 from itrp.pixel_format import PixelFormat
 
@@ -32,10 +32,10 @@ class JointNetwork(Network):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, tasks: Sequence[Task], encoder: JointEncoder) -> None:
+    def __init__(self, tasks: Sequence[Task], encoder: DualEncoder) -> None:
         super().__init__(tasks)
         self.encoder = encoder
-        self.form = PixelFormat(_find_picture_size(encoder))
+        self.form = PixelFormat(_find_image_size(encoder))
         processor = encoder.image_processor
         mean = getattr(processor, "image_mean", None) or OPENAI_CLIP_MEAN
         std = getattr(processor, "image_std", None) or OPENAI_CLIP_STD
@@ -61,7 +61,7 @@ class JointNetwork(Network):
         """Those of a batch that the text tower takes."""
         return {name: tensor for name, tensor in batch.items() if name != "pixels"}
 
-    def picture_inputs(self, batch: Batch) -> Batch:
+    def image_inputs(self, batch: Batch) -> Batch:
         """pixel_values [b, 3, size, size] float32 of a batch, as the picture tower takes them."""
         return {"pixel_values": (batch["pixels"].permute(0, 3, 1, 2).float() - self.mean) / self.std}
 
@@ -72,7 +72,7 @@ class JointNetwork(Network):
         self.encoder.image_processor.save_pretrained(folder / ENCODER_FOLDER)
 
 
-def tokenize_rows(encoder: JointEncoder, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+def tokenize_rows(encoder: DualEncoder, texts: Sequence[str]) -> list[NDArray[np.int64]]:
     """Token numbers of each text without padding, cut at the model's maximum length; SigLIP's with its padding."""
     rows = encoder.tokenize(texts)
     numbers = rows["input_ids"].numpy()
@@ -80,17 +80,17 @@ def tokenize_rows(encoder: JointEncoder, texts: Sequence[str]) -> list[NDArray[n
     return [row[kept] for row, kept in zip(numbers, real, strict=True)]
 
 
-def build_encoder(folder: Path) -> JointEncoder:
+def build_encoder(folder: Path) -> DualEncoder:
     """The encoder that `JointNetwork.save` described, with weights still to be loaded."""
     source = folder / ENCODER_FOLDER
     tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     image_processor = AutoImageProcessor.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     architecture = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     model = AutoModel.from_config(architecture, trust_remote_code=False, dtype=torch.float32)
-    return JointEncoder(model, tokenizer, image_processor)
+    return DualEncoder(model, tokenizer, image_processor)
 
 
-def _find_picture_size(encoder: JointEncoder) -> int:
+def _find_image_size(encoder: DualEncoder) -> int:
     size = getattr(encoder.model.config.vision_config, "image_size", None)
     if isinstance(size, int):
         return size

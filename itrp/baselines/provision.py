@@ -19,7 +19,7 @@ from itrp.baselines.config import (
 )
 from itrp.baselines.tweet_words import split_tweet
 from itrp.errors import WrongUseError
-from itrp.files import write_whole
+from itrp.files import write_atomically
 
 SEED = 0
 """Of the stand-ins' weights: the same in every run, as a checkpoint's are."""
@@ -101,6 +101,6 @@ def _write_once(folder: Path, make: Callable[[Path, int], Path]) -> Path:
     if not marker.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = make(folder, SEED)
-        with write_whole(marker) as draft:
+        with write_atomically(marker) as draft:
             draft.write_text(str(made.relative_to(folder)))
     return folder / marker.read_text()

@@ -23,7 +23,7 @@ from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.set_aside import SetAside, explain_row, keep_set_aside
 from itrp.data.shards import iter_rows
 from itrp.errors import DataError
-from itrp.files import write_whole
+from itrp.files import write_atomically
 from itrp.inference.embeddings import EmbeddingCache
 
 Regions = NDArray[Any]
@@ -61,7 +61,7 @@ class RegionSource(ABC):
         # bf16 or not, a GPU's convolutions differ from the CPU's in the last digits, so the kind of device is part of the name
         path = cache.folder / f"regions-{self.fingerprint}-{cache.device.type}" / f"{shard.hash}.npy"
         if not path.exists():
-            with write_whole(path) as draft:
+            with write_atomically(path) as draft:
                 regions = open_memmap(draft, mode="w+", dtype=self._record(), shape=(shard.pairs,))
                 self.fill(regions, shard, cache)
                 regions.flush()
@@ -217,10 +217,10 @@ class GivenRegions(RegionSource):
 
     def _read_boxes(self) -> NDArray[np.float32]:
         """[n, boxes, 4] as shares of width and height."""
-        pictures, boxes = self._read_shape()
-        found = self._read_array("boxes", pictures, boxes, 4, kinds=_NUMBERS).astype(np.float32)
+        images, boxes = self._read_shape()
+        found = self._read_array("boxes", images, boxes, 4, kinds=_NUMBERS).astype(np.float32)
         if self._has("sizes"):
-            sizes = self._read_array("sizes", pictures, 2, kinds=_NUMBERS).astype(np.float32)
+            sizes = self._read_array("sizes", images, 2, kinds=_NUMBERS).astype(np.float32)
             found = found / np.concatenate((sizes, sizes), axis=1)[:, None]
         real = found[np.arange(boxes) < self._read_counts()[:, None]]
         if not ((real >= -_ROUNDING) & (real <= 1 + _ROUNDING)).all() or (real[:, :2] > real[:, 2:]).any():
@@ -232,10 +232,10 @@ class GivenRegions(RegionSource):
 
     def _read_counts(self) -> NDArray[np.int64]:
         """[n] regions of each picture, 1 to all."""
-        pictures, boxes = self._read_shape()
+        images, boxes = self._read_shape()
         if not self._has("counts"):
-            return np.full(pictures, boxes)
-        counts = self._read_array("counts", pictures, kinds=_NUMBERS).astype(np.int64)
+            return np.full(images, boxes)
+        counts = self._read_array("counts", images, kinds=_NUMBERS).astype(np.int64)
         if not ((counts >= 1) & (counts <= boxes)).all():
             raise DataError(f"network.regions: expected counts from 1 to {boxes} in {self.path}, found others")
         return counts
@@ -246,10 +246,10 @@ class GivenRegions(RegionSource):
 
     def _iter_features(self) -> Iterator[tuple[int, NDArray[np.floating]]]:
         """(first row, features [m, boxes, d]) of the file, some megabytes at a time."""
-        with self._member("features") as (file, (pictures, boxes, width), dtype):
+        with self._member("features") as (file, (images, boxes, width), dtype):
             row_bytes = boxes * width * dtype.itemsize
             step = max(1, _CHUNK_BYTES // row_bytes)
-            for start in range(0, pictures, step):
-                rows = min(step, pictures - start)
+            for start in range(0, images, step):
+                rows = min(step, images - start)
                 data = file.read(rows * row_bytes)
                 yield start, np.frombuffer(data, dtype=dtype).reshape(rows, boxes, width)

@@ -129,7 +129,7 @@ def write_detector(folder: Path, seed: int) -> Path:
     return folder / "detector.safetensors"
 
 
-def measure_batch_norms(model: nn.Module, size: int, pictures: torch.Tensor | None = None) -> None:
+def measure_batch_norms(model: nn.Module, size: int, images: torch.Tensor | None = None) -> None:
     """Batch norm statistics as training would have left them, on 8 pictures of large random fields, size x size.
 
     pictures: [n, 3, size, size] normalised ones to take instead, where the residuals of a deep network add up to
@@ -140,10 +140,10 @@ def measure_batch_norms(model: nn.Module, size: int, pictures: torch.Tensor | No
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = None  # the mean of all batches: of this one
-    if pictures is None:
-        pictures = nn.functional.interpolate(torch.randn(8, 3, 6, 6), size=size)
+    if images is None:
+        images = nn.functional.interpolate(torch.randn(8, 3, 6, 6), size=size)
     with torch.no_grad():
-        model.train()(pictures)
+        model.train()(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -3,7 +3,7 @@
 Nothing is trained. For the text task a cosine of at least the threshold means that the text is represented in the
 picture. For the image task the labels also say on which side pictures add to the meaning. Threshold and side are
 chosen on the labels that the protocol may see, so the classes carry their names: no permutation follows.
-The cosines come from `itrp.models.dual_encoder.JointEncoder.cosines`.
+The cosines come from `itrp.models.dual_encoder.DualEncoder.cosines`.
 """
 
 from dataclasses import dataclass

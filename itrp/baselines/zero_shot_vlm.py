@@ -111,7 +111,7 @@ class ZeroShotVlm:
         self._check_places()
 
     def score(self, texts: Sequence[str], pictures: Sequence[bytes], batch_size: int = 8) -> RelationScores:
-        """Scores of n texts, each with its picture file. Raises RefusedError as `decode_image` does."""
+        """Scores of n texts, each with its picture file. Raises RejectedError as `decode_image` does."""
         parts = [np.empty((0, len(OPTIONS)), dtype=np.float32)]
         for start in range(0, len(texts), batch_size):
             batch = slice(start, start + batch_size)
@@ -139,7 +139,7 @@ class ZeroShotVlm:
     def _score_batch(self, texts: Sequence[str], pictures: Sequence[bytes]) -> Tensor:
         """[b, 4] log-likelihoods: one forward pass where every option is one token, else one for each option."""
         prompts = [self._render(text) for text in texts]
-        images = [[_open_picture(picture)] for picture in pictures]
+        images = [[_open_image(image)] for image in pictures]
         if all(len(tokens) == 1 for tokens in self._answer_tokens):
             choices = [tokens[0] for tokens in self._answer_tokens]
             return self._predict_tokens(prompts, images, 1)[:, 0, choices]
@@ -257,8 +257,8 @@ def _list_marks(processor: Any) -> list[str]:
     return sorted((mark for mark in special if mark.strip()), key=len, reverse=True)
 
 
-def _open_picture(data: bytes) -> Image.Image:
+def _open_image(data: bytes) -> Image.Image:
     """Upright RGB, no side longer than LONGEST_SIDE, proportions kept."""
-    picture = decode_image(data)
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BICUBIC, reducing_gap=None)
-    return picture
+    image = decode_image(data)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BICUBIC, reducing_gap=None)
+    return image

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 MEMORY_BUDGET = 16 * 4096 * 4096
 """Bytes that one image may take while it is decoded, 256 MiB: enough for whatever X serves, at most 4096 x 4096 pixels, in the
@@ -14,10 +14,10 @@ TOTAL_MEMORY = 8 * MEMORY_BUDGET
 
 
 def check_memory(size: tuple[int, int], needed: int) -> None:
-    """Raises RefusedError (image_too_large) when decoding needs more bytes than the budget."""
+    """Raises RejectedError (image_too_large) when decoding needs more bytes than the budget."""
     if needed > MEMORY_BUDGET:
         width, height = size
-        raise RefusedError(
+        raise RejectedError(
             "image_too_large",
             f"expected a picture that decodes within {MEMORY_BUDGET >> 20:,} MiB of memory, this one of {width:,} x {height:,} "
             f"pixels takes {needed >> 20:,} MiB: scale it down, or save it as an 8-bit RGB JPEG or PNG",

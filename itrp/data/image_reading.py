@@ -22,4 +22,4 @@ class Reading:
     kept_bytes: int = 0
     """Bytes of memory that the decoder takes beside the decoded frame."""
     check_whole: Callable[[], None] = _agree
-    """Raises RefusedError when pixels are missing that the decoder would make up. Called after the size is judged."""
+    """Raises RejectedError when pixels are missing that the decoder would make up. Called after the size is judged."""

@@ -23,7 +23,7 @@ from itrp.data.decoding_memory import MEMORY_BUDGET, ROOM, check_memory
 from itrp.data.image_reading import Reading
 from itrp.data.jpeg_files import read_jpeg
 from itrp.data.png_files import read_png
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.webp_files import read_webp
 from itrp.pixel_format import PixelFormat
 
@@ -63,10 +63,10 @@ _STRIP_PIXELS = 1 << 20
 def check_image(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> None:
     """Decode the picture exactly as scoring does, and forget it.
 
-    Raises RefusedError: image_empty, image_not_a_picture, image_truncated or image_too_large.
+    Raises RejectedError: image_empty, image_not_a_picture, image_truncated or image_too_large.
     """
     if len(data) > max_bytes:
-        raise RefusedError(
+        raise RejectedError(
             "image_too_large",
             f"expected a picture of at most {max_bytes:,} bytes, found {len(data):,} or more",
         )
@@ -81,17 +81,21 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     bytes of a JPEG, PNG, GIF or WebP) refuse none, and one missing pixel refuses it, whether the file is cut or zeros stand in
     the place of the rest.
 
-    Raises RefusedError with the codes of `check_image`.
+    Raises RejectedError with the codes of `check_image`.
     """
     if not data:
-        raise RefusedError("image_empty", "expected a picture, found an object of zero bytes: upload the picture again")
+        raise RejectedError(
+            "image_empty", "expected a picture, found an object of zero bytes: upload the picture again"
+        )
     opener = _find_opener(data)
     if opener is None:
-        raise RefusedError("image_not_a_picture", f"expected a JPEG, PNG, GIF or WebP, found {_describe_content(data)}")
+        raise RejectedError(
+            "image_not_a_picture", f"expected a JPEG, PNG, GIF or WebP, found {_describe_content(data)}"
+        )
     reading = _READERS[opener](data) if opener in _READERS else Reading((data,))
     try:
         return _decode_versions(opener, reading, max_pixels)
-    except (RefusedError, MemoryError):
+    except (RejectedError, MemoryError):
         raise
     except Exception as error:
         if reading.pixels_only is None:
@@ -102,7 +106,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
     """[size, size, 3] uint8 RGB: the whole picture resized without a crop, bilinear with antialiasing.
 
-    Pillow's equal torchvision's `Resize((size, size))` on the PIL picture. Raises RefusedError like `decode_image`.
+    Pillow's equal torchvision's `Resize((size, size))` on the PIL picture. Raises RejectedError like `decode_image`.
     """
     if form.decoder == "torchvision":
         pixels = _load_by_torchvision(data, form.size)
@@ -123,10 +127,10 @@ def _load_by_torchvision(data: bytes, size: int) -> NDArray[np.uint8] | None:
         return None
     with ROOM.take(needed), torch.inference_mode():
         try:
-            picture = decode_jpeg(torch.from_numpy(np.frombuffer(bytearray(data), np.uint8)), ImageReadMode.RGB)
+            image = decode_jpeg(torch.from_numpy(np.frombuffer(bytearray(data), np.uint8)), ImageReadMode.RGB)
         except RuntimeError:
             return None
-        resized = torch.nn.functional.interpolate(picture[None], (size, size), mode="bilinear", antialias=True)
+        resized = torch.nn.functional.interpolate(image[None], (size, size), mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
@@ -154,7 +158,7 @@ def _decode_versions(opener: _Opener, reading: Reading, max_pixels: int) -> Imag
     digests = [_hash_pixels(_decode(opener, version, reading, max_pixels)) for version in others]
     image = _decode(opener, last, reading, max_pixels)
     if digests and _hash_pixels(image) != digests[0]:
-        raise RefusedError("image_truncated", "expected a whole picture, its data ends before its last pixels")
+        raise RejectedError("image_truncated", "expected a whole picture, its data ends before its last pixels")
     return image
 
 
@@ -233,21 +237,21 @@ def _describe_content(data: bytes) -> str:
 def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise RefusedError(
+        raise RejectedError(
             "image_too_large",
             f"expected at most {max_pixels:,} pixels, the header says {width:,} x {height:,}",
         )
 
 
-def _explain_decoding_error(error: Exception, data: bytes) -> RefusedError:
+def _explain_decoding_error(error: Exception, data: bytes) -> RejectedError:
     """Truncated when the decoder ran out of bytes or the file ends in zeros, else damaged."""
     detail = str(error)[:200] or type(error).__name__
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return RefusedError("image_too_large", f"expected a picture of fewer pixels: {detail}")
+        return RejectedError("image_too_large", f"expected a picture of fewer pixels: {detail}")
     out_of_bytes = any(isinstance(cause, EOFError | IndexError | struct.error) for cause in (error, error.__cause__))
     if out_of_bytes or "truncated" in detail.lower() or data.endswith(bytes(16)):
-        return RefusedError("image_truncated", f"expected a whole picture, its data ends too early: {detail}")
-    return RefusedError("image_not_a_picture", f"expected a picture that decodes, its data is damaged: {detail}")
+        return RejectedError("image_truncated", f"expected a whole picture, its data ends too early: {detail}")
+    return RejectedError("image_not_a_picture", f"expected a picture that decodes, its data is damaged: {detail}")
 
 
 def _to_rgb(frame: Image.Image) -> Image.Image:

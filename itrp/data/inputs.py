@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.set_aside import SetAside, keep_set_aside, load_or_blank, read_set_aside
-from itrp.files import write_whole
+from itrp.files import write_atomically
 from itrp.pixel_format import PixelFormat
 from itrp.progress import Count, ignore_count
 
@@ -50,27 +50,27 @@ def iter_pixels(
 ) -> Iterator[NDArray[np.uint8]]:
     """Pictures in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads.
 
-    found: takes the rows that cannot be decoded, which are black then. Without it the first one raises RefusedError, which
+    found: takes the rows that cannot be decoded, which are black then. Without it the first one raises RejectedError, which
     names the tweet and the shard.
     """
     start = 0
     with ThreadPoolExecutor(cpu_count() or 1) as pool, pq.ParquetFile(shard.path) as file:
         for batch in file.iter_batches(READ_ROWS, columns=["image"]):
-            pictures = batch.column(0).field("bytes").to_pylist()
-            rows = range(start, start + len(pictures))
-            decoded = list(pool.map(lambda data, row: load_or_blank(data, form, row), pictures, rows))
-            refused = [each for _, each in decoded if each is not None]
-            if refused and found is None:
-                raise explain_refused(shard, refused[0])
-            (found if found is not None else []).extend(refused)
+            images = batch.column(0).field("bytes").to_pylist()
+            rows = range(start, start + len(images))
+            decoded = list(pool.map(lambda data, row: load_or_blank(data, form, row), images, rows))
+            rejected = [each for _, each in decoded if each is not None]
+            if rejected and found is None:
+                raise explain_rejected(shard, rejected[0])
+            (found if found is not None else []).extend(rejected)
             yield np.stack([pixels for pixels, _ in decoded])
-            start += len(pictures)
+            start += len(images)
 
 
-def explain_refused(shard: ShardFile, row: SetAside) -> RefusedError:
+def explain_rejected(shard: ShardFile, row: SetAside) -> RejectedError:
     """The error for a shard whose row nobody may pass over."""
     where = f"tweet {read_ids(shard)[row.row]} (row {row.row} of shard {shard.hash[:12]})"
-    return RefusedError(row.code, f"the picture of {where}: {row.reason}")
+    return RejectedError(row.code, f"the picture of {where}: {row.reason}")
 
 
 def find_set_aside(shard: ShardFile, folder: Path) -> tuple[SetAside, ...]:
@@ -98,7 +98,7 @@ def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path, count: Count
     """
     path = _pixel_path(shard, form, folder)
     if not path.exists():
-        with write_whole(path) as draft:
+        with write_atomically(path) as draft:
             pixels = open_memmap(draft, mode="w+", dtype=np.uint8, shape=(shard.pairs, form.size, form.size, 3))
             start, found = 0, list[SetAside]()
             for batch in iter_pixels(shard, form, found):

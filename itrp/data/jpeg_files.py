@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from itrp.data.image_reading import Reading
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Any marker but the restart marks inside a scan; 0xFF 0x00 is a data byte."""
@@ -41,13 +41,13 @@ class _Layout:
 def read_jpeg(data: bytes) -> Reading:
     """The file as it is; without its end mark, in two versions that agree only when every pixel stands in it.
 
-    Raises RefusedError (image_truncated) when whole scans are missing.
+    Raises RejectedError (image_truncated) when whole scans are missing.
     """
     layout = _read_layout(data)
     if layout.ends:
         return Reading((data,), kept_bytes=_count_kept_bytes(layout))
     if not layout.scans or len(layout.exact) < 64 * len(layout.components):
-        raise RefusedError("image_truncated", "expected a whole JPEG, its data ends before the last of its scans")
+        raise RejectedError("image_truncated", "expected a whole JPEG, its data ends before the last of its scans")
     body = data.rstrip(b"\xff")  # half of the end mark
     if body.endswith(_RESERVED):
         body = body.rstrip(b"\0")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from itrp.data.image_reading import Reading
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DECIDING = (b"IHDR", b"PLTE", b"tRNS")
@@ -42,7 +42,7 @@ class _Parts:
 def read_png(data: bytes) -> Reading:
     """Only what decides pixels and orientation.
 
-    Raises RefusedError (image_not_a_picture) for a damaged header, palette or transparency.
+    Raises RejectedError (image_not_a_picture) for a damaged header, palette or transparency.
     """
     parts = _sort_parts(data)
     if len(parts.deciding.get(b"IHDR", b"")) < 13:
@@ -69,7 +69,7 @@ def _sort_parts(data: bytes) -> _Parts:
         elif kind in _DECIDING and sound:
             parts.deciding[kind] = body
         elif kind in _DECIDING and not checksum.strip(b"\0"):
-            raise RefusedError("image_truncated", f"expected a whole PNG, it ends within its part {kind.decode()}")
+            raise RejectedError("image_truncated", f"expected a whole PNG, it ends within its part {kind.decode()}")
         elif kind in _DECIDING:
             raise _damaged(f"the checksum of its part {kind.decode()} is wrong")
         elif key is not None and sound:
@@ -124,12 +124,12 @@ def _check_rows(parts: _Parts) -> None:
         found = _inflate(parts, expected)
     except zlib.error as error:
         if parts.rows.endswith(_RESERVED):
-            raise RefusedError(
+            raise RejectedError(
                 "image_truncated", "expected a whole PNG, zero bytes stand where its rows go on"
             ) from error
         raise _damaged(str(error)) from error
     if found < expected:
-        raise RefusedError("image_truncated", f"expected {expected:,} bytes of rows, the PNG ends after {found:,}")
+        raise RejectedError("image_truncated", f"expected {expected:,} bytes of rows, the PNG ends after {found:,}")
 
 
 def _inflate(parts: _Parts, expected: int) -> int:
@@ -160,5 +160,5 @@ def _count_row_bytes(header: bytes) -> int:
     return sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 and rows > 0)
 
 
-def _damaged(detail: str) -> RefusedError:
-    return RefusedError("image_not_a_picture", f"expected a PNG that decodes, its data is damaged: {detail}")
+def _damaged(detail: str) -> RejectedError:
+    return RejectedError("image_not_a_picture", f"expected a PNG that decodes, its data is damaged: {detail}")

@@ -4,7 +4,7 @@ from itrp.data.pairs import REASONS
 from itrp.errors import ItrpError
 
 
-class RefusedError(ItrpError):
+class RejectedError(ItrpError):
     """A record that cannot become a pair.
 
     code: one of `itrp.data.pairs.REASONS`. reason: a sentence with what was expected and what was found.
@@ -18,5 +18,5 @@ class RefusedError(ItrpError):
         self.reason = reason
 
 
-class MissingPictureError(ItrpError):
+class MissingImageError(ItrpError):
     """No object lies at the picture's key."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 IMPROBABLE = 1e-8
 """A batch counts as rounded when genuine ids look like it with at most this probability."""
@@ -107,8 +107,8 @@ def is_long(value: object) -> TypeGuard[str | int]:
     return _DIGITS.fullmatch(value.strip() if isinstance(value, str) else str(value)) is not None
 
 
-def refuse_rounded(value: object) -> None:
-    """Raise RefusedError, id_invalid, for an id that cannot be whole whatever stands beside it.
+def reject_rounded(value: object) -> None:
+    """Raise RejectedError, id_invalid, for an id that cannot be whole whatever stands beside it.
 
     That is a large float, a number in exponent form, and a JSON number of 18 digits or more whose digits behind the 15th are
     zeros, if it cannot be X's own either: of an id of X the lowest 12 bits count the tweets of one machine in one
@@ -116,18 +116,18 @@ def refuse_rounded(value: object) -> None:
     of a count of 64 or more.
     """
     if isinstance(value, float) and abs(value) >= 10**SPREADSHEET_DIGITS:
-        raise RefusedError(
+        raise RejectedError(
             "id_invalid", f"expected the tweet's id, found the floating-point number {value!r}: {_SINGLE_REMEDY}"
         )
     if isinstance(value, str) and _EXPONENT.fullmatch(value.strip()):
-        raise RefusedError(
+        raise RejectedError(
             "id_invalid",
             f"expected the tweet's digits, found {value[:40]!r}: a spreadsheet rounded the id, {_SINGLE_REMEDY}",
         )
     if isinstance(value, bool) or not isinstance(value, int) or not 10**17 <= value < 10**20:
         return
     if _zeros(value) >= _lost_digits(value) and value % _SEQUENCE >= _BUSIEST:
-        raise RefusedError(
+        raise RejectedError(
             "id_invalid",
             f"expected the tweet's digits, found {value}, of which a spreadsheet kept the first 15: {_SINGLE_REMEDY}",
         )

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.data.images import load_pixels
-from itrp.data.rejections import RefusedError
-from itrp.files import write_whole
+from itrp.data.rejections import RejectedError
+from itrp.files import write_atomically
 from itrp.pixel_format import PixelFormat
 
 REASON_CHARACTERS = 1000
@@ -42,7 +42,7 @@ def load_or_blank(data: bytes, form: PixelFormat, row: int) -> tuple[NDArray[np.
 
 def explain_row(row: int, error: Exception) -> SetAside:
     """What a decoder raised, as the reason a row is set aside for."""
-    if isinstance(error, RefusedError):
+    if isinstance(error, RejectedError):
         return SetAside(row, error.code, _clean(error.reason))
     told = f"{type(error).__name__}: {error}".rstrip(": ")
     return SetAside(row, "image_not_a_picture", _clean(f"expected a picture that decodes, its decoder failed: {told}"))
@@ -56,7 +56,7 @@ def keep_set_aside(shard_hash: str, found: Iterable[SetAside], folder: Path) -> 
     known = read_set_aside(shard_hash, folder)
     rows = {each.row: each for each in [*found, *(known or ())]}  # another format's decoder may have refused other rows
     if known is None or len(rows) > len(known):
-        with write_whole(_file(shard_hash, folder)) as draft:
+        with write_atomically(_file(shard_hash, folder)) as draft:
             draft.write_text(json.dumps([asdict(rows[row]) for row in sorted(rows)], indent=1) + "\n")
 
 

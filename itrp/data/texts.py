@@ -3,7 +3,7 @@
 import html
 import re
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 MAX_CHARACTERS = 25_000
 """X's longest post, in characters."""
@@ -26,22 +26,22 @@ def unescape_once(text: str) -> str:
 def check_text(value: object) -> str:
     """The text as it came. A text of only a link or only emoji is a tweet and accepted.
 
-    Raises RefusedError: text_missing, text_not_utf8, text_too_long, text_with_nul or text_empty.
+    Raises RejectedError: text_missing, text_not_utf8, text_too_long, text_with_nul or text_empty.
     """
     if isinstance(value, bytes):
-        raise RefusedError("text_not_utf8", "expected UTF-8, found bytes that are not: save the file as UTF-8")
+        raise RejectedError("text_not_utf8", "expected UTF-8, found bytes that are not: save the file as UTF-8")
     if not isinstance(value, str):
         found = "none" if value is None else f"a {type(value).__name__}"
-        raise RefusedError("text_missing", f"expected a text, found {found}")
+        raise RejectedError("text_missing", f"expected a text, found {found}")
     if len(value) > MAX_CHARACTERS:
-        raise RefusedError("text_too_long", f"expected at most {MAX_CHARACTERS:,} characters, found {len(value):,}")
+        raise RejectedError("text_too_long", f"expected at most {MAX_CHARACTERS:,} characters, found {len(value):,}")
     if not is_utf8(value):
-        raise RefusedError("text_not_utf8", "expected UTF-8, found half of a surrogate pair in the text")
+        raise RejectedError("text_not_utf8", "expected UTF-8, found half of a surrogate pair in the text")
     if "\0" in value:
         place = value.index("\0") + 1
-        raise RefusedError("text_with_nul", f"expected a text without NUL, found one at character {place}")
+        raise RejectedError("text_with_nul", f"expected a text without NUL, found one at character {place}")
     if not value.strip():
-        raise RefusedError("text_empty", f"expected a text, found {len(value)} characters of white space")
+        raise RejectedError("text_empty", f"expected a text, found {len(value)} characters of white space")
     return value
 
 

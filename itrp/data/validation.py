@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from itrp.data.images import check_image
-from itrp.data.pairs import Candidate, Pair, Refusal
-from itrp.data.rejections import MissingPictureError, RefusedError
-from itrp.data.rounded_ids import refuse_rounded
+from itrp.data.pairs import Candidate, Pair, Rejection
+from itrp.data.rejections import MissingImageError, RejectedError
+from itrp.data.rounded_ids import reject_rounded
 from itrp.data.texts import check_text, is_utf8
 from itrp.data.times import is_given, parse_time
 
@@ -19,19 +19,19 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NEGATIVE = re.compile(r"-\d+")
 
 
-def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair | Refusal:
+def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair | Rejection:
     """Check id, text and picture; the first check that fails makes the refusal.
 
-    fetch: returns the bytes at a picture's key, or raises MissingPictureError when nothing lies there, or
-    RefusedError when the key itself is refused. Whatever else it raises (a store that does not answer) is
+    fetch: returns the bytes at a picture's key, or raises MissingImageError when nothing lies there, or
+    RejectedError when the key itself is refused. Whatever else it raises (a store that does not answer) is
     passed on: it says nothing about the tweet.
     """
     try:
         tweet_id = check_id(candidate.id)
         text = check_text(candidate.text)
         image_key, image = _fetch_image(candidate, fetch)
-    except RefusedError as error:
-        return refuse(candidate, error.code, error.reason)
+    except RejectedError as error:
+        return reject(candidate, error.code, error.reason)
     created_at = parse_time(candidate.created_at)
     return Pair(
         id=tweet_id,
@@ -47,29 +47,29 @@ def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair
     )
 
 
-def refuse(candidate: Candidate, code: str, reason: str) -> Refusal:
+def reject(candidate: Candidate, code: str, reason: str) -> Rejection:
     """The refusal of a candidate, with its id in writing as far as there is one."""
-    return Refusal(candidate.source, candidate.line, code, reason, describe_id(candidate.id), candidate.image_key)
+    return Rejection(candidate.source, candidate.line, code, reason, describe_id(candidate.id), candidate.image_key)
 
 
 def check_id(value: object) -> str:
     """The id as a string; whole numbers count as their digits.
 
-    Raises RefusedError with the code id_missing or id_invalid.
+    Raises RejectedError with the code id_missing or id_invalid.
     """
     if value is None or value == "":
-        raise RefusedError("id_missing", "expected an id, found none")
-    refuse_rounded(value)
+        raise RejectedError("id_missing", "expected an id, found none")
+    reject_rounded(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RefusedError(
+        raise RejectedError(
             "id_invalid",
             f"expected the id as a string, found a {type(value).__name__}: write the id in quotes",
         )
     tweet_id = describe_id(value) or ""
     if _NEGATIVE.fullmatch(tweet_id):
-        raise RefusedError("id_invalid", f"expected the tweet's id, found the negative number {tweet_id}")
+        raise RejectedError("id_invalid", f"expected the tweet's id, found the negative number {tweet_id}")
     if (isinstance(value, str) and len(value) > MAX_ID_LENGTH) or not _ID.fullmatch(tweet_id):
-        raise RefusedError(
+        raise RejectedError(
             "id_invalid",
             f"expected 1 to {MAX_ID_LENGTH} of the characters A-Z a-z 0-9 _ -, found {tweet_id!r}",
         )
@@ -89,11 +89,11 @@ def describe_id(value: object) -> str | None:
 def _fetch_image(candidate: Candidate, fetch: Callable[[str], bytes]) -> tuple[str, bytes]:
     key = candidate.image_key
     if not key:
-        raise RefusedError("image_not_named", "expected the key of a picture, found none")
+        raise RejectedError("image_not_named", "expected the key of a picture, found none")
     try:
         image = fetch(key)
-    except MissingPictureError as error:
-        raise RefusedError(
+    except MissingImageError as error:
+        raise RejectedError(
             "image_missing",
             f"expected a picture at {key[:600]!r}, found nothing: upload it, then replay the quarantine",
         ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL.WebPImagePlugin import WebPImageFile
 
 from itrp.data.image_reading import Reading
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 _LAST_BYTES = 8
 """Bytes at the end that may be missing and still decide no pixel."""
@@ -30,10 +30,10 @@ class _Image:
 def read_webp(data: bytes) -> Reading:
     """The file as it is; when its last bytes are missing, completed so that only whole pixels pass.
 
-    Raises RefusedError: image_truncated, or image_not_a_picture when the container holds no picture.
+    Raises RejectedError: image_truncated, or image_not_a_picture when the container holds no picture.
     """
     if len(data) < 30:
-        raise RefusedError("image_truncated", "expected a whole WebP file, found fewer bytes than a header has")
+        raise RejectedError("image_truncated", "expected a whole WebP file, found fewer bytes than a header has")
     size, image = _read_size(data), _find_image(data)
     missing = int.from_bytes(data[4:8], "little") + 8 - len(data)
     still = data[12:16] != b"VP8X" or not data[20] & 0b10
@@ -44,7 +44,7 @@ def read_webp(data: bytes) -> Reading:
     elif missing <= _LAST_BYTES:
         versions = (data + bytes(missing), data + b"\xff" * missing)
     else:
-        raise RefusedError("image_truncated", "expected a whole WebP file, found fewer bytes than its header says")
+        raise RejectedError("image_truncated", "expected a whole WebP file, found fewer bytes than its header says")
     return Reading(versions, size=size, check_whole=lambda: _check_tail(data, image, size[0] * size[1]))
 
 
@@ -57,7 +57,7 @@ def _read_size(data: bytes) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind == b"VP8 ":
         return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
-    raise RefusedError("image_not_a_picture", f"expected a WebP picture, found a WebP file with the part {kind!r}")
+    raise RejectedError("image_not_a_picture", f"expected a WebP picture, found a WebP file with the part {kind!r}")
 
 
 def _iter_chunks(data: bytes) -> Iterator[_Image]:
@@ -100,5 +100,5 @@ def _check_tail(data: bytes, image: _Image | None, pixels: int) -> None:
     raise _reserved()
 
 
-def _reserved() -> RefusedError:
-    return RefusedError("image_truncated", "expected a whole WebP, zero bytes stand where its data goes on")
+def _reserved() -> RejectedError:
+    return RejectedError("image_truncated", "expected a whole WebP, zero bytes stand where its data goes on")

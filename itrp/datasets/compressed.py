@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.datasets.lines import ByteStream
 
 _MAGIC: dict[bytes, str] = {
@@ -31,14 +31,14 @@ class PeekedStream:
     def __init__(self, stream: ByteStream, head: bytes = b"") -> None:
         self._stream = stream
         self._head = head
-        self._damage: RefusedError | None = None
+        self._damage: RejectedError | None = None
 
     def peek(self, size: int) -> bytes:
         """The next bytes, at least `size` of them unless the stream ends, or is damaged, before."""
         try:
             while len(self._head) < size and (more := self._stream.read(size - len(self._head))):
                 self._head += more
-        except RefusedError as error:
+        except RejectedError as error:
             self._damage = error  # what lies before it can be read first
         return self._head
 
@@ -67,7 +67,7 @@ class _PlainStream:
         self._read = inner.read1 if kind == "gzip" else self._read_pieces
         self._inner = inner
         self._kind = kind
-        self._damage: RefusedError | None = None
+        self._damage: RejectedError | None = None
 
     def read(self, n: int, /) -> bytes:
         if self._damage:
@@ -77,7 +77,7 @@ class _PlainStream:
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's own, which says nothing about the file
-            raise self._refuse(error) from error
+            raise self._reject(error) from error
 
     def _read_pieces(self, n: int) -> bytes:
         """At most n bytes, asked for in pieces: of what lies before a damage, at most one piece is lost."""
@@ -90,11 +90,11 @@ class _PlainStream:
         except _DAMAGE as error:
             if not any(parts) or (isinstance(error, OSError) and error.errno is not None):
                 raise
-            self._damage = self._refuse(error)
+            self._damage = self._reject(error)
         return b"".join(parts)
 
-    def _refuse(self, error: Exception) -> RefusedError:
-        return RefusedError(
+    def _reject(self, error: Exception) -> RejectedError:
+        return RejectedError(
             "batch_damaged",
             f"expected {self._kind} data up to the file's end, found them damaged or cut off ({str(error)[:120]}): "
             "the records before this place are read; copy the file again, under another name",
@@ -104,7 +104,7 @@ class _PlainStream:
 def open_plain(stream: ByteStream) -> PeekedStream:
     """The plain bytes of a batch file, compressed or not.
 
-    Reading from it raises RefusedError, batch_damaged, where compressed data end too early or are broken; whatever
+    Reading from it raises RejectedError, batch_damaged, where compressed data end too early or are broken; whatever
     the stream itself raises is passed on.
     """
     packed = PeekedStream(stream)

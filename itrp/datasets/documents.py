@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.datasets.compressed import PeekedStream
 from itrp.datasets.json_array import iter_array
 from itrp.datasets.json_values import (
@@ -35,7 +35,7 @@ _BINARY = {
 
 
 def iter_documents(stream: PeekedStream) -> Iterator[tuple[int, Any]]:
-    """Yield (1-based line, JSON value) of a batch file; in the place of a value that cannot be read, a RefusedError.
+    """Yield (1-based line, JSON value) of a batch file; in the place of a value that cannot be read, a RejectedError.
 
     One bad line does not stop the others. A file that is no text at all gives one rejection, not one a line.
     """
@@ -56,22 +56,22 @@ def iter_documents(stream: PeekedStream) -> Iterator[tuple[int, Any]]:
         raise damage
 
 
-def _find_problem(head: bytes) -> RefusedError | None:
+def _find_problem(head: bytes) -> RejectedError | None:
     """Why a file that begins so is no text in UTF-8."""
     if kind := next((kind for magic, kind in _BINARY.items() if head.startswith(magic)), None):
-        return RefusedError("record_not_json", f"expected a batch of tweets in JSON, found {kind}")
+        return RejectedError("record_not_json", f"expected a batch of tweets in JSON, found {kind}")
     if head.startswith(_OTHER_UTF) or (b"\0" in head[:4] and head[:4].replace(b"\0", b"")[:1] in (b"{", b"[")):
-        return RefusedError(
+        return RejectedError(
             "text_not_utf8",
             "expected UTF-8, found UTF-16 or UTF-32, as PowerShell's > writes it: save the batch as UTF-8 "
             "(in PowerShell: | Out-File -Encoding utf8)",
         )
     if b"\0" in head:
-        return RefusedError("record_not_json", "expected a batch of tweets in JSON, found bytes that are no text")
+        return RejectedError("record_not_json", "expected a batch of tweets in JSON, found bytes that are no text")
     return None
 
 
-def _take_written(lines: Iterator[Line], count: int) -> tuple[list[Line], RefusedError | None]:
+def _take_written(lines: Iterator[Line], count: int) -> tuple[list[Line], RejectedError | None]:
     """Lines up to the `count`-th that is not blank, and the damage of the file that lies before it, if any."""
     taken: list[Line] = []
     try:
@@ -80,7 +80,7 @@ def _take_written(lines: Iterator[Line], count: int) -> tuple[list[Line], Refuse
             count -= line is None or bool(line.strip())
             if not count:
                 break
-    except RefusedError as error:
+    except RejectedError as error:
         return taken, error
     return taken, None
 
@@ -102,11 +102,11 @@ def _read_each(lines: Iterator[Line]) -> Iterator[tuple[int, Any]]:
     """Each line a document, or several."""
     for number, line in lines:
         if line is None:
-            yield number, _refuse_length("a line", MAX_LINE_BYTES)
+            yield number, _reject_length("a line", MAX_LINE_BYTES)
         elif line.strip():
             try:
                 values = parse_values(line)
-            except RefusedError as error:
+            except RejectedError as error:
                 yield number, error
             else:
                 yield from ((number, value) for value in values)
@@ -129,21 +129,21 @@ def _read_several(lines: Iterator[Line]) -> Iterator[tuple[int, Any]]:
     if depth:
         yield (
             began,
-            RefusedError("record_not_json", "expected the closing bracket of this object, found the file's end"),
+            RejectedError("record_not_json", "expected the closing bracket of this object, found the file's end"),
         )
 
 
 def _read_document(data: bytes, size: int, line: int) -> Iterator[tuple[int, Any]]:
     if size > MAX_RESPONSE_BYTES:
-        yield line, _refuse_length("a JSON object", MAX_RESPONSE_BYTES)
+        yield line, _reject_length("a JSON object", MAX_RESPONSE_BYTES)
         return
     try:
         values = parse_values(data)
-    except RefusedError as error:
+    except RejectedError as error:
         yield line, error
     else:
         yield from ((line, value) for value in values)
 
 
-def _refuse_length(what: str, limit: int) -> RefusedError:
-    return RefusedError("record_too_long", f"expected {what} of at most {limit:,} bytes, found a longer one")
+def _reject_length(what: str, limit: int) -> RejectedError:
+    return RejectedError("record_too_long", f"expected {what} of at most {limit:,} bytes, found a longer one")

@@ -4,27 +4,27 @@ import errno
 from pathlib import Path
 
 from itrp.data.images import MAX_BYTES
-from itrp.data.rejections import MissingPictureError, RefusedError
+from itrp.data.rejections import MissingImageError, RejectedError
 
 _OF_THIS_FILE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 """What the file's name or rights are the reason for: no fault of the disk, so the other tweets go on."""
 
 
-def read_picture(path: Path) -> bytes:
+def read_image(path: Path) -> bytes:
     """The file's bytes, cut after the first byte over the limit: enough for the check to refuse it.
 
-    Raises MissingPictureError when there is no such file (a folder, pipe or device is none), RefusedError when it cannot
+    Raises MissingImageError when there is no such file (a folder, pipe or device is none), RejectedError when it cannot
     be read.
     """
     try:
         if not path.is_file():
-            raise MissingPictureError(str(path))
+            raise MissingImageError(str(path))
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise MissingPictureError(str(path)) from error
+        raise MissingImageError(str(path)) from error
     except OSError as error:
         if error.errno not in _OF_THIS_FILE:
             raise
         reason = f"expected a picture that can be read at {str(path)[:600]!a}, found: {error.strerror}"
-        raise RefusedError("image_missing", reason) from error
+        raise RejectedError("image_missing", reason) from error

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from itrp.data.annotations import Annotations
-from itrp.data.pairs import Candidate, Refusal
+from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rounded_ids import find_rounding
 from itrp.data.validation import describe_id
 from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import AmbiguousTableError, restore_bytes
+from itrp.datasets.image_files import read_image
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
-from itrp.datasets.image_files import read_picture
 from itrp.errors import DataError
 
 
@@ -46,7 +46,7 @@ class ItrFolder:
             )
         self._annotations = _apply_list(self.labels, controversial)
 
-    def candidates(self) -> Iterator[Candidate | Refusal]:
+    def candidates(self) -> Iterator[Candidate | Rejection]:
         """One record a row of the label file; `line` counts its rows from 1, without the header."""
         source = str(self.label_path)
         pairs = zip(self.labels.ids, self.labels.texts, strict=True)
@@ -54,14 +54,14 @@ class ItrFolder:
         for row, (tweet_id, text) in enumerate(pairs, start=1):
             key = f"images/T{tweet_id}.jpg"
             if row - 1 in contradictions:
-                yield Refusal(source, row, "id_conflict", contradictions[row - 1], describe_id(tweet_id), key)
+                yield Rejection(source, row, "id_conflict", contradictions[row - 1], describe_id(tweet_id), key)
                 continue
             written = text if text is None else restore_bytes(text)
             yield Candidate(source, row, tweet_id, written, key)
 
-    def read_picture(self, key: str) -> bytes:
-        """The bytes of images/T<id>.jpg. Raises MissingPictureError when there is no such file."""
-        return read_picture(self.images / key.removeprefix("images/"))
+    def read_image(self, key: str) -> bytes:
+        """The bytes of images/T<id>.jpg. Raises MissingImageError when there is no such file."""
+        return read_image(self.images / key.removeprefix("images/"))
 
     def annotations(self) -> Annotations:
         """Labels of all rows: row i belongs to the candidate with line i + 1."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.datasets.json_values import MAX_RESPONSE_BYTES, starts_page
 from itrp.datasets.lines import MAX_LINE_BYTES, ByteStream
 
@@ -17,7 +17,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 def iter_array(stream: ByteStream) -> Iterator[tuple[int, Any]]:
     """Yield (line on which the element begins, element) of one array, or of several one after the other.
 
-    stream: at the first bracket, or at white space before it. Where the text stops being an array, a RefusedError is
+    stream: at the first bracket, or at white space before it. Where the text stops being an array, a RejectedError is
     yielded in the element's place and nothing more: what follows cannot be told apart. A comma before the closing
     bracket is let pass. Bytes that are not UTF-8 become lone surrogates, which the check of the text refuses.
     """
@@ -27,15 +27,15 @@ def iter_array(stream: ByteStream) -> Iterator[tuple[int, Any]]:
             text.take(1)
             yield from _iter_elements(text)
         if text.skip_space():
-            raise RefusedError("record_not_json", f"expected the end of the file, found {text.excerpt()}")
-    except RefusedError as error:
+            raise RejectedError("record_not_json", f"expected the end of the file, found {text.excerpt()}")
+    except RejectedError as error:
         yield text.line, error
 
 
 def _iter_elements(text: "_Text") -> Iterator[tuple[int, Any]]:
     while (found := text.skip_space()) != "]":
         if not found:
-            raise RefusedError(
+            raise RejectedError(
                 "record_not_json", "expected the array's closing bracket, found the end of the file: it was cut off"
             )
         line = text.line
@@ -44,7 +44,7 @@ def _iter_elements(text: "_Text") -> Iterator[tuple[int, Any]]:
         if follows == ",":
             text.take(1)
         elif follows and follows != "]":
-            raise RefusedError("record_not_json", f"expected a comma or ] behind an element, found {text.excerpt()}")
+            raise RejectedError("record_not_json", f"expected a comma or ] behind an element, found {text.excerpt()}")
     text.take(1)
 
 
@@ -75,9 +75,9 @@ class _Text:
         self._place += size
 
     def take_value(self) -> Any:
-        """The JSON value that comes next; in the place of one that is too long, a RefusedError.
+        """The JSON value that comes next; in the place of one that is too long, a RejectedError.
 
-        Raises RefusedError when there is none.
+        Raises RejectedError when there is none.
         """
         while True:
             try:
@@ -88,7 +88,7 @@ class _Text:
             if end < len(self._kept) or not self._read_more():  # a number may go on behind what is read
                 size, limit = end - self._place, self._limit()
                 self.take(size)
-                return value if size <= limit else _refuse_length(limit)
+                return value if size <= limit else _reject_length(limit)
 
     def excerpt(self) -> str:
         """What comes next, for people."""
@@ -98,11 +98,11 @@ class _Text:
         """Read at least as much again, so that a long value is not begun too often; raise when that is in vain."""
         size = len(self._kept) - self._place
         if size > 2 * self._limit():
-            raise _refuse_length(self._limit()) from error
+            raise _reject_length(self._limit()) from error
         while not self._ended and len(self._kept) - self._place <= 2 * size:
             self._read_more()
         if self._ended and len(self._kept) - self._place == size:
-            raise RefusedError(
+            raise RejectedError(
                 "record_not_json",
                 f"expected JSON, found what cannot be read as such: {str(error)[:200]}; the array is not read further",
             ) from error
@@ -123,5 +123,5 @@ class _Text:
         return not self._ended
 
 
-def _refuse_length(limit: int) -> RefusedError:
-    return RefusedError("record_too_long", f"expected elements of at most {limit:,} bytes, found a longer one")
+def _reject_length(limit: int) -> RejectedError:
+    return RejectedError("record_too_long", f"expected elements of at most {limit:,} bytes, found a longer one")

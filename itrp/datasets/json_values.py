@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Largest response of an API that is read; one of 100 tweets has less than 1 MiB."""
@@ -15,29 +15,29 @@ _PAGE = re.compile(rb'\s*(?:\[|\{\s*"(?:data|includes|meta|errors|__twarc)"\s*:)
 
 
 def parse_json(data: bytes) -> Any:
-    """The JSON value. Raises RefusedError with the code text_not_utf8 or record_not_json."""
+    """The JSON value. Raises RejectedError with the code text_not_utf8 or record_not_json."""
     try:
         return json.loads(data.decode())
     except UnicodeDecodeError as error:
-        raise _refuse_bytes(error) from error
+        raise _reject_bytes(error) from error
     except (ValueError, RecursionError) as error:
-        raise _refuse_json(error) from error
+        raise _reject_json(error) from error
 
 
 def parse_values(data: bytes) -> list[Any]:
-    """The JSON values of a line: one, or several objects one after the other. Raises RefusedError as `parse_json`."""
+    """The JSON values of a line: one, or several objects one after the other. Raises RejectedError as `parse_json`."""
     try:
         text = data.decode()
         return [json.loads(text)]
     except UnicodeDecodeError as error:
-        raise _refuse_bytes(error) from error
+        raise _reject_bytes(error) from error
     except json.JSONDecodeError as error:
         values = _split_values(text) if error.msg == "Extra data" else []
         if not values:
-            raise _refuse_json(error) from error
+            raise _reject_json(error) from error
         return values
     except (ValueError, RecursionError) as error:
-        raise _refuse_json(error) from error
+        raise _reject_json(error) from error
 
 
 def is_beginning(line: bytes) -> bool:
@@ -57,7 +57,7 @@ def is_whole(text: bytes) -> bool:
     """Whether a text is whole JSON: one value, or several objects."""
     try:
         return bool(parse_values(text))
-    except RefusedError:
+    except RejectedError:
         return False
 
 
@@ -89,12 +89,12 @@ def _split_values(text: str) -> list[Any]:
     return values
 
 
-def _refuse_bytes(error: UnicodeDecodeError) -> RefusedError:
-    return RefusedError(
+def _reject_bytes(error: UnicodeDecodeError) -> RejectedError:
+    return RejectedError(
         "text_not_utf8",
         f"expected UTF-8, found another byte at position {error.start + 1}: save the batch as UTF-8",
     )
 
 
-def _refuse_json(error: Exception) -> RefusedError:
-    return RefusedError("record_not_json", f"expected JSON, found what cannot be read as such: {str(error)[:200]}")
+def _reject_json(error: Exception) -> RejectedError:
+    return RejectedError("record_not_json", f"expected JSON, found what cannot be read as such: {str(error)[:200]}")

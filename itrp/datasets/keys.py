@@ -2,7 +2,7 @@
 
 import posixpath
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.texts import is_utf8
 
 MAX_KEY_BYTES = 1024
@@ -15,33 +15,33 @@ def resolve_key(image: object, source: str) -> str | None:
     """The picture's key from the bucket's root, or None when the record names no picture.
 
     image: relative to the batch file's folder, or from the bucket's root when it begins with "/".
-    Raises RefusedError, image_key_invalid, for a key that leads out of the bucket or cannot be one.
+    Raises RejectedError, image_key_invalid, for a key that leads out of the bucket or cannot be one.
     """
     if image is None or image == "":
         return None
     if not isinstance(image, str):
-        raise RefusedError(
+        raise RejectedError(
             "image_key_invalid", f"expected the picture's key as a string, found a {type(image).__name__}"
         )
     if not is_utf8(image) or "\\" in image or any(ord(character) < 32 or ord(character) == 127 for character in image):
-        raise RefusedError(
+        raise RejectedError(
             "image_key_invalid",
             f"expected a key of printable characters with / between folders, found {ascii(image)[:200]}",
         )
     joined = image.lstrip("/") if image.startswith("/") else posixpath.join(posixpath.dirname(source), image)
     key = posixpath.normpath(joined)
     if key in (".", "..") or key.startswith("../"):
-        raise RefusedError(
+        raise RejectedError(
             "image_key_invalid",
             f"expected a key inside the store, found {image[:200]!r}, which leads out of it",
         )
     if len(key.encode()) > MAX_KEY_BYTES:
-        raise RefusedError(
+        raise RejectedError(
             "image_key_invalid",
             f"expected a key of at most {MAX_KEY_BYTES} bytes, found {len(key.encode()):,}",
         )
     if max(len(segment.encode()) for segment in key.split("/")) > MAX_NAME_BYTES:
-        raise RefusedError(
+        raise RejectedError(
             "image_key_invalid",
             f"expected names of at most {MAX_NAME_BYTES} bytes between the slashes, found a longer one",
         )

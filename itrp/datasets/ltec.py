@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from itrp.data.annotations import Annotations
-from itrp.data.pairs import Candidate, Refusal
-from itrp.data.rejections import MissingPictureError
-from itrp.datasets.image_files import read_picture
+from itrp.data.pairs import Candidate, Rejection
+from itrp.data.rejections import MissingImageError
+from itrp.datasets.image_files import read_image
 from itrp.errors import DataError
 from itrp.labels import RELATIONS, UNLABELLED, Task
 
@@ -40,7 +40,7 @@ class LtecRow:
     text: object
     relation: str | None
     """The code `TI`; None in a refused row."""
-    refusal: tuple[str, str] | None = None
+    rejection: tuple[str, str] | None = None
 
 
 class LtecFolder:
@@ -63,27 +63,27 @@ class LtecFolder:
                 "set's zip files there"
             )
         self.images = images
-        self._pictures = _find_pictures(images, {row.file_name for row in self.rows if row.file_name})
+        self._pictures = _find_images(images, {row.file_name for row in self.rows if row.file_name})
 
     @property
     def source_files(self) -> tuple[Path, ...]:
         """The files whose content makes this source what it is."""
         return (self.label_path,)
 
-    def candidates(self) -> Iterator[Candidate | Refusal]:
+    def candidates(self) -> Iterator[Candidate | Rejection]:
         """One record a row of the label file; `line` counts its rows from 1."""
         source = str(self.label_path)
         for number, row in enumerate(self.rows, start=1):
-            if row.refusal is not None:
-                yield Refusal(source, number, *row.refusal, row.id, row.file_name)
+            if row.rejection is not None:
+                yield Rejection(source, number, *row.rejection, row.id, row.file_name)
             else:
                 yield Candidate(source, number, row.id, row.text, row.file_name)
 
-    def read_picture(self, key: str) -> bytes:
-        """The bytes of a row's picture. Raises MissingPictureError when there is no such file."""
+    def read_image(self, key: str) -> bytes:
+        """The bytes of a row's picture. Raises MissingImageError when there is no such file."""
         if key not in self._pictures:
-            raise MissingPictureError(f"{self.images} and the folders in it: {key}")
-        return read_picture(self._pictures[key])
+            raise MissingImageError(f"{self.images} and the folders in it: {key}")
+        return read_image(self._pictures[key])
 
     def annotations(self) -> Annotations:
         """Labels of all rows: row i belongs to the record with line i + 1. A refused row has none.
@@ -133,7 +133,7 @@ def read_ltec_rows(path: Path) -> tuple[LtecRow, ...]:
             f"expected a JSON list of {{{', '.join(sorted(_FIELDS))}}} in {path}, found "
             f"{'an empty list' if records == [] else f'a {type(records).__name__}'}: give ltec-image-text-relation.json"
         )
-    return tuple(_refuse_contradictions([_read_row(record, row, path) for row, record in enumerate(records)]))
+    return tuple(_reject_contradictions([_read_row(record, row, path) for row, record in enumerate(records)]))
 
 
 def _read_row(record: Any, number: int, path: Path) -> LtecRow:
@@ -156,7 +156,7 @@ def _read_row(record: Any, number: int, path: Path) -> LtecRow:
             f"expected a tweet_id that is {match[1]} (the file name) to the precision of a float, "
             f"found {str(record['tweet_id'])[:40]!r}: row {number} (0-based) names two tweets"
         )
-        return _refuse(row, "id_invalid", reason)
+        return _reject(row, "id_invalid", reason)
     return row
 
 
@@ -180,7 +180,7 @@ def _is_same_number(rounded: object, exact: str) -> bool:
         return False
 
 
-def _refuse_contradictions(rows: Sequence[LtecRow]) -> Iterator[LtecRow]:
+def _reject_contradictions(rows: Sequence[LtecRow]) -> Iterator[LtecRow]:
     """The rows, those refused that label an earlier row's tweet otherwise: a duplicate must not hide a second label."""
     known: dict[str, str] = {}
     for number, row in enumerate(rows):
@@ -191,14 +191,14 @@ def _refuse_contradictions(rows: Sequence[LtecRow]) -> Iterator[LtecRow]:
                 f"expected one relation a tweet, found {row.relation} in row {number} (0-based) "
                 f"after {known[row.id]} in an earlier one"
             )
-            yield _refuse(row, "id_conflict", reason)
+            yield _reject(row, "id_conflict", reason)
 
 
-def _refuse(row: LtecRow, code: str, reason: str) -> LtecRow:
+def _reject(row: LtecRow, code: str, reason: str) -> LtecRow:
     return LtecRow(row.id, row.file_name, row.text, None, (code, reason))
 
 
-def _find_pictures(folder: Path, wanted: set[str]) -> Mapping[str, Path]:
+def _find_images(folder: Path, wanted: set[str]) -> Mapping[str, Path]:
     """File name -> path of the wanted pictures in a folder and in those below it."""
     found: dict[str, Path] = {}
     for depth in range(_DEPTH + 1):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.datasets.keys import resolve_key
 
-PICTURE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp")
+IMAGE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp")
 """Endings a picture beside the batch may have, in the order they are looked for."""
 
 NAMING = (
@@ -41,7 +41,7 @@ def find_image_keys(record: Mapping[str, Any], source: str, media: Mapping[str, 
     """Keys at which the picture of a tweet may lie, the likeliest first; none when the record tells of no media.
 
     A key in the field `image` is the only one. media: media key -> media, of the response the record stands in.
-    Raises RefusedError: image_key_invalid, or image_not_named when there are media without a photo among them.
+    Raises RejectedError: image_key_invalid, or image_not_named when there are media without a photo among them.
     """
     image = record.get("image")
     if isinstance(image, str) and _WEB_ADDRESS.match(image):
@@ -54,7 +54,7 @@ def find_image_keys(record: Mapping[str, Any], source: str, media: Mapping[str, 
         return _list_keys(photo, record, source)
     if found:
         kinds = ", ".join(sorted({item.kind for item in found}))[:300]
-        raise RefusedError("image_not_named", f"expected a photo among the tweet's media, found: {kinds}; {NAMING}")
+        raise RejectedError("image_not_named", f"expected a photo among the tweet's media, found: {kinds}; {NAMING}")
     return ()
 
 
@@ -69,11 +69,11 @@ def _list_keys(photo: Media, record: Mapping[str, Any], source: str) -> tuple[st
     """Each name with each ending; last the tweet's own id, as some collectors name pictures."""
     for name in photo.names:
         if not name or posixpath.basename(name) != name:
-            raise RefusedError("image_key_invalid", f"expected a media key, found {ascii(name)[:200]}")
+            raise RejectedError("image_key_invalid", f"expected a media key, found {ascii(name)[:200]}")
     ids = [str(record[field]) for field in ("id_str", "id") if isinstance(record.get(field), str | int)]
     own = [value for value in ids[:1] if _SAFE_NAME.fullmatch(value)]
     stems = [resolve_key(name, source) for name in dict.fromkeys((*photo.names, *own))]
-    return tuple(f"{stem}.{ending}" for stem in stems for ending in PICTURE_ENDINGS)
+    return tuple(f"{stem}.{ending}" for stem in stems for ending in IMAGE_ENDINGS)
 
 
 def _iter_media(record: Mapping[str, Any], media: Mapping[str, Media]) -> Iterator[Media]:

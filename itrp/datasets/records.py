@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from itrp.data.pairs import Candidate, Refusal
-from itrp.data.rejections import RefusedError
+from itrp.data.pairs import Candidate, Rejection
+from itrp.data.rejections import RejectedError
 from itrp.data.texts import is_utf8, unescape_once
 from itrp.data.validation import describe_id
 from itrp.datasets.media import Media, find_image_keys
@@ -40,7 +40,7 @@ def is_tweet(record: Mapping[str, Any]) -> bool:
     return not _KNOWN.isdisjoint(record)
 
 
-def read_record(record: dict[str, Any], source: str, number: int, context: Context = ALONE) -> Candidate | Refusal:
+def read_record(record: dict[str, Any], source: str, number: int, context: Context = ALONE) -> Candidate | Rejection:
     """The tweet of a record, or why it is none."""
     record = _merge_legacy(record)
     original = _find_original(record, context)
@@ -50,10 +50,10 @@ def read_record(record: dict[str, Any], source: str, number: int, context: Conte
         keys = find_image_keys(record, source, context.media)
         if not keys and original is not None:
             keys = find_image_keys(original, source, context.media)
-    except RefusedError as error:
+    except RejectedError as error:
         image = record.get("image")
         shown = ascii(image)[1:-1] if image else None
-        return Refusal(source, number, error.code, error.reason, describe_id(tweet_id), shown)
+        return Rejection(source, number, error.code, error.reason, describe_id(tweet_id), shown)
     return Candidate(
         source=source,
         line=number,
@@ -92,12 +92,12 @@ def _find_original(record: Mapping[str, Any], context: Context) -> dict[str, Any
 
 
 def _find_text(record: Mapping[str, Any], original: Mapping[str, Any] | None) -> object:
-    """The whole text, with its entities as characters. Raises RefusedError, text_missing, for one that was cut."""
+    """The whole text, with its entities as characters. Raises RejectedError, text_missing, for one that was cut."""
     retold = _own_text(original) if original is not None else None
     text = retold if retold is not None else _own_text(record)
     teller = original if retold is not None and original is not None else record
     if teller.get("truncated") is True and text == teller.get("text"):
-        raise RefusedError(
+        raise RejectedError(
             "text_missing",
             "expected the whole text, found one that was cut after 140 characters (truncated: true, without "
             "extended_tweet): collect with tweet_mode=extended",

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.data.annotations import Annotations
-from itrp.data.pairs import Candidate, Refusal
+from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rounded_ids import find_rounding
 from itrp.data.texts import is_utf8
 from itrp.data.validation import describe_id, parse_time
 from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import restore_bytes
+from itrp.datasets.image_files import read_image
 from itrp.datasets.ltec import assign_split
-from itrp.datasets.image_files import read_picture
 from itrp.datasets.table_columns import choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
 from itrp.errors import DataError
@@ -93,27 +93,27 @@ class TableSource:
                 digest.update(written.encode("utf-8", "backslashreplace") + b"\n")
         return digest.hexdigest()
 
-    def candidates(self) -> Iterator[Candidate | Refusal]:
+    def candidates(self) -> Iterator[Candidate | Rejection]:
         """One record a row; `line` counts rows from 1, without the header."""
         source = str(self.label_path)
         roles = [self._values.get(role) or [None] * len(self) for role in ("id", "text", "image", "created_at", "lang")]
         contradictions = find_contradictions(self._annotations) if self._annotations else {}
         for row, (tweet_id, text, image, created_at, lang) in enumerate(zip(*roles, strict=True), start=1):
-            reason = _refuse_name(image)
+            reason = _reject_name(image)
             if row - 1 in contradictions:
                 told = contradictions[row - 1]
-                yield Refusal(source, row, "id_conflict", told, describe_id(tweet_id), image and str(image))
+                yield Rejection(source, row, "id_conflict", told, describe_id(tweet_id), image and str(image))
             elif reason is not None:
-                yield Refusal(
+                yield Rejection(
                     source, row, "image_key_invalid", reason, describe_id(tweet_id), ascii(image)[1:-1][:1024]
                 )
             else:
                 written = restore_bytes(text) if isinstance(text, str) else text
                 yield Candidate(source, row, tweet_id, written, self._locate(image), created_at, lang)
 
-    def read_picture(self, key: str) -> bytes:
-        """The bytes of a picture. Raises MissingPictureError when there is no such file."""
-        return read_picture(Path(key))
+    def read_image(self, key: str) -> bytes:
+        """The bytes of a picture. Raises MissingImageError when there is no such file."""
+        return read_image(Path(key))
 
     def annotations(self) -> Annotations | None:
         """Labels of all rows, row i for the record with line i + 1; None when the table has no labels."""
@@ -188,7 +188,7 @@ def _holds_urls(values: Sequence[Any]) -> bool:
     return any(isinstance(value, str) and _URL.match(value) for value in values)
 
 
-def _refuse_name(image: object) -> str | None:
+def _reject_name(image: object) -> str | None:
     """Why a picture's name cannot be one."""
     if image is None:
         return None

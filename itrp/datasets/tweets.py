@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from itrp.data.pairs import Candidate, Refusal
-from itrp.data.rejections import RefusedError
+from itrp.data.pairs import Candidate, Rejection
+from itrp.data.rejections import RejectedError
 from itrp.datasets.compressed import open_plain
 from itrp.datasets.documents import iter_documents
 from itrp.datasets.lines import ByteStream
@@ -12,7 +12,7 @@ from itrp.datasets.records import is_tweet, read_record
 from itrp.datasets.x_api import is_page, read_page
 
 
-def read_tweets(stream: ByteStream, source: str) -> Iterator[Candidate | Refusal]:
+def read_tweets(stream: ByteStream, source: str) -> Iterator[Candidate | Rejection]:
     """Read a batch file record by record, in bounded memory, recognised by what it holds and not by its ending.
 
     That is JSON Lines of tweets or of pages of X's API, one page, an array, or documents over several lines; plain, in
@@ -27,14 +27,14 @@ def read_tweets(stream: ByteStream, source: str) -> Iterator[Candidate | Refusal
             for record in _read_value(value, source, max(line, last + 1)):
                 last = record.line
                 yield record
-    except RefusedError as error:
-        yield Refusal(source, last + 1, error.code, error.reason)
+    except RejectedError as error:
+        yield Rejection(source, last + 1, error.code, error.reason)
 
 
-def _read_value(value: Any, source: str, number: int) -> Iterator[Candidate | Refusal]:
+def _read_value(value: Any, source: str, number: int) -> Iterator[Candidate | Rejection]:
     """The records of one JSON value."""
-    if isinstance(value, RefusedError):
-        yield Refusal(source, number, value.code, value.reason)
+    if isinstance(value, RejectedError):
+        yield Rejection(source, number, value.code, value.reason)
     elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
         for item in value:
             for record in _read_value(item, source, number):
@@ -42,13 +42,13 @@ def _read_value(value: Any, source: str, number: int) -> Iterator[Candidate | Re
                 yield record
     elif not isinstance(value, dict):
         reason = f"expected a tweet as a JSON object, found a {type(value).__name__}"
-        yield Refusal(source, number, "record_not_json", reason)
+        yield Rejection(source, number, "record_not_json", reason)
     elif is_page(value):
         yield from read_page(value, source, number)
     elif is_tweet(value):
         yield read_record(value, source, number)
     else:
-        yield Refusal(source, number, "record_not_json", _describe_other(value))
+        yield Rejection(source, number, "record_not_json", _describe_other(value))
 
 
 def _describe_other(value: dict[str, Any]) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from itrp.data.annotations import Annotations
-from itrp.data.pairs import Candidate, Refusal
+from itrp.data.pairs import Candidate, Rejection
 from itrp.datasets.broken_lines import describe_broken_lines
+from itrp.datasets.image_files import read_image
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
-from itrp.datasets.image_files import read_picture
 from itrp.errors import DataError
 
 _PICTURE = re.compile(r"(0|[1-9]\d*)\.jpg")
@@ -45,7 +45,7 @@ class Twitter100kFolder:
         Pictures in between may be missing, and blank lines may follow the last picture. Without any picture nothing can
         be given a wrong one. Raises DataError that names the lines that look broken.
         """
-        numbers = self._list_pictures()
+        numbers = self._list_images()
         if not numbers:
             return
         lines = [*self._read_lines()]
@@ -59,7 +59,7 @@ class Twitter100kFolder:
             f"{self._explain(lines, numbers, filled)}. Nothing was stored"
         )
 
-    def candidates(self) -> Iterator[Candidate | Refusal]:
+    def candidates(self) -> Iterator[Candidate | Rejection]:
         """One record a line; here a blank line is a tweet with an empty text, because its number counts.
 
         Raises DataError before the first one when lines and pictures do not belong together.
@@ -70,19 +70,19 @@ class Twitter100kFolder:
             key = f"images/{number}.jpg"
             if line is None:
                 reason = f"expected a line of at most {MAX_LINE_BYTES:,} bytes, found a longer one"
-                yield Refusal(source, number, "record_too_long", reason, str(number), key)
+                yield Rejection(source, number, "record_too_long", reason, str(number), key)
             else:
                 yield Candidate(source, number, str(number), _decode_text(line), key)
 
-    def read_picture(self, key: str) -> bytes:
-        """The picture's bytes. Raises MissingPictureError when there is no such file."""
-        return read_picture(self.path / key)
+    def read_image(self, key: str) -> bytes:
+        """The picture's bytes. Raises MissingImageError when there is no such file."""
+        return read_image(self.path / key)
 
     def annotations(self) -> Annotations | None:
         """None: nobody labelled these tweets."""
         return None
 
-    def _list_pictures(self) -> set[int]:
+    def _list_images(self) -> set[int]:
         matches = (_PICTURE.fullmatch(path.name) for path in (self.path / "images").iterdir())
         return {int(match[1]) for match in matches if match}
 

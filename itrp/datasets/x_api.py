@@ -7,7 +7,7 @@ file of its own (`.json`), or a line, as twarc2 writes it.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from itrp.data.pairs import Candidate, Refusal
+from itrp.data.pairs import Candidate, Rejection
 from itrp.data.validation import describe_id
 from itrp.datasets.media import NAMING, index_media
 from itrp.datasets.records import Context, read_record
@@ -21,7 +21,7 @@ def is_page(value: Mapping[str, Any]) -> bool:
     return not _PARTS.isdisjoint(value) and _OWN.isdisjoint(value)
 
 
-def read_page(page: Mapping[str, Any], source: str, number: int) -> Iterator[Candidate | Refusal]:
+def read_page(page: Mapping[str, Any], source: str, number: int) -> Iterator[Candidate | Rejection]:
     """One record a tweet of `data[]`, with its first photo, numbered from `number` on."""
     includes = page.get("includes")
     context = Context(index_media(includes), _index_tweets(includes))
@@ -29,19 +29,19 @@ def read_page(page: Mapping[str, Any], source: str, number: int) -> Iterator[Can
     for place, tweet in enumerate(tweets if isinstance(tweets, list) else [tweets], start=number):
         if not isinstance(tweet, dict):
             reason = f"expected a tweet in data[], found a {type(tweet).__name__}"
-            yield Refusal(source, place, "record_not_json", reason)
+            yield Rejection(source, place, "record_not_json", reason)
             continue
         found = read_record(tweet, source, place, context)
         if isinstance(found, Candidate) and found.image_key is None:
-            yield _refuse_without_photo(found, tweet)
+            yield _reject_without_photo(found, tweet)
         else:
             yield found
 
 
-def _refuse_without_photo(candidate: Candidate, tweet: Mapping[str, Any]) -> Refusal:
+def _reject_without_photo(candidate: Candidate, tweet: Mapping[str, Any]) -> Rejection:
     found = "no media" if tweet.get("attachments") else "one without attachments"
     reason = f"expected a tweet with a photo, found {found}; {NAMING}"
-    return Refusal(candidate.source, candidate.line, "image_not_named", reason, describe_id(candidate.id))
+    return Rejection(candidate.source, candidate.line, "image_not_named", reason, describe_id(candidate.id))
 
 
 def _index_tweets(includes: object) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
-from itrp.files import write_whole
+from itrp.files import write_atomically
 
 CALIBRATED = 64
 """Pairs that give the ranges."""
@@ -48,6 +48,6 @@ def _keep_rows(shard: ShardFile, start: int, end: int, folder: Path) -> ShardFil
     path = folder / f"{name}.parquet"
     if not path.exists():
         rows = pa.Table.from_batches([next(iter_batches(shard.path, batch_size=end))])
-        with write_whole(path) as draft:
+        with write_atomically(path) as draft:
             pq.write_table(rows.slice(start), draft)
     return ShardFile(name, path, end - start)

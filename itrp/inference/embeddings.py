@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from itrp.data.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_texts
 from itrp.data.set_aside import SetAside, keep_set_aside
-from itrp.files import write_whole
-from itrp.models.batch_norm_fusion import fold_batch_norms
+from itrp.files import write_atomically
+from itrp.models.batch_norm_fusion import fuse_batch_norms
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder
@@ -22,7 +22,7 @@ from itrp.progress import Count, ignore_count
 Vectors = NDArray[np.float32]
 """[n, d] embeddings."""
 
-PICTURES_TOGETHER = 16
+IMAGES_TOGETHER = 16
 """Pictures a CPU embeds at a time. 16 of them and a layer's maps fit a core's cache: ResNet-101 takes 12 % longer with 32,
 EfficientNet-Lite0 60 % longer with 64."""
 
@@ -60,23 +60,23 @@ def embed_tokens(
     return vectors
 
 
-def fold_encoder(encoder: ImageEncoder) -> ImageEncoder:
+def fuse_encoder(encoder: ImageEncoder) -> ImageEncoder:
     """An encoder with the same answers up to rounding, in evaluation mode, whose batch norms cost nothing; itself if it has none.
 
     EfficientNet-Lite0 takes 0.6 of the time then, ResNet-101 0.8.
     """
-    backbone = fold_batch_norms(encoder.eval().backbone, encoder.config.size)
+    backbone = fuse_batch_norms(encoder.eval().backbone, encoder.config.size)
     if backbone is encoder.backbone:
         return encoder
-    folded = copy.copy(encoder)
-    folded._buffers = {**encoder._buffers}
-    folded._modules = {**encoder._modules, "backbone": backbone.to(memory_format=torch.channels_last)}
-    return folded
+    fused = copy.copy(encoder)
+    fused._buffers = {**encoder._buffers}
+    fused._modules = {**encoder._modules, "backbone": backbone.to(memory_format=torch.channels_last)}
+    return fused
 
 
 def embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch.device, batch_size: int) -> Vectors:
     """Vectors of pictures, [n, d], from [n, size, size, 3] uint8."""
-    return _embed_pixels(fold_encoder(encoder), pixels, device, batch_size)
+    return _embed_pixels(fuse_encoder(encoder), pixels, device, batch_size)
 
 
 @torch.inference_mode()
@@ -90,7 +90,7 @@ def _embed_pixels(
     """By an encoder that is ready to answer."""
     parts = []
     if device.type == "cpu":
-        batch_size = min(batch_size, PICTURES_TOGETHER)
+        batch_size = min(batch_size, IMAGES_TOGETHER)
     for start in range(0, len(pixels), batch_size):
         # a copy: the rows may be a read-only memory map
         batch = torch.from_numpy(np.array(pixels[start : start + batch_size])).to(device)
@@ -109,7 +109,7 @@ def embed_pixel_rows(
     count: Count = ignore_count,
 ) -> Vectors:
     """Vectors of the chosen rows, [m, d], read batch by batch so that memory does not grow with m. count: after each batch."""
-    ready = fold_encoder(encoder)
+    ready = fuse_encoder(encoder)
     chunks = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return np.concatenate([_embed_pixels(ready, pixels.take(chunk), device, batch_size, count) for chunk in chunks])
 
@@ -135,7 +135,7 @@ class EmbeddingCache:
         self, encoder: ImageEncoder, shards: Sequence[ShardFile], count: Count = ignore_count
     ) -> Iterator[Vectors]:
         """One [n, d] array a shard, from the cache where it lies there. count: is called with the pairs that are ready."""
-        ready = cache(lambda: fold_encoder(encoder))  # once, and only when a shard has to be embedded
+        ready = cache(lambda: fuse_encoder(encoder))  # once, and only when a shard has to be embedded
         return self._cached(encoder, shards, lambda shard: self._embed_images(ready(), shard, count), count)
 
     def embed_texts(self, encoder: TextEncoder, shard: ShardFile, count: Count = ignore_count) -> Vectors:
@@ -147,7 +147,7 @@ class EmbeddingCache:
 
         A picture that cannot be decoded is a black one here; `itrp.data.set_aside.read_set_aside` tells which rows those are.
         """
-        return self._embed_images(fold_encoder(encoder), shard)
+        return self._embed_images(fuse_encoder(encoder), shard)
 
     def _embed_images(self, ready: ImageEncoder, shard: ShardFile, count: Count = ignore_count) -> Vectors:
         pixels = find_pixels(shard, ready.config.pixels, self.folder)
@@ -186,5 +186,5 @@ def vector_file(folder: Path, encoder: str, runtime: str, shard: ShardFile) -> P
 
 def keep_array(path: Path, array: Vectors) -> None:
     """Write an array so that the file is whole whenever it is there."""
-    with write_whole(path) as draft, draft.open("wb") as file:
+    with write_atomically(path) as draft, draft.open("wb") as file:
         np.save(file, array)

@@ -19,11 +19,11 @@ from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import generate_tweets
-from itrp.files import write_whole
+from itrp.files import write_atomically
 from itrp.inference.pipeline import EmbeddingStream, Job
 from itrp.inference.prediction import classify_vectors
 from itrp.inference.runtimes import Runtime, exact_runtime, prepare_image, prepare_text
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 from itrp.models.itrp_model import ItrpModel, fingerprint
 
 logger = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ def measure_agreement(model: ItrpModel, runtime: Runtime) -> float:
     """Share of the example pairs, 0 to 1, that keep the cluster that torch gives them in fp32."""
     with tempfile.TemporaryDirectory() as folder:
         examples = runtime.calibration.trial if runtime.calibration is not None else _write_examples(Path(folder))
-        expected = answer_examples(model, exact_runtime(runtime.device), examples)
-        return share_kept(expected, answer_examples(model, runtime, examples))
+        expected = predict_examples(model, exact_runtime(runtime.device), examples)
+        return share_kept(expected, predict_examples(model, runtime, examples))
 
 
-def answer_examples(model: ItrpModel, runtime: Runtime, examples: ShardFile) -> NDArray[np.float32]:
+def predict_examples(model: ItrpModel, runtime: Runtime, examples: ShardFile) -> NDArray[np.float32]:
     """[n, k] cluster probabilities on a runtime, as any shard would get them."""
-    stream = EmbeddingStream(runtime, StageTimes())
+    stream = EmbeddingStream(runtime, PipelineTimings())
     text = prepare_text(model.text, runtime, stream.workers)
     image = prepare_image(model.image, runtime, stream.workers)
     (done,) = stream.run([Job(examples, [text], [image])])
@@ -100,7 +100,7 @@ def _find_share(model: ItrpModel, runtime: Runtime, folder: Path) -> float:
         share = measure_agreement(model, runtime)
     examples = _count_examples(runtime)
     logger.info("%s keeps %.1f %% of a model's labels on %d example pairs", runtime.name, 100 * share, examples)
-    with write_whole(path) as draft:
+    with write_atomically(path) as draft:
         draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": examples}) + "\n")
     return share
 

@@ -22,7 +22,7 @@ from itrp.data.inputs import ShardFile, read_texts
 from itrp.data.set_aside import SetAside, load_or_blank
 from itrp.inference.embeddings import Vectors
 from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 from itrp.pixel_format import PixelFormat
 
 DECODED_TOGETHER = 16
@@ -52,7 +52,7 @@ class Embedded:
 class EmbeddingStream:
     """Threads that embed jobs in order. Between the stages stand bounded queues: memory does not grow with the shards."""
 
-    def __init__(self, runtime: Runtime, times: StageTimes) -> None:
+    def __init__(self, runtime: Runtime, times: PipelineTimings) -> None:
         self.runtime = runtime
         self.times = times
         self.workers = count_workers(runtime)
@@ -86,7 +86,7 @@ class EmbeddingStream:
                 yield from self._cut_texts(running, embedder, decoding)
             for form in sorted({embedder.pixels for embedder in job.images}):
                 wanted = [embedder for embedder in job.images if embedder.pixels == form]
-                yield from self._cut_pictures(running, wanted, form, decoding)
+                yield from self._cut_images(running, wanted, form, decoding)
         except Exception as error:
             running.error = error
 
@@ -112,7 +112,7 @@ class EmbeddingStream:
         for start in range(0, running.job.shard.pairs, size):
             yield lambda start=start: compute(start)  # type: ignore[misc]  # the default binds it now
 
-    def _cut_pictures(
+    def _cut_images(
         self, running: "_Running", embedders: Sequence[ImageEmbedder], form: PixelFormat, decoding: ThreadPoolExecutor
     ) -> Iterator[Callable[[], None]]:
         """Decoded once for all encoders that take these pixels."""
@@ -121,7 +121,7 @@ class EmbeddingStream:
             with self.times.waiting("compute", "decode"):
                 decoded = [part.result() for part in parts]
             pixels = np.concatenate([part for part, _ in decoded])
-            running.set_aside(each for _, refused in decoded for each in refused)
+            running.set_aside(each for _, rejected in decoded for each in rejected)
             for embedder in embedders:
                 with self.times.working("compute"):
                     running.keep(embedder.fingerprint, slice(start, start + len(pixels)), embedder.embed(pixels))
@@ -129,25 +129,25 @@ class EmbeddingStream:
         start = 0
         with pq.ParquetFile(running.job.shard.path) as file:
             for batch in file.iter_batches(self.runtime.image_batch, columns=["image"]):
-                pictures = batch.column(0).field("bytes").to_pylist()
+                images = batch.column(0).field("bytes").to_pylist()
                 parts = [
-                    decoding.submit(self._decode, start + first, pictures[first:][:DECODED_TOGETHER], form)
-                    for first in range(0, len(pictures), DECODED_TOGETHER)
+                    decoding.submit(self._decode, start + first, images[first:][:DECODED_TOGETHER], form)
+                    for first in range(0, len(images), DECODED_TOGETHER)
                 ]
                 yield lambda start=start, parts=parts: compute(start, parts)  # type: ignore[misc]
-                start += len(pictures)
+                start += len(images)
 
     def _decode(
-        self, first: int, pictures: Sequence[bytes], form: PixelFormat
+        self, first: int, images: Sequence[bytes], form: PixelFormat
     ) -> tuple[NDArray[np.uint8], list[SetAside]]:
         """[b, size, size, 3] pixels of the rows from `first` on, and those of them that cannot be decoded, which are black."""
-        pixels = np.empty((len(pictures), form.size, form.size, 3), dtype=np.uint8)
+        pixels = np.empty((len(images), form.size, form.size, 3), dtype=np.uint8)
         found = []
         with self.times.working("decode"):
-            for place, data in enumerate(pictures):
-                pixels[place], refused = load_or_blank(data, form, first + place)
-                if refused is not None:
-                    found.append(refused)
+            for place, data in enumerate(images):
+                pixels[place], rejected = load_or_blank(data, form, first + place)
+                if rejected is not None:
+                    found.append(rejected)
         return pixels, found
 
     @contextmanager

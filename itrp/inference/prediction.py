@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from itrp.baselines.supervised_model import SupervisedModel
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.set_aside import read_set_aside
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.inference.embeddings import EmbeddingCache, Vectors
@@ -55,13 +55,13 @@ def predict_shards(system: System, shards: Sequence[ShardFile], cache: Embedding
 
 
 def predict_pairs(
-    system: System, texts: Sequence[str], pictures: Sequence[bytes], device: torch.device
+    system: System, texts: Sequence[str], images: Sequence[bytes], device: torch.device
 ) -> NDArray[np.float32]:
     """[n, k] probabilities of n texts and their pictures' bytes, by way of a shard that is thrown away.
 
-    Raises RefusedError for bytes that are no picture.
+    Raises RejectedError for bytes that are no picture.
     """
-    pairs = [Pair(str(row), text, data, str(row)) for row, (text, data) in enumerate(zip(texts, pictures, strict=True))]
+    pairs = [Pair(str(row), text, data, str(row)) for row, (text, data) in enumerate(zip(texts, images, strict=True))]
     data = encode_shard(pairs)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.parquet"
@@ -69,6 +69,6 @@ def predict_pairs(
         cache = EmbeddingCache(Path(folder), device, system.config.embed_batch_size)
         shard = ShardFile(shard_hash(data), path, len(pairs))
         answers = predict_shard(system, shard, cache)
-        for refused in read_set_aside(shard.hash, cache.folder) or ():
-            raise RefusedError(refused.code, f"the picture in row {refused.row}: {refused.reason}")
+        for rejected in read_set_aside(shard.hash, cache.folder) or ():
+            raise RejectedError(rejected.code, f"the picture in row {rejected.row}: {rejected.reason}")
         return answers

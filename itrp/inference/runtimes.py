@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from itrp.errors import WrongUseError
 from itrp.inference.calibration import Calibration
-from itrp.inference.embeddings import PICTURES_TOGETHER, Vectors, fold_encoder
+from itrp.inference.embeddings import IMAGES_TOGETHER, Vectors, fuse_encoder
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder
@@ -36,7 +36,7 @@ twice as quick as fp32, with some per cent of error in the vectors."""
 TokenRows: TypeAlias = Sequence[NDArray[np.int32]]
 EmbedTexts: TypeAlias = Callable[[TokenRows], Vectors]
 """b token rows -> [b, d]."""
-EmbedPictures: TypeAlias = Callable[[NDArray[np.uint8]], Vectors]
+EmbedImages: TypeAlias = Callable[[NDArray[np.uint8]], Vectors]
 """[b, size, size, 3] -> [b, d]."""
 
 WORTHWHILE_GAIN = 1.2
@@ -67,7 +67,7 @@ class Runtime:
     @property
     def image_batch(self) -> int:
         """Pictures at a time."""
-        return 256 if self.device.type == "cuda" else PICTURES_TOGETHER
+        return 256 if self.device.type == "cuda" else IMAGES_TOGETHER
 
     @property
     def text_batch(self) -> int:
@@ -153,7 +153,7 @@ class ImageEmbedder:
 
     fingerprint: str
     pixels: PixelFormat
-    embed: EmbedPictures
+    embed: EmbedImages
 
 
 def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> TextEmbedder:
@@ -187,7 +187,7 @@ def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> 
         from itrp.inference.openvino_encoders import compile_image
 
         return ImageEmbedder(name, form, compile_image(encoder, name, runtime, threads))
-    quick = fold_encoder(encoder)
+    quick = fuse_encoder(encoder)
     if runtime.precision == "bf16":
         quick = copy.deepcopy(quick) if quick is encoder else quick
         quick.backbone = quick.backbone.to(torch.bfloat16)

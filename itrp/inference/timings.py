@@ -9,7 +9,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-class StageTimes:
+class PipelineTimings:
     """Seconds by stage, summed over its threads. Any number of threads may count at once."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ TOLERANCE = 1e-3
 
 
 @torch.no_grad()
-def fold_batch_norms(network: nn.Module, size: int) -> nn.Module:
+def fuse_batch_norms(network: nn.Module, size: int) -> nn.Module:
     """A copy that answers the same for pictures of this size, in evaluation mode; the network itself where that cannot be done.
 
     Which batch norm follows which convolution is seen while a sample flows through, not read from the code, so any
@@ -23,19 +23,19 @@ def fold_batch_norms(network: nn.Module, size: int) -> nn.Module:
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
-    folded = copy.deepcopy(network).eval()
+    fused = copy.deepcopy(network).eval()
     weight = next(network.parameters())
     sample = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
-    pairs, expected = _watch(folded, sample)
-    names = {module: name for name, module in folded.named_modules()}
+    pairs, expected = _watch(fused, sample)
+    names = {module: name for name, module in fused.named_modules()}
     for convolution, norm in pairs:
-        _fold(convolution, norm)
-        folded.set_submodule(names[norm], nn.Identity())
-    found = folded(sample)
+        _fuse(convolution, norm)
+        fused.set_submodule(names[norm], nn.Identity())
+    found = fused(sample)
     if not (expected - found).abs().max() <= TOLERANCE * expected.abs().max():
         logger.debug("batch norms of %s are not folded: the result would be another", type(network).__name__)
         return network
-    return folded
+    return fused
 
 
 def _watch(network: nn.Module, sample: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], Tensor]:
@@ -63,7 +63,7 @@ def _watch(network: nn.Module, sample: Tensor) -> tuple[list[tuple[nn.Conv2d, nn
             hook.remove()
 
 
-def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def _fuse(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     convolution.weight, convolution.bias = fuse_conv_bn_weights(

@@ -38,7 +38,7 @@ _REMEDY = (
 )
 
 
-class JointEncoder(nn.Module):
+class DualEncoder(nn.Module):
     """A dual encoder with its own tokenizer and its own preprocessing of pictures."""
 
     model: Any
@@ -92,24 +92,24 @@ class JointEncoder(nn.Module):
         )
         return {"input_ids": rows["input_ids"]}
 
-    def preprocess(self, pictures: Sequence[bytes]) -> dict[str, Tensor]:
+    def preprocess(self, images: Sequence[bytes]) -> dict[str, Tensor]:
         """What the picture tower takes, as the checkpoint's preprocessor_config.json says; pixel_values [b, ...] float32.
 
         Each picture is shrunk before the next one is decoded, so at most one a core lies in memory at its full size.
-        Raises RefusedError as `decode_image` does.
+        Raises RejectedError as `decode_image` does.
         """
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
-            rows = list(pool.map(self._preprocess_one, pictures))
+            rows = list(pool.map(self._preprocess_one, images))
         return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
-    def _preprocess_one(self, picture: bytes) -> dict[str, Tensor]:
-        return dict(self.image_processor(images=[decode_image(picture)], return_tensors="pt"))
+    def _preprocess_one(self, image: bytes) -> dict[str, Tensor]:
+        return dict(self.image_processor(images=[decode_image(image)], return_tensors="pt"))
 
     def encode_texts(self, inputs: dict[str, Tensor]) -> Tensor:
         """What `tokenize` gives -> [b, d] projected vectors of any length, with gradients where they are wanted."""
         return _pick_vectors(self.model.get_text_features(**inputs))
 
-    def encode_pictures(self, inputs: dict[str, Tensor]) -> Tensor:
+    def encode_images(self, inputs: dict[str, Tensor]) -> Tensor:
         """What `preprocess` gives -> [b, d] projected vectors of any length, with gradients where they are wanted."""
         return _pick_vectors(self.model.get_image_features(**inputs))
 
@@ -125,17 +125,17 @@ class JointEncoder(nn.Module):
         return np.concatenate(parts) if parts else self._no_vectors()
 
     @torch.inference_mode()
-    def embed_pictures(self, pictures: Sequence[bytes], device: torch.device, batch_size: int = 64) -> Vectors:
+    def embed_images(self, images: Sequence[bytes], device: torch.device, batch_size: int = 64) -> Vectors:
         """[n, d] float32 vectors of length 1 of picture files, in evaluation mode; the encoder moves to `device`.
 
-        Raises RefusedError as `decode_image` does.
+        Raises RejectedError as `decode_image` does.
         """
         self.eval().to(device)
         parts = []
-        for start in range(0, len(pictures), batch_size):
-            inputs = _move(self.preprocess(pictures[start : start + batch_size]), device)
+        for start in range(0, len(images), batch_size):
+            inputs = _move(self.preprocess(images[start : start + batch_size]), device)
             with autocast(device):
-                parts.append(_normalise(self.encode_pictures(inputs)))
+                parts.append(_normalise(self.encode_images(inputs)))
         return np.concatenate(parts) if parts else self._no_vectors()
 
     def cosines(self, shards: Sequence[ShardFile], device: torch.device) -> NDArray[np.float32]:
@@ -144,8 +144,8 @@ class JointEncoder(nn.Module):
         for shard in shards:
             for batch in iter_batches(shard.path, ["text", "image"]):
                 texts = self.embed_texts(batch.column("text").to_pylist(), device)
-                pictures = self.embed_pictures(batch.column("image").field("bytes").to_pylist(), device)
-                parts.append((texts * pictures).sum(axis=1))
+                images = self.embed_images(batch.column("image").field("bytes").to_pylist(), device)
+                parts.append((texts * images).sum(axis=1))
         return np.concatenate(parts)
 
     def _no_vectors(self) -> Vectors:
@@ -158,7 +158,7 @@ class JointEncoder(nn.Module):
         return int(config.text_config.projection_size if self.is_siglip else config.projection_dim)
 
 
-def load_joint_encoder(name: str) -> JointEncoder:
+def load_dual_encoder(name: str) -> DualEncoder:
     """The dual encoder of a hub id or local folder, in float32 and evaluation mode.
 
     Raises WeightsUnavailableError, one line, when it is neither here nor to be fetched, lacks tensors, or is no dual
@@ -174,7 +174,7 @@ def load_joint_encoder(name: str) -> JointEncoder:
             f"the joint encoder {name!r} holds a {type(model).__name__}: expected a model of texts and pictures "
             f"with {', '.join(_NEEDED)}; {_REMEDY}"
         )
-    return JointEncoder(model, tokenizer, image_processor)
+    return DualEncoder(model, tokenizer, image_processor)
 
 
 def is_dual_encoder(name: str) -> bool:

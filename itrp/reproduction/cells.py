@@ -11,7 +11,7 @@ from itrp.evaluation.cost import Cost, add_costs
 from itrp.evaluation.results import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import Task
 from itrp.reproduction.grids import Cell
-from itrp.reproduction.predictions import Answers, AnyAnswers
+from itrp.reproduction.predictions import Answers, AnyPredictions
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CellResult:
 def fill_cell(
     cell: Cell,
     protocol: Protocol,
-    runs: Sequence[Sequence[AnyAnswers]],
+    runs: Sequence[Sequence[AnyPredictions]],
     annotations: Annotations,
     *,
     stand_in: bool = False,
@@ -61,7 +61,7 @@ def fill_cell(
     Raises DataError as the evaluation does.
     """
     evaluations = [
-        evaluate_answers(answers, annotations, cell.task, cell.set, protocol, system=cell.row) for answers in runs
+        evaluate_predictions(answers, annotations, cell.task, cell.set, protocol, system=cell.row) for answers in runs
     ]
     predictions = np.stack([evaluation.predictions for evaluation in evaluations])
     low, high = bootstrap_mean_interval(evaluations[0].labels, predictions, seed=0)
@@ -78,8 +78,8 @@ def fill_cell(
     )
 
 
-def evaluate_answers(
-    answers: Sequence[AnyAnswers],
+def evaluate_predictions(
+    answers: Sequence[AnyPredictions],
     annotations: Annotations,
     task: Task,
     set_name: str,

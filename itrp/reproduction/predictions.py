@@ -14,7 +14,7 @@ from itrp.data.annotations import Annotations, select_set
 from itrp.errors import DataError
 from itrp.evaluation.cost import Cost
 from itrp.evaluation.results import Protocol, RoundPredictions, TaskPredictions
-from itrp.files import write_whole
+from itrp.files import write_atomically
 from itrp.labels import Task
 
 ARRAYS_FILE, FACTS_FILE = "answers.npz", "answers.json"
@@ -61,7 +61,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class SimilarityAnswers:
+class SimilarityPredictions:
     """Text-picture cosines [n] of a labelled set's pairs: the labels a protocol may see choose the threshold."""
 
     cosines: NDArray[np.float32]
@@ -113,10 +113,10 @@ def predictions_on(
     )
 
 
-AnyAnswers: TypeAlias = Answers | SimilarityAnswers
+AnyPredictions: TypeAlias = Answers | SimilarityPredictions
 
 
-def load_answers(folder: Path) -> AnyAnswers | None:
+def load_predictions(folder: Path) -> AnyPredictions | None:
     """What `save` wrote; None where a run has not finished yet."""
     if not (folder / FACTS_FILE).exists():
         return None
@@ -125,15 +125,17 @@ def load_answers(folder: Path) -> AnyAnswers | None:
     with np.load(folder / ARRAYS_FILE) as file:
         arrays = dict(file)
     if "cosines" in arrays:
-        return SimilarityAnswers(arrays["cosines"], arrays["dev_rows"], cost, **facts)
+        return SimilarityPredictions(arrays["cosines"], arrays["dev_rows"], cost, **facts)
     clusters = {Task(name.split("/", 1)[1]): array for name, array in arrays.items() if name.startswith("clusters/")}
     return Answers(arrays["rounds"], clusters, arrays["dev_rows"], cost=cost, **facts)
 
 
-def _save(folder: Path, answers: AnyAnswers, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]) -> None:
-    with write_whole(folder / ARRAYS_FILE) as draft, draft.open("wb") as file:
+def _save(
+    folder: Path, answers: AnyPredictions, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]
+) -> None:
+    with write_atomically(folder / ARRAYS_FILE) as draft, draft.open("wb") as file:
         np.savez_compressed(file, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
-    with write_whole(folder / FACTS_FILE) as draft:
+    with write_atomically(folder / FACTS_FILE) as draft:
         draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
 
 

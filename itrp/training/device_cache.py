@@ -26,7 +26,7 @@ def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class ResidentRows:
+class DeviceRows:
     """Vectors or pixels of several shards, one after the other, on a device."""
 
     values: Tensor
@@ -38,7 +38,7 @@ class ResidentRows:
 
 
 @dataclass(frozen=True, eq=False)
-class ResidentTokens:
+class DeviceTokens:
     """Token numbers of all texts on a device."""
 
     numbers: Tensor
@@ -65,7 +65,7 @@ def fits(rows: Rows, device: torch.device) -> bool:
     return sum(part.nbytes for part in rows.parts) <= SHARE_OF_FREE_MEMORY * free
 
 
-def bring_rows(rows: Rows, device: torch.device) -> ResidentRows:
+def bring_rows(rows: Rows, device: torch.device) -> DeviceRows:
     """Copy memory maps to a device, part by part."""
     first = rows.parts[0]
     values = torch.empty((len(rows), *first.shape[1:]), dtype=torch.from_numpy(first[:0].copy()).dtype, device=device)
@@ -76,13 +76,13 @@ def bring_rows(rows: Rows, device: torch.device) -> ResidentRows:
             values[start : start + len(chunk)] = to_device(chunk, device)
             start += len(chunk)
         forget_pages(part)
-    return ResidentRows(values)
+    return DeviceRows(values)
 
 
-def bring_tokens(rows: Sequence[NDArray[np.int32]], padding: int, device: torch.device) -> ResidentTokens:
+def bring_tokens(rows: Sequence[NDArray[np.int32]], padding: int, device: torch.device) -> DeviceTokens:
     """Pad ragged token rows to the longest and copy them to a device."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     numbers = np.full((len(rows), int(lengths.max())), padding, dtype=np.int32)
     for place, row in enumerate(rows):
         numbers[place, : len(row)] = row
-    return ResidentTokens(to_device(numbers, device), to_device(lengths, device), lengths)
+    return DeviceTokens(to_device(numbers, device), to_device(lengths, device), lengths)

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from itrp.config import ExperimentConfig
-from itrp.data.inputs import Rows, ShardFile, cache_pixels, explain_refused, read_texts
+from itrp.data.inputs import Rows, ShardFile, cache_pixels, explain_rejected, read_texts
 from itrp.data.set_aside import read_set_aside
 from itrp.errors import DataError
-from itrp.inference.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fold_encoder
+from itrp.inference.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fuse_encoder
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, Progress, StageCounter, ignore_count, ignore_progress
-from itrp.training.device_cache import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits, to_device
+from itrp.training.device_cache import DeviceRows, DeviceTokens, bring_rows, bring_tokens, fits, to_device
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ class TrainingSet:
 
     model: ItrpModel
     cache: EmbeddingCache
-    tokens: list[NDArray[np.int32]] | ResidentTokens | None
-    text_vectors: Rows | ResidentRows | None
-    pixels: Rows | ResidentRows | None
-    image_vectors: Rows | ResidentRows | None
+    tokens: list[NDArray[np.int32]] | DeviceTokens | None
+    text_vectors: Rows | DeviceRows | None
+    pixels: Rows | DeviceRows | None
+    image_vectors: Rows | DeviceRows | None
     forward_text: Callable[[Tensor, Tensor], Tensor]
     """The text encoder in a training step: itself, or compiled."""
     forward_image: Callable[[Tensor], Tensor]
@@ -55,9 +55,11 @@ class TrainingSet:
         if self.text_vectors is not None:
             return _take(self.text_vectors, rows)
         assert self.tokens is not None
-        if isinstance(self.tokens, ResidentTokens):
+        if isinstance(self.tokens, DeviceTokens):
             lengths = self.tokens.host_lengths[rows]
-            return self._embed_resident(self.model.text, self.tokens, rows, np.argsort(lengths, kind="stable"), count)
+            return self._embed_device_rows(
+                self.model.text, self.tokens, rows, np.argsort(lengths, kind="stable"), count
+            )
         chosen = [self.tokens[row] for row in rows]
         return embed_tokens(self.model.text, chosen, self.cache.device, self.cache.batch_size, count)
 
@@ -66,8 +68,8 @@ class TrainingSet:
         if self.image_vectors is not None:
             return _take(self.image_vectors, rows)
         assert self.pixels is not None
-        if isinstance(self.pixels, ResidentRows):
-            return self._embed_resident(self.model.image, self.pixels, rows, np.arange(len(rows)), count)
+        if isinstance(self.pixels, DeviceRows):
+            return self._embed_device_rows(self.model.image, self.pixels, rows, np.arange(len(rows)), count)
         return embed_pixel_rows(self.model.image, self.pixels, rows, self.cache.device, self.cache.batch_size, count)
 
     def text_batch(self, rows: NDArray[np.integer]) -> Tensor:
@@ -75,7 +77,7 @@ class TrainingSet:
         if self.text_vectors is not None:
             return _fetch(self.text_vectors, rows, self.cache.device)
         assert self.tokens is not None
-        if isinstance(self.tokens, ResidentTokens):
+        if isinstance(self.tokens, DeviceTokens):
             return self.forward_text(*self.tokens.take(rows))
         return self._forward_by_length([self.tokens[row] for row in rows])
 
@@ -101,16 +103,16 @@ class TrainingSet:
         return torch.cat(vectors)[torch.from_numpy(np.argsort(order)).to(self.cache.device)]
 
     @torch.inference_mode()
-    def _embed_resident(
+    def _embed_device_rows(
         self,
         encoder: TextEncoder | ImageEncoder,
-        source: ResidentTokens | ResidentRows,
+        source: DeviceTokens | DeviceRows,
         rows: NDArray[np.integer],
         order: NDArray[np.integer],
         count: Count,
     ) -> Vectors:
         """[m, d] in batches of this order; the host waits once, for all of them."""
-        encoder = fold_encoder(encoder) if isinstance(encoder, ImageEncoder) else encoder.eval()
+        encoder = fuse_encoder(encoder) if isinstance(encoder, ImageEncoder) else encoder.eval()
         parts = []
         for start in range(0, len(rows), self.cache.batch_size):
             inputs = source.take(rows[order[start : start + self.cache.batch_size]])
@@ -122,12 +124,12 @@ class TrainingSet:
         return vectors
 
 
-def _take(source: Rows | ResidentRows, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+def _take(source: Rows | DeviceRows, rows: NDArray[np.integer]) -> NDArray[np.float32]:
     taken = source.take(rows)
     return taken.cpu().numpy() if isinstance(taken, Tensor) else taken
 
 
-def _fetch(source: Rows | ResidentRows, rows: NDArray[np.integer], device: torch.device) -> Tensor:
+def _fetch(source: Rows | DeviceRows, rows: NDArray[np.integer], device: torch.device) -> Tensor:
     taken = source.take(rows)
     return taken if isinstance(taken, Tensor) else to_device(taken, device)
 
@@ -151,11 +153,11 @@ def prepare_training_set(
     def count(stage: str) -> StageCounter:
         return StageCounter(progress, stage, pairs)
 
-    def hold(rows: Rows) -> Rows | ResidentRows:
+    def hold(rows: Rows) -> Rows | DeviceRows:
         wanted = fits(rows, cache.device) if resident is None else resident
         return bring_rows(rows, cache.device) if wanted else rows
 
-    tokens: list[NDArray[np.int32]] | ResidentTokens | None = None
+    tokens: list[NDArray[np.int32]] | DeviceTokens | None = None
     if config.text.finetune:
         tokens = [row for shard in shards for row in model.text.tokenize(read_texts(shard))]
         if tokens and (cache.device.type == "cuda" if resident is None else resident):
@@ -197,7 +199,7 @@ def list_set_aside(shards: Sequence[ShardFile], folder: Path) -> NDArray[np.int6
         rows += [start + each.row for each in found]
         start += shard.pairs
     if first is not None:
-        told = explain_refused(*first)
+        told = explain_rejected(*first)
         logger.warning(
             "%d of %d pairs are left out, their pictures cannot be decoded; first: %s", len(rows), start, told
         )

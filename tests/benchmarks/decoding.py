@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args(arguments)
-    record(rows(args.pictures, args.repeats), "decoding")
+    record(rows(args.images, args.repeats), "decoding")
 
 
-def rows(pictures: int = 2_000, repeats: int = 5) -> list[Row]:
+def rows(images: int = 2_000, repeats: int = 5) -> list[Row]:
     """The whole path with each decoder, and beside it what Pillow's JPEG decoder alone takes of it."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        pairs = list(islice(cycle(draw_pairs(min(DISTINCT, pictures))), pictures))
+        pairs = list(islice(cycle(draw_pairs(min(DISTINCT, images))), images))
         shard = _write_shard(work, [dataclasses.replace(pair, id=str(row)) for row, pair in enumerate(pairs)])
         numbers = count()
         ways: dict[str, Callable[[], object]] = {
@@ -55,7 +55,7 @@ def rows(pictures: int = 2_000, repeats: int = 5) -> list[Row]:
         }
         ways["JPEG decoder"] = lambda: [decode_image(pair.image) for pair in pairs[:DISTINCT]]
         timings = time_in_turns(ways, repeats)
-    return [_tell(name, timings, pictures, repeats) for name in get_args(Decoder)]
+    return [_tell(name, timings, images, repeats) for name in get_args(Decoder)]
 
 
 def _write_shard(folder: Path, pairs: Sequence[Pair]) -> ShardFile:
@@ -65,17 +65,17 @@ def _write_shard(folder: Path, pairs: Sequence[Pair]) -> ShardFile:
     return ShardFile(shard_hash(data), path, len(pairs))
 
 
-def _tell(name: str, timings: dict[str, Timing], pictures: int, repeats: int) -> Row:
+def _tell(name: str, timings: dict[str, Timing], images: int, repeats: int) -> Row:
     whole, decoder = timings[name], timings["JPEG decoder"]
     cores = len(os.sched_getaffinity(0))
-    a_core = pictures / whole.cpu_seconds
-    wall = pictures / whole.seconds
-    alone = min(DISTINCT, pictures) / decoder.cpu_seconds
+    a_core = images / whole.cpu_seconds
+    wall = images / whole.seconds
+    alone = min(DISTINCT, images) / decoder.cpu_seconds
     expected, by_clock = PICTURES / (a_core * CORES), PICTURES / (wall * CORES / cores)
     floor = PICTURES / (alone * CORES)
     return Row(
         what=DECODING if name == "pillow" else f"{DECODING}: image.decoder={name}",
-        how=f"{pictures} JPEGs of 600 x 400 out of a shard, decoded and resized to {SIDE} x {SIDE} by threads on {cores} cores, "
+        how=f"{images} JPEGs of 600 x 400 out of a shard, decoded and resized to {SIDE} x {SIDE} by threads on {cores} cores, "
         f"into a memory map; median of {repeats}",
         target=next(target.target for target in TARGETS if target.what == DECODING),
         measured=f"{a_core:.0f} pictures a core-second by CPU time; extrapolated to {CORES} cores: {expected:.1f} s",

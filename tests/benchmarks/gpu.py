@@ -28,7 +28,7 @@ from itrp.inference.embeddings import EmbeddingCache, choose_device
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.prepared_model import PreparedModel, prepare_model
 from itrp.inference.runtimes import Runtime, choose_runtimes, prepare_image
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 from itrp.training.trainer import RoundResult, Trainer
 from itrp.training.training_set import prepare_training_set
 from tests.benchmarks.clustering import SEED, K, draw_features, responsibilities
@@ -82,7 +82,7 @@ class Bench:
         """Two epochs: the second one counts, in the first one kernels are chosen and graphs compiled."""
         for compiled in self.compiled:
             model = draw_model(task, self.sizes)
-            text, picture = flops_of(model, self.sizes, self.device)
+            text, image = flops_of(model, self.sizes, self.device)
             cache = EmbeddingCache(self.folder, self.device, self.sizes.batch)
             prepare_training_set(model.to(self.device), self.shards, cache, resident=False)  # the one-off part
             with tempfile.TemporaryDirectory(dir=self.work) as checkpoints:
@@ -94,7 +94,7 @@ class Bench:
                     wait_for(self.device)
                     results.append(result)
                     ends.append(time.perf_counter() - start)
-            yield self._tell_epoch(task, compiled, results, ends, text if task == "text" else picture)
+            yield self._tell_epoch(task, compiled, results, ends, text if task == "text" else image)
 
     def _tell_epoch(
         self, task: str, compiled: bool, results: Sequence[RoundResult], ends: Sequence[float], flops: float
@@ -127,8 +127,8 @@ class Bench:
         model = draw_model("text", self.sizes)
         _, flops = flops_of(model, self.sizes, self.device)
         floor = self.sizes.pairs * flops / self.rates.convolution
-        pictures = model.config.image.pixels
-        parts = [find_pixels(shard, pictures, self.folder) for shard in self.shards]
+        images = model.config.image.pixels
+        parts = [find_pixels(shard, images, self.folder) for shard in self.shards]
         embedder = prepare_image(model.image, choose_runtimes(self.device, "auto")[0])
         cache = EmbeddingCache(self.folder, self.device, self.sizes.batch)
 
@@ -230,11 +230,11 @@ class Bench:
         )
 
 
-def _score(models: Sequence[PreparedModel], runtime: Runtime, shards: Sequence[ShardFile]) -> StageTimes:
+def _score(models: Sequence[PreparedModel], runtime: Runtime, shards: Sequence[ShardFile]) -> PipelineTimings:
     """Probabilities of every pair, [n, k] a model; equal encoders are asked once."""
     texts = list({model.text.fingerprint: model.text for model in models}.values())
     images = list({model.image.fingerprint: model.image for model in models}.values())
-    times = StageTimes()
+    times = PipelineTimings()
     for embedded in EmbeddingStream(runtime, times).run(Job(shard, texts, images) for shard in shards):
         if embedded.error is not None:
             raise embedded.error

@@ -55,8 +55,8 @@ def make_pairs(count: int, first: int = 0) -> Iterator[Pair]:
     rng = np.random.default_rng(first)
     for number in range(first, first + count):
         text = " ".join(rng.choice(WORDS, rng.integers(5, 20))) + f" #{number}"
-        picture = add_comment(drawings[number % PICTURES], str(number))
-        yield Pair(str(number), text, picture, f"{number}.jpg")
+        image = add_comment(drawings[number % PICTURES], str(number))
+        yield Pair(str(number), text, image, f"{number}.jpg")
 
 
 def draw_pictures(count: int) -> Iterator[bytes]:

@@ -91,7 +91,7 @@ def _transform(encoder: ImageEncoder) -> transforms.Compose:
 
 def _labelled_set(code: SimpleNamespace, encoder: ImageEncoder, labelled: Labelled) -> Any:
     """The labelled pairs as its data set. The picture's label, which nobody gave, is 0 everywhere."""
-    parts = zip(labelled.texts, labelled.pictures, labelled.labels.tolist(), strict=True)
+    parts = zip(labelled.texts, labelled.images, labelled.labels.tolist(), strict=True)
     kinds = code.dataset
     pairs = [kinds.MyPair(kinds.MySentence(text), kinds.MyImage(name), label, 0) for text, name, label in parts]
     tested = kinds.MyDataset(pairs, labelled.folder)
@@ -137,8 +137,8 @@ class _Loop:
             save_file({name: each.contiguous() for name, each in self.model.state_dict().items()}, states[-1])
         peak = peak_memory()
         answers, f1s = self._evaluate(states, tested)
-        pictures = np.stack([tweets[row].image.data.numpy() for row in range(PICTURES_COMPARED)])
-        return Trace(labels, answers, losses, seconds, peak, features[0], pictures, f1s)
+        images = np.stack([tweets[row].image.data.numpy() for row in range(PICTURES_COMPARED)])
+        return Trace(labels, answers, losses, seconds, peak, features[0], images, f1s)
 
     def _evaluate(self, states: Sequence[Path], tested: Any) -> tuple[list[NDArray[np.int64]], list[float]]:
         """Answers to the labelled pairs (up to their names) and its own F1 for each round's weights."""

@@ -34,7 +34,7 @@ GPU_RATE = 4000.0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table."""
     args = _parse(arguments)
-    rates = measure(args.pairs, args.batch, args.shard_rows, args.pictures)
+    rates = measure(args.pairs, args.batch, args.shard_rows, args.images)
     print(format_rates(rates))
     assumed = Assumptions(args.day, args.gpu_rate, args.busy, args.runs, args.retention, args.picture_bytes)
     print(f"\n{args.day:,} tweets a day\n")
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"| {row.what} | {row.value} | {row.formula} | {row.source} |")
 
 
-def measure(pairs: int, batch: int, rows: int, pictures: str | None) -> Rates:
+def measure(pairs: int, batch: int, rows: int, images: str | None) -> Rates:
     """Everything there is to measure, on servers that are started for it."""
-    tweets = _read_tweets(pictures)
+    tweets = _read_tweets(images)
     rates = Rates(pairs=pairs, batch=batch)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -102,10 +102,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _read_tweets(pictures: str | None) -> list[tuple[str, bytes]]:
+def _read_tweets(images: str | None) -> list[tuple[str, bytes]]:
     """(text, JPEG) of real tweets, or of 500 synthetic ones."""
-    if pictures:
-        folder = Path(pictures)
+    if images:
+        folder = Path(images)
         texts = (folder / "text.txt").read_text().splitlines()
         names = [folder / "images" / f"{number}.jpg" for number in range(1, len(texts) + 1)]
         return [(words, name.read_bytes()) for words, name in zip(texts, names, strict=True) if words.strip()]

@@ -94,15 +94,15 @@ def land(store: ObjectStore, tweets: Sequence[tuple[str, bytes]], pairs: int, ba
     for start in range(0, pairs, batch):
         folder = f"landing/2026-11-25/{start:08d}"
         lines: list[str] = []
-        pictures: list[tuple[str, bytes]] = []
+        images: list[tuple[str, bytes]] = []
         for number in range(start, min(pairs, start + batch)):
-            words, picture = tweets[number % len(tweets)]
+            words, image = tweets[number % len(tweets)]
             record = {"id": _number(number), "text": words, "image": f"{number}.jpg"}
-            pictures.append((f"{folder}/{number}.jpg", picture))
+            images.append((f"{folder}/{number}.jpg", image))
             lines.append(json.dumps(record))
-            written += len(picture)
+            written += len(image)
         with open_pool(8) as pool:
-            deque(map_in_order(pool, lambda pair: store.put(*pair), pictures), maxlen=0)
+            deque(map_in_order(pool, lambda pair: store.put(*pair), images), maxlen=0)
         data = ("\n".join(lines) + "\n").encode()
         store.put(f"{folder}/tweets.jsonl", data)
         written += len(data)

@@ -37,10 +37,10 @@ def draw_pairs(count: int, seed: int = 0) -> Iterator[Pair]:
             SIZE, Image.Resampling.BICUBIC
         )
         noisy = np.asarray(coarse).astype(np.int16) + rng.integers(-10, 11, (*SIZE[::-1], 3), dtype=np.int16)
-        picture = io.BytesIO()
-        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(picture, "JPEG", quality=85)
+        image = io.BytesIO()
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(image, "JPEG", quality=85)
         words = rng.integers(0, WORDS, rng.integers(TOKENS[0] - 2, TOKENS[1] - 1))
-        yield Pair(f"{seed}-{number}", " ".join(f"w{word}" for word in words), picture.getvalue(), f"{number}.jpg")
+        yield Pair(f"{seed}-{number}", " ".join(f"w{word}" for word in words), image.getvalue(), f"{number}.jpg")
 
 
 def write_shards(folder: Path, pairs: int, shards: int) -> list[ShardFile]:

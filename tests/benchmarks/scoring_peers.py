@@ -68,8 +68,8 @@ class BatchLabels:
         self.models = PlainModels(folders, threads, bf16)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        pictures = [picture["bytes"] for picture in batch["image"]]
-        found = self.models.label(list(batch["text"]), pictures)
+        images = [image["bytes"] for image in batch["image"]]
+        found = self.models.label(list(batch["text"]), images)
         return {"id": batch["id"], **{str(task): np.asarray(labels) for task, labels in found.items()}}
 
 

@@ -148,7 +148,7 @@ def describe_inputs(comparison: Comparison, n_init: int) -> str:
     inertia = fits[1].inertia_ / fits[n_init].inertia_ - 1
     return (
         f"{comparison.task}, seed {seed}: largest difference of normalised pixels "
-        f"{np.abs(theirs.pictures - ours.pictures).max():.1e}, of the first subset's vectors "
+        f"{np.abs(theirs.images - ours.images).max():.1e}, of the first subset's vectors "
         f"{np.abs(theirs.features - ours.features).max():.1e} (vectors up to {np.abs(ours.features).max():.1f}); "
         f"one start of k-means instead of {n_init}: agreement {percent(agreement(fits[1].labels_, fits[n_init].labels_, 2))}, "
         f"inertia +{100 * inertia:.2f} %"

@@ -50,15 +50,15 @@ class Labelled:
     """m labelled pairs of captions_match's layout (pairs.csv: image, text, text_is_represented)."""
 
     folder: Path
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     texts: tuple[str, ...]
     labels: NDArray[np.int64]
     """[m] 1 where the text is the picture's own caption."""
 
     def dev_rows(self) -> NDArray[np.bool_]:
         """[m] True for the pairs of every other picture: a picture's pairs are all dev or all test."""
-        places = {picture: place for place, picture in enumerate(dict.fromkeys(self.pictures))}
-        return np.array([places[picture] % 2 == 0 for picture in self.pictures])
+        places = {image: place for place, image in enumerate(dict.fromkeys(self.images))}
+        return np.array([places[image] % 2 == 0 for image in self.images])
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Trace:
     """Peak memory of the process at the end of the training, its libraries included."""
     features: NDArray[np.float32]
     """[n, d] fused vectors of the first subset before any training."""
-    pictures: NDArray[np.float32]
+    images: NDArray[np.float32]
     """[PICTURES_COMPARED, 3, size, size] normalised pixels."""
     f1s: list[float] = field(default_factory=list)
     """By round, the reference's own F1 on all labelled pairs; empty on our side."""
@@ -88,7 +88,7 @@ def read_labelled(folder: Path) -> Labelled:
         rows = list(csv.DictReader(file))
     return Labelled(
         folder=folder,
-        pictures=tuple(row["image"] for row in rows),
+        images=tuple(row["image"] for row in rows),
         texts=tuple(row["text"] for row in rows),
         labels=np.array([int(row["text_is_represented"]) for row in rows]),
     )
@@ -106,14 +106,14 @@ def write_tweets(folder: Path, source: Path) -> tuple[ShardFile, list[int]]:
     """The accepted tweets of Twitter100k's layout, and their 0-based line numbers."""
     tweets = Twitter100kFolder(source)
     candidates = [record for record in tweets.candidates() if isinstance(record, Candidate)]
-    checked = [check_candidate(candidate, tweets.read_picture) for candidate in candidates]
+    checked = [check_candidate(candidate, tweets.read_image) for candidate in candidates]
     pairs = [pair for pair in checked if isinstance(pair, Pair)]
     return write_shard(folder, pairs), [pair.line - 1 for pair in pairs]
 
 
 def write_labelled(folder: Path, labelled: Labelled) -> ShardFile:
     """The labelled pairs, numbered, as a shard."""
-    named = enumerate(zip(labelled.pictures, labelled.texts, strict=True))
+    named = enumerate(zip(labelled.images, labelled.texts, strict=True))
     pairs = [Pair(str(row), text, (labelled.folder / name).read_bytes(), name) for row, (name, text) in named]
     return write_shard(folder, pairs)
 
@@ -165,9 +165,9 @@ def run_itrp(config: ExperimentConfig, tweets: ShardFile, labelled: ShardFile, s
         "the checkpoints tell of other clusters than the run"
     )
     pixels = torch.from_numpy(next(iter_pixels(tweets, config.image.pixels))[:PICTURES_COMPARED])
-    pictures = (pixels.permute(0, 3, 1, 2).float() - model.image.mean) / model.image.std
+    images = (pixels.permute(0, 3, 1, 2).float() - model.image.mean) / model.image.std
     losses = [result.loss for result in results]
-    return Trace(pseudo_labels, answers, losses, seconds, peak, features[0], pictures.numpy())
+    return Trace(pseudo_labels, answers, losses, seconds, peak, features[0], images.numpy())
 
 
 def _build_model(config: ExperimentConfig, switches: Switches) -> ItrpModel:

@@ -7,7 +7,7 @@ from tests.benchmarks.targets import DECODING
 
 
 def test_decoding_is_extrapolated_from_processor_time() -> None:
-    found = rows(pictures=12, repeats=1)
+    found = rows(images=12, repeats=1)
     assert [row.what for row in found] == [DECODING, f"{DECODING}: image.decoder=torchvision"]
     for row in found:
         rate = row.figures["pictures_a_core_second"]

@@ -51,9 +51,9 @@ def test_the_papers_encoders_cost_what_they_cost() -> None:
     """BERT-base over 25 tokens: 12 layers of 4 d^2 + 8 d^2 a token, attention itself next to nothing. ResNet-101: 7.8 GMAC."""
     sizes = choose_sizes(1.0)
     assert (sizes.full, sizes.pairs, sizes.subset) == (True, 100_000, 5_000)
-    text, picture = flops_of(draw_model("text", sizes), sizes, CPU)
+    text, image = flops_of(draw_model("text", sizes), sizes, CPU)
     assert text == pytest.approx(2 * 25 * 12 * 12 * 768**2, rel=0.02)
-    assert picture == pytest.approx(2 * 7.8e9, rel=0.02)
+    assert image == pytest.approx(2 * 7.8e9, rel=0.02)
 
 
 @pytest.mark.slow

@@ -38,10 +38,10 @@ class Zone:
     store: ObjectStore
     catalog: Catalog
 
-    def drop(self, name: str, *records: dict[str, Any] | bytes, pictures: dict[str, bytes] | None = None) -> str:
+    def drop(self, name: str, *records: dict[str, Any] | bytes, images: dict[str, bytes] | None = None) -> str:
         """Put pictures, then the batch file, as a collector does."""
-        for picture, data in (pictures or {}).items():
-            self.store.put(FOLDER + picture, data)
+        for image, data in (images or {}).items():
+            self.store.put(FOLDER + image, data)
         lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
         self.store.put(FOLDER + name, b"".join(line + b"\n" for line in lines))
         return FOLDER + name

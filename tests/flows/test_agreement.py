@@ -152,7 +152,7 @@ def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
     from flows.jobs.training import run_training
 
     quickly = ["subset_size=30", "image.size=64", "batch_size=16"]
-    with caplog.at_level(logging.INFO, "flows.seed_agreement"):
+    with caplog.at_level(logging.INFO, "flows.jobs.seed_agreement"):
         report = run_training(platform, "small-text", "unlabelled", [*quickly, "seed=1"])
     first, second = (platform.registry.resolve(f"itrp-text-task/{number}") for number in (2, 3))
     assert report.models == ["itrp-text-task/3"]
@@ -169,7 +169,7 @@ def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
     assert float(tags.pop("agreement")) == float(tags.pop("agreement_all")) == pytest.approx(expected, abs=1e-5)
     assert tags == {"count": "2", "pairs": "30", "data": "landing", "models": "itrp-text-task/3 itrp-text-task/2"}
     assert not any("itrp.seeds." in key for key in origin_tags(second))
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "flows.seed_agreement"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "flows.jobs.seed_agreement"]
     assert told == (
         "text: 2 seeds of small-text (itrp-text-task/3, itrp-text-task/2) on 30 pairs of landing: "
         f"mean pairwise agreement {expected:.1%}, all agree on {expected:.1%}"

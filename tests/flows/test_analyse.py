@@ -110,12 +110,12 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
     from flows.jobs.analysis import analyse_clip
     from itrp.inference.embeddings import choose_device
     from itrp.labels import Task
-    from itrp.models.dual_encoder import load_joint_encoder
+    from itrp.models.dual_encoder import load_dual_encoder
 
     labelled = labelled_set(platform)
     report = analyse_clip(platform, "labelled", str(joint_model))
     check_run(platform, report, labelled.hash)
-    cosines = load_joint_encoder(str(joint_model)).cosines(labelled.shards, choose_device("cpu"))
+    cosines = load_dual_encoder(str(joint_model)).cosines(labelled.shards, choose_device("cpu"))
     annotations = labelled.annotations
     test = annotations.split == "test"
     told = []

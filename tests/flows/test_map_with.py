@@ -76,7 +76,7 @@ def test_figures_are_logged_under_their_own_name(platform: "Platform", built: An
 @pytest.mark.slow
 def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> None:
     from itrp.inference.embeddings import choose_device
-    from itrp.models.dual_encoder import load_joint_encoder
+    from itrp.models.dual_encoder import load_dual_encoder
 
     report = run_evaluation(platform, ["itrp-image-task/1"], "labelled", map_with=str(joint_model))
     assert (report.protocol, report.round, report.models) == ("joint", 2, ["itrp-image-task/3"])
@@ -84,7 +84,7 @@ def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> 
 
     labelled, by_round = clusters_by_round(platform, Task.IMAGE)
     clusters = by_round[2]
-    cosines = load_joint_encoder(str(joint_model)).cosines(labelled.shards, choose_device("cpu"))[:64]
+    cosines = load_dual_encoder(str(joint_model)).cosines(labelled.shards, choose_device("cpu"))[:64]
     means = [float(cosines[clusters[:64] == cluster].mean()) for cluster in (0, 1)]
     named = platform.registry.resolve("itrp-image-task@challenger")
     assert named.mapping == ((0, 1) if means[0] < means[1] else (1, 0))

@@ -138,12 +138,12 @@ def test_a_doubtful_challenger_waits_for_a_persons_word(platform: "Platform", tm
     worse = register_variant(platform, tmp_path, Task.TEXT, mapping=second.mapping[::-1])
     platform.registry.set_alias(worse, "champion")
     platform.registry.set_alias(second, "challenger")
-    refused = run_promotion(platform, Task.TEXT)
-    assert (refused.promoted, refused.figures["f1"], champion(platform, Task.TEXT)) == (False, 1.0, worse.version)
-    (warning,) = refused.warnings
+    rejected = run_promotion(platform, Task.TEXT)
+    assert (rejected.promoted, rejected.figures["f1"], champion(platform, Task.TEXT)) == (False, 1.0, worse.version)
+    (warning,) = rejected.warnings
     assert warning.startswith("round 1 of 2 ")
     assert "expected at least 2 batches of 16" in warning
-    assert refused.reason.endswith(f"refused because {warning}; promote with --accept if you want it all the same")
+    assert rejected.reason.endswith(f"refused because {warning}; promote with --accept if you want it all the same")
     tags = gate_tags(platform, "itrp-text-task/2")
     assert (tags["passed"], tags["warnings"]) == ("False", "few-pairs")
     assert "accepted" not in tags

@@ -27,7 +27,7 @@ from itrp.reproduction.grids import UserModels, list_cells
 if TYPE_CHECKING:
     from flows.jobs.reproduction.desk import RunDesk
     from itrp.experiments import AnyConfig
-    from itrp.reproduction.predictions import AnyAnswers
+    from itrp.reproduction.predictions import AnyPredictions
 
 UNLABELLED, LABELLED = 40, 60
 
@@ -66,7 +66,7 @@ def quick(config: "AnyConfig") -> "AnyConfig":
     return override(config, ["subset_size=20", "image.size=64", "clustering.n_init=1"])
 
 
-def answer_quickly(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
+def answer_quickly(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
     from flows.jobs.reproduction.runs import answer
 
     return answer(desk, quick(config))
@@ -211,7 +211,7 @@ def test_a_table_shows_every_cell_under_both_protocols(desk: "RunDesk") -> None:
 def test_what_cannot_be_run_leaves_its_cells_empty_with_the_reason(desk: "RunDesk", tmp_path: Path) -> None:
     from flows.jobs.reproduction.grid_run import run_grid
 
-    def refuse_mixtures(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
+    def refuse_mixtures(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
         if "gmm" in config.name:
             raise DataError("no <mixture> fits & none can")
         return answer_quickly(desk, override(config, ["seed=0"]))
@@ -227,7 +227,7 @@ def test_weights_that_are_not_to_be_had_are_looked_for_once(desk: "RunDesk", tmp
 
     asked: list[str] = []
 
-    def look(desk: "RunDesk", config: "AnyConfig") -> "AnyAnswers":
+    def look(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
         asked.append(config.name)
         raise WeightsUnavailableError("no weights here")
 

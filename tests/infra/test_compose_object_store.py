@@ -129,7 +129,7 @@ def collect_errors(calls: Mapping[str, Callable[[], object]]) -> dict[str, str]:
 def test_what_nobody_needs_is_refused(gateway: Any) -> None:
     access_key, secret_key = USERS["tweets"]
     client = job.connect(address(gateway), access_key, secret_key)
-    refused = {
+    rejected = {
         "make a bucket": lambda: client.make_bucket("mine"),
         "remove its bucket": lambda: client.remove_bucket("tweets"),
         "open its bucket to everybody": lambda: client.set_bucket_policy(
@@ -137,7 +137,7 @@ def test_what_nobody_needs_is_refused(gateway: Any) -> None:
         ),
         "write into another bucket": lambda: client.put_object("mlflow", "x", BytesIO(b"x"), 1),
     }
-    assert collect_errors(refused) == dict.fromkeys(refused, "AccessDenied")
+    assert collect_errors(rejected) == dict.fromkeys(rejected, "AccessDenied")
 
 
 def test_mlflows_keys_are_enough_for_mlflow(gateway: Any, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_collectors_put_under_landing_and_delete_nothing(gateway: Any) -> None:
 
 def try_everything(client: Minio, *keys: str) -> None:
     """What collectors may not do to objects outside landing/, and to the bucket; each is refused."""
-    refused: dict[str, Any] = {
+    rejected: dict[str, Any] = {
         "list the bucket": lambda: [*client.list_objects("tweets")],
         "list shards": lambda: [*client.list_objects("tweets", "shards/")],
         "list another bucket": lambda: [*client.list_objects("mlflow")],
@@ -186,7 +186,7 @@ def try_everything(client: Minio, *keys: str) -> None:
         "remove the bucket": lambda: client.remove_bucket("tweets"),
     }
     for key in keys:
-        refused |= {
+        rejected |= {
             f"read {key}": lambda key=key: client.get_object("tweets", key),
             f"overwrite {key}": lambda key=key: client.put_object("tweets", key, BytesIO(b"x"), 1),
             f"copy over {key}": lambda key=key: client.copy_object(
@@ -195,7 +195,7 @@ def try_everything(client: Minio, *keys: str) -> None:
             f"copy out {key}": lambda key=key: client.copy_object("tweets", "landing/out", CopySource("tweets", key)),
             f"delete {key}": lambda key=key: client.remove_object("tweets", key),
         }
-    assert collect_errors(refused) == dict.fromkeys(refused, "AccessDenied")
+    assert collect_errors(rejected) == dict.fromkeys(rejected, "AccessDenied")
     errors = client.remove_objects("tweets", [DeleteObject(key) for key in keys])
     assert [error.code for error in errors] == ["AccessDenied"] * len(keys)
 

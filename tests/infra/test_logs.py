@@ -29,7 +29,7 @@ def test_verbose_shows_ours_but_not_the_libraries(capsys: pytest.CaptureFixture[
         logging.getLogger(name).info("theirs")
         logging.getLogger(name).warning("warned")
     err = capsys.readouterr().err
-    assert "DEBUG itrp.training.trainer: ours" in err
+    assert "DEBUG itrp.training: ours" in err
     assert "theirs" not in err
     assert err.count("warned") == 3
 

@@ -136,7 +136,7 @@ def test_vanilla_clustering_is_one_clustering_of_the_same_features(preset: str, 
     assert (config.text.pooling, config.image.size, config.pairs) == (
         itrp.text.pooling,
         itrp.image.size,
-        itrp.data.pairs,
+        itrp.pairs,
     )
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from itrp.files import place_folder, write_whole
+from itrp.files import place_folder, write_atomically
 from tests.disk import record_disk
 
 
 def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file"
-    with write_whole(path) as draft:
+    with write_atomically(path) as draft:
         draft.write_text("half")
         assert not path.exists()
         draft.write_text("whole")
@@ -24,7 +24,7 @@ def test_what_stood_there_stays_when_writing_fails(tmp_path: Path) -> None:
     path.write_text("old")
 
     def fail() -> None:
-        with write_whole(path) as draft:
+        with write_atomically(path) as draft:
             draft.write_text("half")
             raise ZeroDivisionError
 
@@ -40,7 +40,7 @@ def test_many_may_write_one_file_at_once(tmp_path: Path) -> None:
     texts = [str(digit) * 100_000 for digit in range(8)]
 
     def write(text: str) -> str:
-        with write_whole(path) as draft, draft.open("w") as file:
+        with write_atomically(path) as draft, draft.open("w") as file:
             for start in range(0, len(text), 1000):
                 file.write(text[start : start + 1000])
         return path.read_text()
@@ -56,7 +56,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_is_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = record_disk(monkeypatch)
-    with write_whole(tmp_path / "a" / "b" / "file") as draft:
+    with write_atomically(tmp_path / "a" / "b" / "file") as draft:
         draft.write_text("whole")
     top = tmp_path.name
     assert calls == [("sync", top), ("sync", "a"), ("sync", draft.name), ("rename", "file"), ("sync", "b")]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from itrp.data.images import EXIF_ORIENTATION, MAX_BYTES, decode_image
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from serving.image_input import read_image
 
 
@@ -27,8 +27,8 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def refuse(value: object, *, string_paths: bool = True) -> str:
-    with pytest.raises(RefusedError) as caught:
+def reject(value: object, *, string_paths: bool = True) -> str:
+    with pytest.raises(RejectedError) as caught:
         read_image(value, string_paths=string_paths)
     return str(caught.value)
 
@@ -61,10 +61,10 @@ def test_a_large_photograph_is_not_refused_for_being_a_png_now() -> None:
 def test_a_pil_image_that_cannot_be_used_is_told() -> None:
     whole = encode(make_image(size=(60, 40)), "JPEG")
     half = Image.open(io.BytesIO(whole[: len(whole) // 2]))
-    assert refuse(half).startswith("image_not_a_picture: expected a PIL image that decodes, its data is damaged: ")
+    assert reject(half).startswith("image_not_a_picture: expected a PIL image that decodes, its data is damaged: ")
     large = "image_too_large: expected 1 to 50,000,000 pixels, found a PIL image of 10,000 x 5,001"
-    assert refuse(Image.new("1", (10_000, 5_001))) == large
-    assert refuse(Image.new("RGB", (0, 4))).startswith("image_too_large: expected 1 to 50,000,000 pixels, found")
+    assert reject(Image.new("1", (10_000, 5_001))) == large
+    assert reject(Image.new("RGB", (0, 4))).startswith("image_too_large: expected 1 to 50,000,000 pixels, found")
 
 
 def test_text_is_base64_before_it_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,21 +74,21 @@ def test_text_is_base64_before_it_is_a_path(tmp_path: Path, monkeypatch: pytest.
     Path("abcd").write_bytes(second)  # four letters of base64, and a file
     assert read_image(written, string_paths=True) == first
     assert read_image("abcd", string_paths=True) == second
-    assert refuse("abcd", string_paths=False).startswith("image_not_a_picture: ")
+    assert reject("abcd", string_paths=False).startswith("image_not_a_picture: ")
 
 
 def test_a_path_that_leads_nowhere_is_told(tmp_path: Path) -> None:
     gone = tmp_path / "gone.jpg"
     for value in (gone, str(gone)):
-        assert refuse(value).endswith(f"found no file at {str(gone)!r}")
-    assert refuse(tmp_path).endswith(f"found no file at {str(tmp_path)!r}")
+        assert reject(value).endswith(f"found no file at {str(gone)!r}")
+    assert reject(tmp_path).endswith(f"found no file at {str(tmp_path)!r}")
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    assert refuse(fifo).endswith(f"found no file at {str(fifo)!r}")  # opened, it would wait for ever
+    assert reject(fifo).endswith(f"found no file at {str(fifo)!r}")  # opened, it would wait for ever
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
         file.truncate(MAX_BYTES * 3)
-    assert refuse(large).startswith("image_too_large: ")
+    assert reject(large).startswith("image_too_large: ")
 
 
 def test_paths_in_text_are_read_only_where_they_may_be(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_paths_in_text_are_read_only_where_they_may_be(tmp_path: Path) -> None:
     file.write_bytes(encode(make_image()))
     assert read_image(str(file), string_paths=True) == file.read_bytes()
     assert read_image(file, string_paths=False) == file.read_bytes()
-    assert "a path is not read here" in refuse(str(file), string_paths=False)
+    assert "a path is not read here" in reject(str(file), string_paths=False)
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_paths_in_text_are_read_only_where_they_may_be(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_nothing_of_it_is_told(value: object, told: str) -> None:
-    assert refuse(value) == told
+    assert reject(value) == told

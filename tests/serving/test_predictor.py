@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.errors import DataError, UnmappedModelError
 from itrp.labels import Task
 from serving.predictor import Predictor, class_vocabulary
@@ -57,9 +57,9 @@ def test_a_mapping_without_one_of_the_classes_still_has_its_probability(mapped: 
 
 def test_what_is_refused_is_told_with_its_row(mapped: Predictor, built: "object") -> None:
     image = (built.drawn / "unlabelled/images/1.jpg").read_bytes()  # type: ignore[attr-defined]
-    with pytest.raises(RefusedError, match="image_not_a_picture: row 1: "):
+    with pytest.raises(RejectedError, match="image_not_a_picture: row 1: "):
         mapped.predict(["words", "words"], [image, b"<html></html>"])
-    with pytest.raises(RefusedError, match="text_missing: row 2: expected a text, found none"):
+    with pytest.raises(RejectedError, match="text_missing: row 2: expected a text, found none"):
         mapped.predict(["words", "words", None], [image] * 3)  # type: ignore[list-item]
 
 

@@ -109,16 +109,16 @@ def test_a_bad_row_is_named_and_the_others_get_their_labels(
     rows.at[14, "image"] = image[4][: len(image[4]) // 2]
     rows.at[16, "text"] = "  "
     answers = ask(model, rows)
-    refused = [11, 13, 14, 16]
+    rejected = [11, 13, 14, 16]
     assert answers.index.tolist() == rows.index.tolist()
     assert (
-        answers["label"].isna().tolist() == answers["probability"].isna().tolist() == rows.index.isin(refused).tolist()
+        answers["label"].isna().tolist() == answers["probability"].isna().tolist() == rows.index.isin(rejected).tolist()
     )
     assert str(answers["label"].dtype) == "Int64"
     good = answers[answers["reason"].isna()]
     assert good["label"].tolist() == expected["label"].iloc[[0, 2, 5, 7]].tolist()
     assert good["probability"].tolist() == pytest.approx(expected["probability"].iloc[[0, 2, 5, 7]].tolist(), abs=1e-5)
-    reasons = answers.loc[refused, "reason"].tolist()
+    reasons = answers.loc[rejected, "reason"].tolist()
     assert reasons[0] == "text_missing: expected a text, found none"
     assert reasons[1].startswith("image_not_a_picture: ")
     assert reasons[2].startswith("image_truncated: ")

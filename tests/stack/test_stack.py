@@ -179,14 +179,14 @@ def test_nobody_gets_in_without_a_password(trained: Desk) -> None:
         f"{environment['PREFECT_API_URL']}/deployments/count",
         f"{environment['ITRP_MLFLOW_URI']}/api/2.0/mlflow/experiments/search",
     ):
-        assert refused(lambda url=url: ask(url, "admin:wrong", {"max_results": 1}))
+        assert rejected(lambda url=url: ask(url, "admin:wrong", {"max_results": 1}))
     unsigned = {"entity": "model_version_alias", "data": {"name": "itrp-text-task", "alias": "champion"}}
     runs = len(desk.runs_of("follow-champions"))
-    assert refused(lambda: ask(f"{environment['ITRP_BRIDGE_URL']}/mlflow", "nobody:nothing", unsigned))
+    assert rejected(lambda: ask(f"{environment['ITRP_BRIDGE_URL']}/mlflow", "nobody:nothing", unsigned))
     assert len(desk.runs_of("follow-champions")) == runs
 
 
-def refused(call: Callable[[], object]) -> bool:
+def rejected(call: Callable[[], object]) -> bool:
     from urllib.error import HTTPError
 
     try:

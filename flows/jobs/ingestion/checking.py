@@ -15,12 +15,12 @@ from infra.object_store.objects import ObjectStore
 from infra.object_store.parallel import map_in_order
 from infra.object_store.parallel import open_pool as open_threads
 from itrp.data.images import MAX_BYTES
-from itrp.data.pairs import Candidate, Pair, Refusal
-from itrp.data.rejections import MissingPictureError, RefusedError
+from itrp.data.pairs import Candidate, Pair, Rejection
+from itrp.data.rejections import MissingImageError, RejectedError
 from itrp.data.validation import check_candidate
 
 Fetch = Callable[[str], bytes]
-Record = Candidate | Refusal
+Record = Candidate | Rejection
 
 CHUNK = 250
 """Records whose ids are looked up in the catalog together."""
@@ -37,7 +37,7 @@ def open_pool() -> AbstractContextManager[ThreadPoolExecutor]:
 class Checked(NamedTuple):
     """What became of a record, and the key its picture was looked for at last."""
 
-    outcome: Pair | Refusal
+    outcome: Pair | Rejection
     image_key: str | None
 
 
@@ -47,18 +47,18 @@ def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExec
     candidates = [record for record in listed if isinstance(record, Candidate)]
     checked = map_in_order(pool, lambda candidate: check_anywhere(candidate, fetch), candidates, ahead=2 * THREADS)
     for record in listed:
-        yield Checked(record, record.image_key) if isinstance(record, Refusal) else next(checked)
+        yield Checked(record, record.image_key) if isinstance(record, Rejection) else next(checked)
 
 
 def check_anywhere(candidate: Candidate, fetch: Fetch) -> Checked:
     """Check a candidate with the first of its keys at which a picture lies."""
     outcome = check_candidate(candidate, fetch)
-    if not isinstance(outcome, Refusal) or outcome.code != "image_missing":
+    if not isinstance(outcome, Rejection) or outcome.code != "image_missing":
         return Checked(outcome, candidate.image_key)
     elsewhere = [*_list_other_keys(candidate)]
     for key in elsewhere:
         other = check_candidate(replace(candidate, image_key=key), fetch)
-        if not isinstance(other, Refusal) or other.code not in ("image_missing", "image_key_invalid"):
+        if not isinstance(other, Rejection) or other.code not in ("image_missing", "image_key_invalid"):
             return Checked(other, key)
     return Checked(_name_places(outcome, elsewhere), candidate.image_key)
 
@@ -71,16 +71,16 @@ def _list_other_keys(candidate: Candidate) -> Iterator[str]:
     yield from candidate.other_keys
 
 
-def _name_places(refusal: Refusal, keys: Sequence[str]) -> Refusal:
+def _name_places(rejection: Rejection, keys: Sequence[str]) -> Rejection:
     """The refusal, telling all places that were looked at."""
     names = dict.fromkeys(posixpath.basename(key) for key in keys)
     if not names:
-        return refusal
-    if not refusal.image_key or refusal.image_key.isascii():
-        looked = f"expected a picture at {refusal.image_key!r}, or beside it as {', '.join(names)}"
+        return rejection
+    if not rejection.image_key or rejection.image_key.isascii():
+        looked = f"expected a picture at {rejection.image_key!r}, or beside it as {', '.join(names)}"
     else:
-        looked = f"expected a picture at {refusal.image_key!r}, its letters composed or decomposed (NFC, NFD)"
-    return replace(refusal, reason=f"{looked[:800]}, found nothing: upload it, then replay the quarantine")
+        looked = f"expected a picture at {rejection.image_key!r}, its letters composed or decomposed (NFC, NFD)"
+    return replace(rejection, reason=f"{looked[:800]}, found nothing: upload it, then replay the quarantine")
 
 
 def split_chunks(records: Iterable[Record], size: int = CHUNK) -> Iterator[list[Record]]:
@@ -98,9 +98,9 @@ def fetch_from(store: ObjectStore) -> Fetch:
             with store.open(key) as stream:
                 return read_at_most(stream.read, MAX_BYTES + 1)
         except ObjectMissingError as error:
-            raise MissingPictureError(key) from error
+            raise MissingImageError(key) from error
         except ObjectKeyError as error:
-            raise RefusedError("image_key_invalid", str(error)) from error
+            raise RejectedError("image_key_invalid", str(error)) from error
 
     return fetch
 

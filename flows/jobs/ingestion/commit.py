@@ -13,7 +13,7 @@ from infra.catalog.database import Catalog
 from infra.catalog.queries import get_dataset, get_or_create_dataset
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest, Shard, StoredTweet, now
 from infra.errors import CatalogError
-from itrp.data.pairs import Refusal
+from itrp.data.pairs import Rejection
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def commit_group(target: Target, group: Group) -> None:
             shard_ids = _add_shards(session, dataset.id, target, group)
             _add_batches(session, dataset.id, target, group)
             _add_tweets(session, dataset.id, shard_ids, group)
-            _add_refusals(session, dataset.id, group)
+            _add_rejections(session, dataset.id, group)
             _add_rest(session, group.batches)
             _update_retries(session, group)
             _replace_rest(session, group.replayed)
@@ -135,17 +135,17 @@ def _add_tweets(session: Session, dataset_id: int, shard_ids: Sequence[int], gro
         session.execute(insert(StoredTweet), rows)
 
 
-def _add_refusals(session: Session, dataset_id: int, group: Group) -> None:
+def _add_rejections(session: Session, dataset_id: int, group: Group) -> None:
     rows = [
         {
             "dataset_id": dataset_id,
             "landing_object_id": batch.id,
             "object_key": batch.key,
-            "line": refusal.line,
+            "line": rejection.line,
             "created_at": now(),
-            **_describe(refusal),
+            **_describe(rejection),
         }
-        for batch, refusal in group.refusals
+        for batch, rejection in group.rejections
     ]
     if rows:
         session.execute(insert(QuarantinedTweet), rows)
@@ -168,20 +168,20 @@ def _replace_rest(session: Session, batches: Sequence[Batch]) -> None:
 
 
 def _update_retries(session: Session, group: Group) -> None:
-    resolved = [{"id": retry.row_id, "resolved_at": now()} for retry in group.retries if not retry.refusal]
-    refused = [{"id": retry.row_id, **_describe(retry.refusal)} for retry in group.retries if retry.refusal]
-    for rows in (resolved, refused):
+    resolved = [{"id": retry.row_id, "resolved_at": now()} for retry in group.retries if not retry.rejection]
+    rejected = [{"id": retry.row_id, **_describe(retry.rejection)} for retry in group.retries if retry.rejection]
+    for rows in (resolved, rejected):
         if rows:
             session.execute(update(QuarantinedTweet), rows)
 
 
-def _describe(refusal: Refusal) -> dict[str, Any]:
+def _describe(rejection: Rejection) -> dict[str, Any]:
     """The columns of a refusal, cut to their sizes."""
     return {
-        "tweet_id": _fit(refusal.id, 64),
-        "image_key": _fit(refusal.image_key, 1024),
-        "code": refusal.code,
-        "reason": _fit(refusal.reason, 1024),
+        "tweet_id": _fit(rejection.id, 64),
+        "image_key": _fit(rejection.image_key, 1024),
+        "code": rejection.code,
+        "reason": _fit(rejection.reason, 1024),
     }
 
 

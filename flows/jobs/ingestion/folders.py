@@ -47,8 +47,8 @@ class FolderSource(Protocol):
         """The records, line i of the source with `line` i."""
         ...
 
-    def read_picture(self, key: str) -> bytes:
-        """A picture's bytes. Raises MissingPictureError."""
+    def read_image(self, key: str) -> bytes:
+        """A picture's bytes. Raises MissingImageError."""
         ...
 
     def annotations(self) -> Annotations | None:
@@ -80,7 +80,7 @@ def ingest_folder(
     pending = Pending(store, target, shard_size)
     batch = pending.begin(str(source.label_path.resolve()), fingerprint)
     with open_pool() as pool:
-        ingest_records(source.candidates(), source.read_picture, batch, pending, pool, on_progress)
+        ingest_records(source.candidates(), source.read_image, batch, pending, pool, on_progress)
     pending.flush()
     pending.group.annotations_key = _write_annotations(pending, source.annotations())
     pending.commit()

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from flows.jobs.ingestion.line_set import LineSet
-from itrp.data.pairs import Refusal
+from itrp.data.pairs import Rejection
 
 ROWS_KEPT = 1000
 """Rejections of one batch and one reason that get rows of their own; of the others the lines are kept, packed."""
@@ -68,7 +68,7 @@ class Retry:
     """The new state of a quarantined row: resolved, or refused again."""
 
     row_id: int
-    refusal: Refusal | None
+    rejection: Rejection | None
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Group:
     batches: list[Batch] = field(default_factory=list)
     shards: list[NewShard] = field(default_factory=list)
     tweets: list[NewTweet] = field(default_factory=list)
-    refusals: list[tuple[Batch, Refusal]] = field(default_factory=list)
+    rejections: list[tuple[Batch, Rejection]] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     replayed: list[Batch] = field(default_factory=list)
     """Earlier landing objects whose rejections were tried again: of those without rows, `rest` holds what is left."""
@@ -87,4 +87,4 @@ class Group:
     @property
     def rows(self) -> int:
         """Rows of the quarantine that wait."""
-        return len(self.refusals) + len(self.retries)
+        return len(self.rejections) + len(self.retries)

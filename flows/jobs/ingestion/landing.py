@@ -14,7 +14,7 @@ from flows.jobs.ingestion.group import Batch
 from flows.jobs.ingestion.known import select_new
 from flows.jobs.ingestion.pending import SHARD_PAIRS, Pending
 from flows.jobs.ingestion.report import IngestReport
-from flows.jobs.ingestion.rounding import refuse_rounded_ids
+from flows.jobs.ingestion.rounding import reject_rounded_ids
 from infra.catalog.database import Catalog
 from infra.errors import ObjectMissingError
 from infra.object_store.objects import ObjectInfo, ObjectStore
@@ -125,7 +125,7 @@ def ingest_records(
     on_progress: Progress | None,
 ) -> None:
     """Check all records of a batch and add them to the group."""
-    for chunk in split_chunks(refuse_rounded_ids(records)):
+    for chunk in split_chunks(reject_rounded_ids(records)):
         pending.look_up(chunk)
         for outcome, image_key in check_in_order(chunk, fetch, pool):
             pending.add(outcome, batch, image_key)

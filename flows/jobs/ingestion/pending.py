@@ -14,7 +14,7 @@ from flows.jobs.ingestion.commit import Target, commit_group, find_contents
 from flows.jobs.ingestion.group import Batch, Group, NewShard, NewTweet, Retry
 from flows.jobs.ingestion.report import Tally
 from infra.object_store.objects import ObjectStore
-from itrp.data.pairs import Pair, Refusal
+from itrp.data.pairs import Pair, Rejection
 from itrp.data.shards import encode_shard, shard_hash, shard_key
 from itrp.data.validation import describe_id
 
@@ -66,7 +66,7 @@ class Pending:
 
     def look_up(self, records: Iterable[Record]) -> None:
         """Learn which of these records' ids the catalog has; to be called before their outcomes are added."""
-        ids = {describe_id(record.id) for record in records if not isinstance(record, Refusal)}
+        ids = {describe_id(record.id) for record in records if not isinstance(record, Rejection)}
         self._stored = find_contents(self.target, sorted(id_ for id_ in ids if id_)) if ids else {}
 
     def knows(self, pair: Pair) -> bool:
@@ -74,27 +74,27 @@ class Pending:
         known = self._known(pair.id)
         return known is not None and pair.is_content(known)
 
-    def add(self, outcome: Pair | Refusal, batch: Batch, image_key: str | None) -> None:
+    def add(self, outcome: Pair | Rejection, batch: Batch, image_key: str | None) -> None:
         """Take in the outcome of one record of a new landing object."""
-        refusal = self._take(outcome, batch, image_key)
+        rejection = self._take(outcome, batch, image_key)
         batch.lines += 1
-        if refusal:
+        if rejection:
             batch.quarantined += 1
-            if batch.takes_row(refusal.code):
-                self.group.refusals.append((batch, refusal))
+            if batch.takes_row(rejection.code):
+                self.group.rejections.append((batch, rejection))
             else:
-                self._leave(batch, refusal.code, refusal.line)
+                self._leave(batch, rejection.code, rejection.line)
 
-    def retry(self, row_id: int | None, outcome: Pair | Refusal, batch: Batch, image_key: str | None) -> None:
+    def retry(self, row_id: int | None, outcome: Pair | Rejection, batch: Batch, image_key: str | None) -> None:
         """Take in the outcome of one quarantined record; the batch is the one it came with.
 
         row_id: None for a record without a row, whose line comes back into the batch's `rest` when it is refused again.
         """
-        refusal = self._take(outcome, batch, image_key)
+        rejection = self._take(outcome, batch, image_key)
         if row_id is not None:
-            self.group.retries.append(Retry(row_id, refusal))
-        elif refusal:
-            self._leave(batch, refusal.code, refusal.line)
+            self.group.retries.append(Retry(row_id, rejection))
+        elif rejection:
+            self._leave(batch, rejection.code, rejection.line)
 
     def replayed(self, batch: Batch) -> None:
         """All records of an earlier landing object are tried again: what is left of its `rest` is written."""
@@ -143,7 +143,7 @@ class Pending:
         self.group, self._contents, self._buffer, self._buffer_bytes = Group(), {}, [], 0
         return lines
 
-    def _take(self, outcome: Pair | Refusal, batch: Batch, image_key: str | None) -> Refusal | None:
+    def _take(self, outcome: Pair | Rejection, batch: Batch, image_key: str | None) -> Rejection | None:
         """Count the outcome and place a pair; the refusal, if that is what it comes to."""
         self.tally.lines += 1
         placement = self._place(outcome, batch) if isinstance(outcome, Pair) else None
@@ -156,9 +156,9 @@ class Pending:
             self.tally.duplicates += 1
             batch.duplicates += 1
             return None
-        refusal = _refuse_conflict(outcome, image_key) if isinstance(outcome, Pair) else outcome
-        self.tally.by_code[refusal.code] += 1
-        return refusal
+        rejection = _reject_conflict(outcome, image_key) if isinstance(outcome, Pair) else outcome
+        self.tally.by_code[rejection.code] += 1
+        return rejection
 
     def _place(self, pair: Pair, batch: Batch) -> Placement:
         """Put a pair into the buffer unless its id is known; a full buffer becomes a shard."""
@@ -183,9 +183,9 @@ class Pending:
         return self._contents.get(tweet_id) or self._stored.get(tweet_id)
 
 
-def _refuse_conflict(pair: Pair, image_key: str | None) -> Refusal:
+def _reject_conflict(pair: Pair, image_key: str | None) -> Rejection:
     reason = (
         "expected the text and picture that are stored under this id, found others: the first ones are kept; "
         "give the tweet another id if both are wanted"
     )
-    return Refusal(pair.source, pair.line, "id_conflict", reason, pair.id, image_key)
+    return Rejection(pair.source, pair.line, "id_conflict", reason, pair.id, image_key)

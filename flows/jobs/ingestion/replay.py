@@ -17,11 +17,11 @@ from flows.jobs.ingestion.landing import LANDING_DATASET, Progress, read_records
 from flows.jobs.ingestion.line_set import LineSet
 from flows.jobs.ingestion.pending import SHARD_PAIRS, Pending
 from flows.jobs.ingestion.report import IngestReport
-from flows.jobs.ingestion.rounding import refuse_rounded_ids
+from flows.jobs.ingestion.rounding import reject_rounded_ids
 from infra.catalog.database import Catalog
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from infra.object_store.objects import ObjectStore
-from itrp.data.pairs import Pair, Refusal
+from itrp.data.pairs import Pair, Rejection
 
 _OF_WHOLE_LINES = ("record_not_json", "record_too_long", "id_missing")
 """Reasons for which a line or a file of many tweets was one record before those were read."""
@@ -48,9 +48,9 @@ class _Row:
     image_key: str | None
     code: str
 
-    def refuse(self, reason: str) -> Refusal:
+    def reject(self, reason: str) -> Rejection:
         """Refused as before, with what is the matter now."""
-        return Refusal(self.object_key, self.line, self.code, reason, self.tweet_id, self.image_key)
+        return Rejection(self.object_key, self.line, self.code, reason, self.tweet_id, self.image_key)
 
 
 def replay_quarantine(
@@ -145,13 +145,13 @@ def _replay_batch(
     with ExitStack() as stack:
         records = _Counted(iter(()))
         if info is not None:
-            records = _Counted(refuse_rounded_ids(stack.enter_context(read_records(store, batch.key))))
+            records = _Counted(reject_rounded_ids(stack.enter_context(read_records(store, batch.key))))
         for chunk in _split(_match(rows, records, gone=info is None), CHUNK):
             pending.look_up(record for _, record in chunk)
             checked = check_in_order((record for _, record in chunk), fetch_from(store), pool)
             for (row, _), (outcome, image_key) in zip(chunk, checked, strict=True):
                 if replaced and not _is_copy(row, outcome, pending):
-                    outcome, image_key = row.refuse(_REPLACED), row.image_key
+                    outcome, image_key = row.reject(_REPLACED), row.image_key
                 read_otherwise |= row.code in _OF_WHOLE_LINES and isinstance(outcome, Pair)
                 pending.retry(row.id, outcome, batch, image_key)
             if on_progress:
@@ -181,7 +181,7 @@ class _Counted(Iterator[Record]):
         return self.count
 
 
-def _is_copy(row: _Row, outcome: Pair | Refusal, pending: Pending) -> bool:
+def _is_copy(row: _Row, outcome: Pair | Rejection, pending: Pending) -> bool:
     """Whether the row's tweet is stored: its record in the new version of the file says so."""
     return isinstance(outcome, Pair) and row.tweet_id in (None, outcome.id) and pending.knows(outcome)
 
@@ -195,7 +195,7 @@ def _match(rows: Iterator[_Row], records: Iterator[Record], *, gone: bool) -> It
         if record is not None and record.line == row.line:
             yield row, record
         else:
-            yield row, row.refuse(_GONE if gone else _REPLACED)
+            yield row, row.reject(_GONE if gone else _REPLACED)
 
 
 def _split(pairs: Iterator[tuple[_Row, Record]], size: int) -> Iterator[list[tuple[_Row, Record]]]:

@@ -8,7 +8,7 @@ from flows.jobs.datasets import KnownData
 from flows.platform import Platform
 from itrp.experiments import AnyConfig
 from itrp.inference.embeddings import EmbeddingCache, choose_device
-from itrp.reproduction.predictions import AnyAnswers, load_answers
+from itrp.reproduction.predictions import AnyPredictions, load_predictions
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
 
@@ -41,6 +41,6 @@ class RunDesk:
         parts = [config.model_dump_json(), self.unlabelled.hash, self.labelled.hash, device]
         return self.folder / "runs" / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
-    def find(self, config: AnyConfig) -> AnyAnswers | None:
+    def find(self, config: AnyConfig) -> AnyPredictions | None:
         """The answers of an earlier run, None when there are none."""
-        return load_answers(self.place_of(config))
+        return load_predictions(self.place_of(config))

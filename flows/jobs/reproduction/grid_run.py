@@ -17,12 +17,12 @@ from itrp.errors import ItrpError, WeightsUnavailableError
 from itrp.evaluation.cost import describe_device
 from itrp.evaluation.results import Protocol
 from itrp.experiments import AnyConfig, Preset
-from itrp.files import write_whole
+from itrp.files import write_atomically
 from itrp.reproduction.cells import fill_cell
 from itrp.reproduction.figure import draw_figure4
 from itrp.reproduction.grids import Cell, RunSpec, UserModels, list_cells
 from itrp.reproduction.page import encode_png, render_page
-from itrp.reproduction.predictions import AnyAnswers
+from itrp.reproduction.predictions import AnyPredictions
 from itrp.reproduction.tables import Reproduction, format_tables, list_figures, write_csv
 from serving.assessment import load_labelled_set
 from serving.registry import connect_mlflow
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 ITR_PAIRS = 4400
 """ITR's label file has 4,471 rows; a few of them are refused."""
 PROTOCOLS = (Protocol.DEV, Protocol.ORACLE)
-Answerer = Callable[[RunDesk, AnyConfig], AnyAnswers]
+Answerer = Callable[[RunDesk, AnyConfig], AnyPredictions]
 """Gives the answers of a configuration that no earlier run has left."""
 
 
@@ -124,7 +124,7 @@ def _fill(
     cells: Sequence[Cell],
     preset: Preset,
     seeds: int,
-    answers: dict[AnyConfig, AnyAnswers],
+    answers: dict[AnyConfig, AnyPredictions],
     failures: dict[AnyConfig, str],
 ) -> Reproduction:
     made = Reproduction(
@@ -174,7 +174,7 @@ def _publish(desk: RunDesk, made: Reproduction, tables: Sequence[str], runs: int
         }
     client = connect_mlflow(desk.platform.settings.mlflow_uri)
     for path, data in written.items():
-        with write_whole(path) as draft:
+        with write_atomically(path) as draft:
             draft.write_bytes(data)
         client.log_artifact(desk.parent, str(path))
     log_figures(desk.platform.settings, desk.parent, list(list_figures(made)))

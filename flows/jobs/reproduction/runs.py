@@ -19,14 +19,14 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.reproduction.predictions import Answers, AnyAnswers
+from itrp.reproduction.predictions import Answers, AnyPredictions
 from itrp.training.checkpoints import load_tuned
 from itrp.training.trainer import Trainer
 from serving.files import local_shards
-from serving.zero_shot import ask_zero_shot
+from serving.zero_shot import predict_zero_shot
 
 
-def answer(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) -> AnyAnswers:
+def answer(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) -> AnyPredictions:
     """The answers of a configuration: an earlier run's, or those of a run now. A killed run goes on after its last round."""
     known = desk.find(config)
     if known is not None:
@@ -56,16 +56,18 @@ def answer(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) 
     return answers
 
 
-def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, data: TrackedData) -> AnyAnswers:
+def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, data: TrackedData) -> AnyPredictions:
     if isinstance(config, SupervisedConfig):
-        return _ask_supervised(desk, config, tracker, data)
+        return _predict_supervised(desk, config, tracker, data)
     if isinstance(config, ZeroShotConfig):
         cache = desk.platform.settings.cache_dir
-        return ask_zero_shot(config, desk.labelled, desk.costs, cache / "stand-ins")
-    return _ask_itrp(desk, config, place, tracker, data)
+        return predict_zero_shot(config, desk.labelled, desk.costs, cache / "stand-ins")
+    return _predict_itrp(desk, config, place, tracker, data)
 
 
-def _ask_itrp(desk: RunDesk, config: ExperimentConfig, place: Path, tracker: RunTracker, data: TrackedData) -> Answers:
+def _predict_itrp(
+    desk: RunDesk, config: ExperimentConfig, place: Path, tracker: RunTracker, data: TrackedData
+) -> Answers:
     """Train all rounds, then ask each checkpoint: a kill in between costs the round it came in."""
     settings = desk.platform.settings
     shards = local_shards(desk.platform.store, desk.unlabelled.shards, settings.cache_dir)
@@ -84,7 +86,7 @@ def _ask_itrp(desk: RunDesk, config: ExperimentConfig, place: Path, tracker: Run
     if config.image.finetune:
         for shard in desk.labelled.shards:
             cache_pixels(shard, config.image.pixels, cache.folder)
-    clusters = [_ask_round(trainer.model, desk, cache, place / "rounds", n) for n in range(1, trainer.rounds + 1)]
+    clusters = [_predict_round(trainer.model, desk, cache, place / "rounds", n) for n in range(1, trainer.rounds + 1)]
     return Answers(
         rounds=np.arange(1, trainer.rounds + 1),
         clusters={config.task: np.stack(clusters)},
@@ -94,13 +96,15 @@ def _ask_itrp(desk: RunDesk, config: ExperimentConfig, place: Path, tracker: Run
     )
 
 
-def _ask_round(model: ItrpModel, desk: RunDesk, cache: EmbeddingCache, rounds: Path, number: int) -> NDArray[np.int64]:
+def _predict_round(
+    model: ItrpModel, desk: RunDesk, cache: EmbeddingCache, rounds: Path, number: int
+) -> NDArray[np.int64]:
     """Clusters [n] of the labelled set's pairs by one checkpoint."""
     model.load_tuned_state(load_tuned(rounds, number))
     return predict_shards(model, desk.labelled.shards, cache).argmax(axis=1)
 
 
-def _ask_supervised(desk: RunDesk, config: SupervisedConfig, tracker: RunTracker, data: TrackedData) -> Answers:
+def _predict_supervised(desk: RunDesk, config: SupervisedConfig, tracker: RunTracker, data: TrackedData) -> Answers:
     trainer = open_trainer(desk.platform, config, desk.labelled)
     # without a held-out part only the trained pairs are left to choose an epoch on
     dev_rows = trainer.held_out_rows if len(trainer.held_out_rows) else trainer.train_rows

@@ -92,11 +92,11 @@ def test_a_quarantined_tweet_tells_why(platform: "Platform") -> None:
     platform.store.put("landing/late/b.jsonl", b'{"id": "q1", "text": "words", "image": "absent.png"}\n')
     assert ingest_landing(platform.store, platform.catalog).quarantined == 1
     report = explain_tweet(platform, "q1")
-    (refused,) = report["quarantined"]
+    (rejected,) = report["quarantined"]
     assert report["stored"] == []
-    assert (refused["object"], refused["line"], refused["code"]) == ("landing/late/b.jsonl", 1, "image_missing")
-    assert refused["reason"]
-    assert refused["resolved_at"] is None
+    assert (rejected["object"], rejected["line"], rejected["code"]) == ("landing/late/b.jsonl", 1, "image_missing")
+    assert rejected["reason"]
+    assert rejected["resolved_at"] is None
 
 
 def test_an_unknown_tweet_is_told(trained: "Platform") -> None:

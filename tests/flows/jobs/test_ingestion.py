@@ -23,7 +23,7 @@ def test_a_batch_becomes_a_shard_with_its_origin(zone: Zone) -> None:
         "b.jsonl",
         tweet("1", lang="en", created_at="2020-05-01T10:00:00Z"),
         tweet(2),
-        pictures={"good.jpg": GOOD},
+        images={"good.jpg": GOOD},
     )
     assert zone.ingest(flow_run_id="run-1") == IngestReport(lines=2, pairs=2, shards=1)
     ((position, _, pairs),) = zone.shards()
@@ -84,7 +84,7 @@ REFUSED: list[tuple[str, dict[str, Any] | bytes]] = [
 def test_one_bad_tweet_is_quarantined_and_the_rest_goes_on(
     zone: Zone, code: str, record: dict[str, Any] | bytes
 ) -> None:
-    pictures = {
+    images = {
         "good.jpg": GOOD,
         "empty.jpg": b"",
         "truncated.jpg": GOOD[: len(GOOD) // 2],
@@ -92,7 +92,7 @@ def test_one_bad_tweet_is_quarantined_and_the_rest_goes_on(
         "bomb.png": BOMB,
         "folder/x.jpg": GOOD,
     }
-    key = zone.drop("b.jsonl", tweet("before"), record, tweet("after"), pictures=pictures)
+    key = zone.drop("b.jsonl", tweet("before"), record, tweet("after"), images=images)
     assert zone.ingest() == IngestReport(lines=3, pairs=2, quarantined=1, shards=1, by_code={code: 1})
     assert zone.stored_ids() == ["before", "after"]
     (row,) = zone.rows(QuarantinedTweet)
@@ -119,7 +119,7 @@ ACCEPTED: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_odd_pictures_are_stored_untouched(zone: Zone, name: str) -> None:
-    zone.drop("b.jsonl", tweet("1", name), pictures={name: ACCEPTED[name]})
+    zone.drop("b.jsonl", tweet("1", name), images={name: ACCEPTED[name]})
     assert zone.ingest() == IngestReport(lines=1, pairs=1, shards=1)
     with zone.catalog.session() as session:
         (shard,) = list_shards(session, "landing")
@@ -128,12 +128,12 @@ def test_odd_pictures_are_stored_untouched(zone: Zone, name: str) -> None:
 
 def test_odd_texts_are_tweets(zone: Zone) -> None:
     texts = ["https://t.co/AbC", "\N{GRINNING FACE}", "a\u2028b", "x" * 25_000]
-    zone.drop("b.jsonl", *(tweet(n, text=text) for n, text in enumerate(texts)), pictures={"good.jpg": GOOD})
+    zone.drop("b.jsonl", *(tweet(n, text=text) for n, text in enumerate(texts)), images={"good.jpg": GOOD})
     assert zone.ingest().pairs == 4
 
 
 def test_blank_lines_are_no_records(zone: Zone) -> None:
-    zone.drop("b.jsonl", b"", tweet("1"), b"  \r", tweet("2"), b"", pictures={"good.jpg": GOOD})
+    zone.drop("b.jsonl", b"", tweet("1"), b"  \r", tweet("2"), b"", images={"good.jpg": GOOD})
     assert zone.ingest().lines == 2
     assert [row.line for row in zone.rows(StoredTweet)] == [2, 4]
 
@@ -147,7 +147,7 @@ def test_repeated_ids(zone: Zone) -> None:
         tweet("1", text="other words"),
         tweet("1", "other.jpg"),
         tweet(1, "copy.jpg"),
-        pictures={"good.jpg": GOOD, "copy.jpg": GOOD, "other.jpg": other},
+        images={"good.jpg": GOOD, "copy.jpg": GOOD, "other.jpg": other},
     )
     expected = IngestReport(lines=5, pairs=1, duplicates=2, quarantined=2, shards=1, by_code={"id_conflict": 2})
     assert zone.ingest() == expected
@@ -162,14 +162,14 @@ def test_repeated_ids(zone: Zone) -> None:
 
 
 def test_ids_within_and_across_batches_of_one_run(zone: Zone) -> None:
-    zone.drop("a.jsonl", tweet("1"), tweet("2"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1"), tweet("2"), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", tweet("2"), tweet("3"))
     assert zone.ingest() == IngestReport(lines=4, pairs=3, duplicates=1, shards=1)
     assert zone.ingest(shard_size=1) == IngestReport()
 
 
 def test_second_run_changes_nothing(zone: Zone) -> None:
-    zone.drop("a.jsonl", tweet("1"), tweet("2", "absent.jpg"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1"), tweet("2", "absent.jpg"), images={"good.jpg": GOOD})
     zone.ingest()
     before = (zone.shards(), len(zone.rows(QuarantinedTweet)), len(zone.rows(LandingObject)))
     assert zone.ingest() == IngestReport()
@@ -188,11 +188,11 @@ def test_nothing_landed(zone: Zone) -> None:
 
 
 def test_a_batch_put_again_with_one_more_line(zone: Zone) -> None:
-    zone.drop("a.jsonl", tweet("1"), tweet("2", "late.jpg"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1"), tweet("2", "late.jpg"), images={"good.jpg": GOOD})
     assert zone.ingest() == IngestReport(2, 1, 0, 1, 1, {"image_missing": 1})
     zone.drop("a.jsonl", tweet("1"), tweet("2", "late.jpg"), tweet("3"))
     assert zone.ingest() == IngestReport(3, 1, 1, 1, 1, {"image_missing": 1})
-    zone.drop("other.jsonl", pictures={"late.jpg": GOOD})
+    zone.drop("other.jsonl", images={"late.jpg": GOOD})
     # Both rows of tweet 2 are resolved: the newer one by storing it, the older one as its copy.
     assert zone.replay() == IngestReport(lines=2, pairs=1, duplicates=1, shards=1)
     assert zone.stored_ids() == ["1", "3", "2"]
@@ -202,7 +202,7 @@ def test_a_batch_put_again_with_one_more_line(zone: Zone) -> None:
 def test_sharding(zone: Zone) -> None:
     """Small batches share shards; a group is closed at the end of the object in which a shard got full."""
     for name, ids in (("a", range(2)), ("b", range(2, 4)), ("c", range(4, 11)), ("d", range(11, 12))):
-        zone.drop(f"{name}.jsonl", *(tweet(n) for n in ids), pictures={"good.jpg": GOOD})
+        zone.drop(f"{name}.jsonl", *(tweet(n) for n in ids), images={"good.jpg": GOOD})
     report = zone.ingest(shard_size=5)
     assert report == IngestReport(lines=12, pairs=12, shards=4)
     assert [(position, pairs) for position, _, pairs in zone.shards()] == [(0, 5), (1, 5), (2, 1), (3, 1)]
@@ -211,7 +211,7 @@ def test_sharding(zone: Zone) -> None:
 
 @pytest.mark.slow
 def test_line_10001_of_a_huge_file(zone: Zone) -> None:
-    zone.drop("huge.jsonl", *(tweet(n) for n in range(1, 10_002)), pictures={"good.jpg": encode(draw(0, 8, 8))})
+    zone.drop("huge.jsonl", *(tweet(n) for n in range(1, 10_002)), images={"good.jpg": encode(draw(0, 8, 8))})
     handled: list[int] = []
     assert zone.ingest(shard_size=4000, on_progress=handled.append) == IngestReport(
         lines=10_001, pairs=10_001, shards=3
@@ -231,7 +231,7 @@ def test_x_api_response(zone: Zone) -> None:
         ],
         "includes": {"media": [{"media_key": "3_1", "type": "photo"}, {"media_key": "3_3", "type": "photo"}]},
     }
-    zone.drop("response.json", json.dumps(response).encode(), pictures={"3_1.webp": ACCEPTED["webp.webp"]})
+    zone.drop("response.json", json.dumps(response).encode(), images={"3_1.webp": ACCEPTED["webp.webp"]})
     assert zone.ingest() == IngestReport(3, 1, 0, 2, 1, {"image_missing": 1, "image_not_named": 1})
     zone.store.put(FOLDER + "3_3.png", ACCEPTED["palette.png"])
     assert zone.replay() == IngestReport(2, 1, 0, 1, 1, {"image_not_named": 1})
@@ -239,8 +239,8 @@ def test_x_api_response(zone: Zone) -> None:
 
 
 def test_a_failing_store_leaves_nothing_half_in(zone: Zone) -> None:
-    zone.drop("a.jsonl", *(tweet(n) for n in range(40)), pictures={"good.jpg": GOOD})
-    zone.drop("b.jsonl", *(tweet(n) for n in range(40, 80)), tweet(80, "broken.jpg"), pictures={"broken.jpg": GOOD})
+    zone.drop("a.jsonl", *(tweet(n) for n in range(40)), images={"good.jpg": GOOD})
+    zone.drop("b.jsonl", *(tweet(n) for n in range(40, 80)), tweet(80, "broken.jpg"), images={"broken.jpg": GOOD})
     zone.drop("c.jsonl", *(tweet(n) for n in range(90, 100)))
     broken = Zone(FailingStore(zone.store, "broken.jpg"), zone.catalog)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="the disk is away"):

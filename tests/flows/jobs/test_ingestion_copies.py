@@ -18,7 +18,7 @@ from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 @pytest.fixture
 def filled(zone: Zone) -> Zone:
     """Two batches of three tweets, one of them refused."""
-    zone.drop("a.jsonl", tweet(1), tweet(2, "absent.jpg"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet(1), tweet(2, "absent.jpg"), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", tweet(3))
     assert zone.ingest() == IngestReport(lines=3, pairs=2, quarantined=1, shards=1, by_code={"image_missing": 1})
     return zone

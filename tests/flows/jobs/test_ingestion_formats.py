@@ -99,7 +99,7 @@ def test_endings(zone: Zone) -> None:
 
 
 def test_what_is_left_behind_is_passed_over_by_name(zone: Zone, tmp_path: Path) -> None:
-    zone.drop("b.jsonl", tweet("1"), pictures={"good.jpg": GOOD})
+    zone.drop("b.jsonl", tweet("1"), images={"good.jpg": GOOD})
     for key in ("landing/__MACOSX/day/._b.jsonl", FOLDER + "._b.jsonl", FOLDER + "._good.jpg", FOLDER + ".b-tmp.jsonl"):
         zone.store.put(key, b"\0\5\x16\7")
     zone.store.put("raw/c.jsonl", json.dumps(tweet("2")).encode())
@@ -132,7 +132,7 @@ def test_many_names_are_counted(zone: Zone) -> None:
 
 
 def test_given_keys(zone: Zone) -> None:
-    zone.drop("B.JSONL", tweet("1"), pictures={"good.jpg": GOOD})
+    zone.drop("B.JSONL", tweet("1"), images={"good.jpg": GOOD})
     keys = [FOLDER + "B.JSONL", FOLDER + "gone.jsonl", FOLDER + "good.jpg", FOLDER + "._x.jsonl", "shards/x.json"]
     zone.store.put(FOLDER + "._x.jsonl", b"")
     report = zone.ingest(keys=keys)
@@ -143,7 +143,7 @@ def test_given_keys(zone: Zone) -> None:
 
 
 def test_the_api_and_a_scraper_give_one_text(zone: Zone) -> None:
-    zone.drop("a.jsonl", tweet("1", text="Fish &amp; chips &lt;3"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1", text="Fish &amp; chips &lt;3"), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", tweet("1", text="Fish & chips <3"), tweet("1", text="Fish & chips"))
     assert zone.ingest() == IngestReport(3, 1, 1, 1, 1, {"id_conflict": 1})
     assert stored(zone)["1"][0] == "Fish & chips <3"
@@ -161,7 +161,7 @@ def test_the_api_and_a_scraper_give_one_text(zone: Zone) -> None:
 )
 def test_what_an_earlier_version_stored_is_a_duplicate(zone: Zone, before: str, now: dict[str, Any]) -> None:
     """A catalog of before: its content hash is of the text as it came."""
-    zone.drop("a.jsonl", tweet("1", text="x"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1", text="x"), images={"good.jpg": GOOD})
     zone.ingest()
     with zone.catalog.session() as session:
         session.execute(update(StoredTweet).values(content_sha256=Pair("1", before, GOOD, "good.jpg").content_sha256))
@@ -184,7 +184,7 @@ def test_a_key_in_another_form_of_unicode(zone: Zone) -> None:
 def test_times_that_cannot_be_read_are_counted(zone: Zone) -> None:
     times = ["2016-10-25 19:21:56 EST", "Wed, 10 Oct 2018 20:19:24 +0000", "11/25/2016 7:21:56 PM", None]
     lines = [tweet(number, created_at=moment) for number, moment in enumerate(times)]
-    zone.drop("a.jsonl", *lines, lines[0], pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *lines, lines[0], images={"good.jpg": GOOD})
     report = zone.ingest()
     assert (report.pairs, report.duplicates, report.times_unread) == (4, 1, 2)
     assert [found[2] for found in stored(zone).values()] == [
@@ -198,7 +198,7 @@ def test_times_that_cannot_be_read_are_counted(zone: Zone) -> None:
 
 def test_a_batch_of_rounded_ids_is_refused_and_stays_refused(zone: Zone) -> None:
     rounded = [f"{129403047242780 + n}0000" for n in range(1, 6)]
-    zone.drop("a.jsonl", *map(tweet, rounded), tweet("own"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *map(tweet, rounded), tweet("own"), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", tweet("1294030472427835393"))
     assert zone.ingest() == IngestReport(7, 2, 0, 5, 1, {"id_rounded": 5})
     assert zone.stored_ids() == ["own", "1294030472427835393"]
@@ -213,7 +213,7 @@ def test_a_batch_of_rounded_ids_is_refused_and_stays_refused(zone: Zone) -> None
 
 def test_id_str_wins_over_a_rounded_id(zone: Zone) -> None:
     lines = [tweet(1050118621198921700, id_str=f"10501186211989217{n}", text=f"words {n}") for n in range(28, 48)]
-    zone.drop("a.jsonl", *lines, pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *lines, images={"good.jpg": GOOD})
     assert zone.ingest() == IngestReport(lines=20, pairs=20, shards=1)
     assert zone.stored_ids()[0] == "1050118621198921728"
 

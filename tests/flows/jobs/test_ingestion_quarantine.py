@@ -35,7 +35,7 @@ def lines_without_row(zone: Zone) -> dict[str, list[int]]:
 @pytest.mark.usefixtures("three_rows")
 def test_rows_are_bounded_and_counts_exact(zone: Zone) -> None:
     bad = [b"bad" if n % 2 else b'{"text": "x", "image": "good.jpg"}' for n in range(20)]
-    zone.drop("a.jsonl", tweet("1"), *bad, tweet("2"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1"), *bad, tweet("2"), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", *[b"bad"] * 4)
     report = zone.ingest()
     assert report == IngestReport(26, 2, 0, 24, 1, {"id_missing": 10, "record_not_json": 14}, without_row=15)
@@ -52,7 +52,7 @@ def test_rows_are_bounded_and_counts_exact(zone: Zone) -> None:
 @pytest.mark.usefixtures("three_rows")
 def test_a_replay_tries_those_without_rows(zone: Zone) -> None:
     late = [tweet(str(n), f"late{n % 3}.jpg", text=f"words {n}") for n in range(12)]
-    zone.drop("a.jsonl", tweet("good"), *late, b"bad", tweet("11", text="words 11"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("good"), *late, b"bad", tweet("11", text="words 11"), images={"good.jpg": GOOD})
     assert zone.ingest().by_code == {"image_missing": 12, "record_not_json": 1}
     assert lines_without_row(zone) == {"image_missing": [*range(5, 14)]}
     zone.store.put(FOLDER + "late0.jpg", GOOD)
@@ -75,7 +75,7 @@ def test_a_replay_tries_those_without_rows(zone: Zone) -> None:
 
 @pytest.mark.usefixtures("three_rows")
 def test_pictures_of_stored_tweets_may_be_gone_when_the_rest_is_tried(zone: Zone) -> None:
-    zone.drop("a.jsonl", *map(tweet, range(5)), *[b"bad"] * 9, pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *map(tweet, range(5)), *[b"bad"] * 9, images={"good.jpg": GOOD})
     zone.ingest()
     zone.store.delete([FOLDER + "good.jpg"])
     assert zone.replay() == IngestReport(9, 0, 0, 9, 0, {"record_not_json": 9}, without_row=6)
@@ -96,7 +96,7 @@ def test_a_replay_without_the_batch_file_keeps_all(zone: Zone) -> None:
 
 @pytest.mark.usefixtures("three_rows")
 def test_rejections_and_their_batch_enter_together(zone: Zone) -> None:
-    zone.drop("a.jsonl", *[b"bad"] * 9, tweet(1, "broken.jpg"), pictures={"broken.jpg": GOOD})
+    zone.drop("a.jsonl", *[b"bad"] * 9, tweet(1, "broken.jpg"), images={"broken.jpg": GOOD})
     broken = Zone(FailingStore(zone.store, "broken.jpg"), zone.catalog)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="the disk is away"):
         broken.ingest()
@@ -107,8 +107,8 @@ def test_rejections_and_their_batch_enter_together(zone: Zone) -> None:
 def test_many_bad_batches_are_committed_on_the_way(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "MOST_ROWS", 10)
     for number in range(10):
-        zone.drop(f"{number}.jsonl", tweet(number), *[b"bad"] * 4, pictures={"good.jpg": GOOD})
-    zone.drop("broken.jsonl", tweet("x", "broken.jpg"), pictures={"broken.jpg": GOOD})
+        zone.drop(f"{number}.jsonl", tweet(number), *[b"bad"] * 4, images={"good.jpg": GOOD})
+    zone.drop("broken.jsonl", tweet("x", "broken.jpg"), images={"broken.jpg": GOOD})
     broken = Zone(FailingStore(zone.store, "broken.jpg"), zone.catalog)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="the disk is away"):
         broken.ingest()

@@ -20,7 +20,7 @@ from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 
 def test_the_loser_finds_nothing_left(zone: Zone) -> None:
     """Another run commits the same tweets while this one reads."""
-    zone.drop("a.jsonl", *(tweet(n) for n in range(5)), b"bad", pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *(tweet(n) for n in range(5)), b"bad", images={"good.jpg": GOOD})
     inner: list[IngestReport] = []
     handled: list[int] = []
 
@@ -39,7 +39,7 @@ def test_the_loser_finds_nothing_left(zone: Zone) -> None:
 
 def test_the_loser_takes_in_what_the_winner_had_not(zone: Zone) -> None:
     """The winner starts while the first batch is read, and ends before the second one lands."""
-    zone.drop("a.jsonl", *(tweet(n) for n in range(5)), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *(tweet(n) for n in range(5)), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", *(tweet(n) for n in range(3, 9)))
     other = Zone(zone.store, zone.catalog)
     winners: list[IngestReport] = []
@@ -54,7 +54,7 @@ def test_the_loser_takes_in_what_the_winner_had_not(zone: Zone) -> None:
 
 
 def test_what_was_committed_before_the_race_stays_counted(zone: Zone) -> None:
-    zone.drop("a.jsonl", *(tweet(n) for n in range(4)), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", *(tweet(n) for n in range(4)), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", *(tweet(n) for n in range(10, 14)))
     winners: list[IngestReport] = []
 
@@ -70,7 +70,7 @@ def test_what_was_committed_before_the_race_stays_counted(zone: Zone) -> None:
 def test_it_gives_up_after_many_lost_races(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landing_module, "LOST_RACES", 3)
     monkeypatch.setattr(landing_module, "LONGEST_PAUSE", 0.0)
-    zone.drop("a.jsonl", tweet(0), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet(0), images={"good.jpg": GOOD})
     races: list[int] = []
 
     def put_the_same_tweet_first(more: int) -> None:
@@ -138,7 +138,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     zone = Zone(open_store(url), open_catalog(catalog_url))
     for batch in range(30):
         numbers = range(10 * batch, 10 * batch + 10)
-        zone.drop(f"{batch:02d}.jsonl", *(tweet(n) for n in numbers), b"bad", pictures={"good.jpg": GOOD})
+        zone.drop(f"{batch:02d}.jsonl", *(tweet(n) for n in numbers), b"bad", images={"good.jpg": GOOD})
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", RUN, url, catalog_url],

@@ -14,7 +14,7 @@ def test_replay_after_the_picture_arrived(zone: Zone) -> None:
         tweet("2", "late.jpg"),
         tweet("3", "never.jpg"),
         tweet("4", "odd.jpg"),
-        pictures={"good.jpg": GOOD},
+        images={"good.jpg": GOOD},
     )
     zone.ingest()
     zone.store.put(FOLDER + "late.jpg", GOOD)
@@ -49,7 +49,7 @@ def test_replay_when_the_batch_file_changed_or_went(zone: Zone) -> None:
 
 def test_an_old_refusal_does_not_take_in_another_tweet(zone: Zone) -> None:
     """Line 1 holds another tweet today; the ingestion of the new file takes that one in, not the old row."""
-    zone.drop("a.jsonl", tweet("1", "absent.jpg"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1", "absent.jpg"), images={"good.jpg": GOOD})
     zone.ingest()
     zone.drop("a.jsonl", tweet("5"))
     for _ in range(2):

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from flows.jobs.ingestion import ingest_folder
 from flows.jobs.ingestion.group import ROWS_KEPT
-from flows.jobs.quarantine import QuarantineFilter, list_quarantine, parse_since, tell_quarantine
+from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quarantine, parse_since
 from infra.catalog.tables import QuarantinedTweet
 from itrp.data.pairs import REASONS
 from itrp.data.remedies import REMEDIES, describe_reason, find_remedy
@@ -24,7 +24,7 @@ from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 @pytest.fixture
 def filled(zone: Zone, tmp_path: Path) -> Zone:
     """Landing: three tweets without their picture, a line that is no JSON. A folder: a tweet without its picture."""
-    zone.drop("a.jsonl", tweet("1"), tweet("2", "late.jpg"), b"{", tweet("3", "late.jpg"), pictures={"good.jpg": GOOD})
+    zone.drop("a.jsonl", tweet("1"), tweet("2", "late.jpg"), b"{", tweet("3", "late.jpg"), images={"good.jpg": GOOD})
     zone.drop("b.jsonl", tweet("4", "never.jpg"))
     zone.ingest()
     (tmp_path / "t/images").mkdir(parents=True)
@@ -60,7 +60,7 @@ def test_rows_by_reason(filled: Zone) -> None:
 
 
 def test_the_text_names_key_line_reason_and_remedy(filled: Zone) -> None:
-    lines = tell_quarantine(list_quarantine(filled.catalog, QuarantineFilter(data="landing"), limit=2)).splitlines()
+    lines = emit_quarantine(list_quarantine(filled.catalog, QuarantineFilter(data="landing"), limit=2)).splitlines()
     assert lines[0] == "4 quarantined, 2 reasons"
     assert lines[2] == "     3  image_missing: no object lies at the picture's key"
     assert lines[3] == f"        mend: {REMEDIES['image_missing']}"
@@ -77,7 +77,7 @@ def test_records_without_a_row_are_counted_and_tried_again(zone: Zone) -> None:
     broken, missing = list_quarantine(zone.catalog, QuarantineFilter(), limit=2)
     assert (broken.count, broken.without_row, len(broken.rows)) == (ROWS_KEPT + 5, 5, 2)
     assert (missing.count, missing.without_row) == (1, 0)
-    lines = tell_quarantine([broken]).splitlines()
+    lines = emit_quarantine([broken]).splitlines()
     assert lines[-2:] == [
         f"    and {ROWS_KEPT - 2} more: --limit {ROWS_KEPT} shows them",
         "    and 5 that were counted only: --replay tries them too",

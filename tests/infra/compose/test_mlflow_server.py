@@ -239,9 +239,9 @@ def test_the_scorer_reads_models_and_can_change_none(
     )
     assert told.count("fetched ['model.json']") == 2
     assert "DONE" not in told
-    refused = [line for line in told.splitlines() if line.startswith("refused")]
-    assert len(refused) == 12
-    assert all(line.endswith("403") for line in refused), refused
+    rejected = [line for line in told.splitlines() if line.startswith("refused")]
+    assert len(rejected) == 12
+    assert all(line.endswith("403") for line in rejected), rejected
     assert contents() == before
     for name in ("itrp-text-task", "itrp-image-task"):  # for the next test, which counts what is left
         page = f"{mlflow.address}/api/2.0/mlflow/registered-models/alias?name={name}&alias=champion"

@@ -32,7 +32,7 @@ REPRESENTED = np.array([0.7, 0.9, 0.2, 0.9, 0.4, 0.8, 0.9, 0.9])
 PROBABILITIES = {Task.TEXT: np.stack([1 - REPRESENTED, REPRESENTED], axis=1)}
 
 
-def picture(width: int, height: int, colour: str = "navy") -> bytes:
+def image(width: int, height: int, colour: str = "navy") -> bytes:
     sink = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(sink, "PNG")
     return sink.getvalue()
@@ -82,15 +82,15 @@ def test_tweets_are_read_by_their_rows_over_all_shards(shards: list[ShardFile], 
 
 
 def test_thumbnails_keep_their_proportions() -> None:
-    small = Image.open(io.BytesIO(make_thumbnail(picture(800, 200))))
+    small = Image.open(io.BytesIO(make_thumbnail(image(800, 200))))
     assert (small.format, small.size) == ("JPEG", (360, 90))
-    assert Image.open(io.BytesIO(make_thumbnail(picture(20, 30)))).size == (20, 30)
+    assert Image.open(io.BytesIO(make_thumbnail(image(20, 30)))).size == (20, 30)
 
 
 @pytest.fixture
 def page(annotations: Annotations) -> str:
     texts = {row: f"tweet {row}" for row in range(8)} | {1: '<script>alert("x")</script> & so on', 3: "👍🏽 مرحبا"}
-    tweets = {row: Tweet(f"t{row}", text, picture(800, 400)) for row, text in texts.items()}
+    tweets = {row: Tweet(f"t{row}", text, image(800, 400)) for row, text in texts.items()}
     found = find_disagreements(PROBABILITIES, annotations)
     compared = count_compared(annotations, [Task.TEXT])
     return render_cases(found, tweets, examples=2, compared=compared, heading={"data": "a<b", "models": "m/1"})

@@ -48,16 +48,16 @@ def test_logits_are_a_linear_layer_over_the_embeddings_of_the_pair(
     """Against transformers' own model, tokenizer and processor: everything resized to 64 x 64, nothing cropped."""
     network = make_model(config.model_copy(update={"normalise": normalise})).network
     logits = ask(network, [(SHORT, 0), (LONG, 1)])
-    text, picture = embed_by_transformers(config.name, kind, [SHORT, LONG], [draw(0), draw(1)], normalise)
+    text, image = embed_by_transformers(config.name, kind, [SHORT, LONG], [draw(0), draw(1)], normalise)
     for task in BOTH:
         weight, bias = (parameter.detach() for parameter in network.heads[task].parameters())
-        expected = torch.cat((text, picture), dim=1) @ weight.T + bias
+        expected = torch.cat((text, image), dim=1) @ weight.T + bias
         torch.testing.assert_close(logits[task], expected, atol=1e-5, rtol=0)
         assert (expected[0] - expected[1]).abs().max() > 1e-3
 
 
 def embed_by_transformers(
-    folder: str, kind: str, texts: list[str], pictures: list[Image.Image], normalise: bool
+    folder: str, kind: str, texts: list[str], images: list[Image.Image], normalise: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     reference = AutoModel.from_pretrained(folder).eval()
     assert type(reference) is KINDS[kind]
@@ -65,15 +65,15 @@ def embed_by_transformers(
     tokens = AutoTokenizer.from_pretrained(folder)(texts, truncation=True, return_tensors="pt", **padding)
     if kind == "siglip":
         tokens = {"input_ids": tokens["input_ids"]}
-    squares = [picture.resize((64, 64), Image.Resampling.BILINEAR) for picture in pictures]
+    squares = [image.resize((64, 64), Image.Resampling.BILINEAR) for image in images]
     processor = AutoImageProcessor.from_pretrained(folder)
     pixels = processor(squares, do_resize=False, do_center_crop=False, return_tensors="pt")
     with torch.inference_mode():
         if normalise:
             both = reference(**tokens, **pixels)
             return both.text_embeds, both.image_embeds
-        text, picture = reference.get_text_features(**tokens), reference.get_image_features(**pixels)
-        return text.pooler_output, picture.pooler_output
+        text, image = reference.get_text_features(**tokens), reference.get_image_features(**pixels)
+        return text.pooler_output, image.pooler_output
 
 
 def test_what_else_is_in_the_batch_has_no_influence(model: SupervisedModel, ask: Callable) -> None:
@@ -192,7 +192,7 @@ def test_a_model_without_one_picture_size_is_refused(
 
 def test_pixels_are_normalised_with_the_checkpoints_own_mean(kind: str, model: SupervisedModel) -> None:
     white = {"pixels": torch.full((1, 64, 64, 3), 255, dtype=torch.uint8)}
-    values = model.network.picture_inputs(white)["pixel_values"]
+    values = model.network.image_inputs(white)["pixel_values"]
     assert values.shape == (1, 3, 64, 64)
     mean, std = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
     if kind == "siglip":

@@ -99,8 +99,8 @@ def test_each_modality_is_read_with_the_other_in_view(model: SupervisedModel, ba
     batch["pixels"][2, 48:, 48:] = 0  # the last of 16 patches
     vectors = pool(model.network, batch)
     assert vectors.shape == (3, 2, 64)
-    text, picture = vectors.unbind(dim=1)
-    assert (picture[1] - picture[0]).abs().max() > 1e-3
+    text, image = vectors.unbind(dim=1)
+    assert (image[1] - image[0]).abs().max() > 1e-3
     assert (text[2] - text[0]).abs().max() > 1e-3
 
 
@@ -116,8 +116,8 @@ def test_with_no_sequence_wise_attention_the_pooled_vectors_are_clips_own(
     reference = AutoModel.from_pretrained(config.name).eval()
     with torch.inference_mode():
         text = reference.get_text_features(batch["input_ids"], batch["attention_mask"]).pooler_output
-        picture = reference.get_image_features(network.picture_inputs(batch)["pixel_values"]).pooler_output
-    torch.testing.assert_close(pool(network, batch), torch.stack((text, picture), dim=1), atol=1e-5, rtol=0)
+        image = reference.get_image_features(network.image_inputs(batch)["pixel_values"]).pooler_output
+    torch.testing.assert_close(pool(network, batch), torch.stack((text, image), dim=1), atol=1e-5, rtol=0)
 
 
 def test_the_modality_embedding_tells_text_from_picture(model: SupervisedModel, batch_of: Callable) -> None:

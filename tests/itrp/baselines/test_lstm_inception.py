@@ -62,7 +62,7 @@ def test_it_is_the_stated_network(model: SupervisedModel, texts: tuple[str, str]
     batch = batch_of(network, [(text, number) for number, text in enumerate(texts)])
     with torch.inference_mode():
         logits = network(batch)
-        pictures = network.image(batch["pixels"]).double()
+        images = network.image(batch["pixels"]).double()
     weights = {name: tensor.double() for name, tensor in network.state_dict().items()}
     for row, length in enumerate(batch["lengths"].tolist()):
         h = c = torch.zeros(200, dtype=torch.float64)
@@ -72,7 +72,7 @@ def test_it_is_the_stated_network(model: SupervisedModel, texts: tuple[str, str]
             i, f, g, o = gates.split(200)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = o.sigmoid() * c.tanh()
-        hidden = weights["hidden.0.weight"] @ torch.cat((h, pictures[row])) + weights["hidden.0.bias"]
+        hidden = weights["hidden.0.weight"] @ torch.cat((h, images[row])) + weights["hidden.0.bias"]
         for task in (Task.TEXT, Task.IMAGE):
             expected = weights[f"heads.{task}.weight"] @ hidden.relu() + weights[f"heads.{task}.bias"]
             torch.testing.assert_close(logits[task][row].double(), expected, atol=1e-5, rtol=0)

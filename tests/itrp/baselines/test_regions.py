@@ -159,9 +159,9 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(
     for place in range(0, len(whole), 13):
         damaged.append(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
     told = [_read_damaged(path, content, shard, cache, good) for content in damaged]
-    refused = [message for message in told if message]
-    assert all("network.regions" in message and "\n" not in message for message in refused)
-    assert len(refused) > len(damaged) / 2
+    rejected = [message for message in told if message]
+    assert all("network.regions" in message and "\n" not in message for message in rejected)
+    assert len(rejected) > len(damaged) / 2
 
 
 def _read_damaged(path: Path, content: bytes, shard: ShardFile, cache: EmbeddingCache, good: Any) -> str:
@@ -210,11 +210,11 @@ def detector(config: LxmertConfig) -> Detector:
 def test_regions_are_those_of_torchvisions_own_detector(config: LxmertConfig, detector: Detector) -> None:
     reference = torchvision.models.get_model(DETECTOR, weights=None, weights_backbone=None, min_size=DETECTOR_SIZE)
     reference.load_state_dict(load_file(config.detector_weights))
-    picture = decode_image(picture_file(1, (80, 60)))
-    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+    image = decode_image(picture_file(1, (80, 60)))
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
     with torch.inference_mode():
         found = reference.eval()([pixels])[0]  # boxes in the picture's pixels, the surest first
-    features, boxes = detector.find_regions(picture, CPU)
+    features, boxes = detector.find_regions(image, CPU)
     assert features.shape == (12, 1024)
     np.testing.assert_allclose(boxes, found["boxes"][:12].numpy() / [80, 60, 80, 60], atol=1e-4)
     assert len(np.unique(features.round(5), axis=0)) > 6

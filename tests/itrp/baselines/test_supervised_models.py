@@ -89,8 +89,8 @@ def test_an_architecture_that_asks_for_its_version_goes_the_whole_way(
 def test_pairs_in_memory_are_answered_as_in_a_shard(
     system: SupervisedModel, shards: list[ShardFile], tweets: list[SyntheticTweet], cache: EmbeddingCache
 ) -> None:
-    texts, pictures = [tweet.text for tweet in tweets[34:]], [tweet.image for tweet in tweets[34:]]
-    found = predict_pairs(system, texts, pictures, CPU)
+    texts, images = [tweet.text for tweet in tweets[34:]], [tweet.image for tweet in tweets[34:]]
+    found = predict_pairs(system, texts, images, CPU)
     np.testing.assert_array_equal(found, predict_shard(system, shards[1], cache))
 
 
@@ -104,12 +104,12 @@ def test_an_itrp_model_answers_pairs_in_memory_too(
     experiment: str,
 ) -> None:
     model = build_model(make_config(experiment)).eval()
-    texts, pictures = [tweet.text for tweet in tweets[34:]], [tweet.image for tweet in tweets[34:]]
-    found = predict_pairs(model, texts, pictures, CPU)
+    texts, images = [tweet.text for tweet in tweets[34:]], [tweet.image for tweet in tweets[34:]]
+    found = predict_pairs(model, texts, images, CPU)
     assert found.shape == (26, model.config.k)
     np.testing.assert_allclose(found, predict_shard(model, shards[1], cache), atol=1e-6)
     with pytest.raises(ValueError, match=r"zip\(\)"):
-        predict_pairs(model, texts[1:], pictures, CPU)
+        predict_pairs(model, texts[1:], images, CPU)
 
 
 def test_the_shards_are_those_of_the_tweets(shards: list[ShardFile], tweets: list[SyntheticTweet]) -> None:

@@ -44,11 +44,11 @@ def configs(
 
 def save_image(folder: Path, name: str, seen: np.ndarray) -> Path:
     """A random classifier whose batch norms have seen pictures, as those of any real one have."""
-    pictures = functional.normalize(torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, *IMAGENET)
+    images = functional.normalize(torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, *IMAGENET)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         backbone = torchvision.models.get_model(name)
-        measure_batch_norms(backbone, 64, pictures)
+        measure_batch_norms(backbone, 64, images)
     save_file(backbone.state_dict(), folder / f"{name}.safetensors")
     return folder / f"{name}.safetensors"
 
@@ -77,11 +77,11 @@ def test_logits_are_a_linear_layer_over_both_vectors(model: SupervisedModel, bat
     with torch.inference_mode():
         logits = network(batch)
         text = network.text(batch["input_ids"], batch["attention_mask"]).numpy()
-        picture = network.image(batch["pixels"]).numpy()
+        image = network.image(batch["pixels"]).numpy()
     assert set(logits) == {Task.TEXT, Task.IMAGE}
     for task, values in logits.items():
         weight, bias = (parameter.detach().numpy() for parameter in network.heads[task].parameters())
-        expected = np.concatenate([text, picture], axis=1) @ weight.T + bias
+        expected = np.concatenate([text, image], axis=1) @ weight.T + bias
         np.testing.assert_allclose(values.numpy(), expected, atol=1e-5)
     assert not torch.allclose(logits[Task.TEXT], logits[Task.IMAGE], atol=1e-3)
 

@@ -78,11 +78,11 @@ def load_plainly(folder: Path) -> tuple[Any, Any]:
 
 
 def plain_log_likelihoods(
-    processor: Any, model: Any, prompt: str, answers: list[list[str]], picture: bytes
+    processor: Any, model: Any, prompt: str, answers: list[list[str]], image: bytes
 ) -> list[float]:
     """One pair by transformers alone, nothing padded: the answers' tokens (as the vocabulary writes them) one by one."""
     settings = {"add_special_tokens": not prompt.startswith("<s>")}
-    inputs = processor(text=[prompt], images=[[Image.open(io.BytesIO(picture))]], return_tensors="pt", **settings)
+    inputs = processor(text=[prompt], images=[[Image.open(io.BytesIO(image))]], return_tensors="pt", **settings)
     sums = []
     for answer in answers:
         longer, total = dict(inputs), 0.0
@@ -120,8 +120,8 @@ def test_log_likelihoods_are_those_of_a_plain_computation(
     scores = vlms[kind].score(TEXTS, PICTURES).log_likelihoods
     assert scores.shape == (5, 4)
     assert scores.dtype == np.float32
-    for text, picture, row in zip(TEXTS, PICTURES, scores, strict=True):
-        expected = plain_log_likelihoods(*plain, prompt.format(text), answers, picture)
+    for text, image, row in zip(TEXTS, PICTURES, scores, strict=True):
+        expected = plain_log_likelihoods(*plain, prompt.format(text), answers, image)
         np.testing.assert_allclose(row, expected, atol=2e-4)
     assert scores.std(axis=0).min() > 0.01  # text and picture make a difference
 
@@ -134,8 +134,8 @@ def test_batches_change_nothing(vlm: ZeroShotVlm) -> None:
 
 def test_picture_and_text_are_both_read(vlm: ZeroShotVlm) -> None:
     (base,) = vlm.score(TEXTS[:1], PICTURES[:1]).log_likelihoods
-    for text, picture in ((TEXTS[0], PICTURES[1]), (TEXTS[1], PICTURES[0])):
-        assert np.abs(vlm.score([text], [picture]).log_likelihoods - base).max() > 1e-2
+    for text, image in ((TEXTS[0], PICTURES[1]), (TEXTS[1], PICTURES[0])):
+        assert np.abs(vlm.score([text], [image]).log_likelihoods - base).max() > 1e-2
 
 
 @pytest.mark.parametrize(("kind", "passes"), [("llava", 1), ("qwen2_vl", 1), ("idefics3", 4)])
@@ -193,8 +193,8 @@ def test_braces_in_a_tweet_are_text(vlms: dict[str, ZeroShotVlm]) -> None:
 def test_long_tweets_and_large_pictures_are_cut_down(
     vlms: dict[str, ZeroShotVlm], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert zero_shot_vlm._open_picture(draw_picture(0, (3000, 1500))).size == (LONGEST_SIDE, LONGEST_SIDE // 2)
-    assert zero_shot_vlm._open_picture(PICTURES[0]).size == (48, 40)
+    assert zero_shot_vlm._open_image(draw_picture(0, (3000, 1500))).size == (LONGEST_SIDE, LONGEST_SIDE // 2)
+    assert zero_shot_vlm._open_image(PICTURES[0]).size == (48, 40)
     monkeypatch.setattr(zero_shot_vlm, "LONGEST_TEXT", 10)
     scores = vlms["llava"].score(["a" * 10, "a" * 30], PICTURES[:1] * 2).log_likelihoods
     np.testing.assert_array_equal(scores[0], scores[1])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from itrp.data.decoding_memory import MEMORY_BUDGET, TOTAL_MEMORY, MemoryRoom
 from itrp.data.images import check_image, load_pixels
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.pixel_format import PixelFormat
 
 MARGIN = 96 << 20
@@ -80,7 +80,7 @@ def test_a_small_file_of_fifty_million_deep_pixels_is_refused_by_its_header() ->
     data = encode(Image.fromarray(np.zeros((5000, 10_000), np.uint16)), "PNG")
     assert len(data) < 200_000
     for judge in (check_image, lambda data: load_pixels(data, PixelFormat(32))):
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RejectedError) as caught:
             judge(data)
         assert caught.value.code == "image_too_large"
         assert (
@@ -109,14 +109,14 @@ def test_what_decoding_takes_decides(size, mode, format_, options, accepted) -> 
     if accepted:
         check_image(data)
         return
-    with pytest.raises(RefusedError, match="image_too_large: expected a picture that decodes within 256 MiB"):
+    with pytest.raises(RejectedError, match="image_too_large: expected a picture that decodes within 256 MiB"):
         check_image(data)
 
 
 def test_both_decoders_refuse_what_takes_too_much() -> None:
     data = encode(Image.new("RGB", (5500, 5500)), "JPEG", progressive=True, subsampling=0)
     for decoder in ("pillow", "torchvision"):
-        with pytest.raises(RefusedError, match="image_too_large"):
+        with pytest.raises(RejectedError, match="image_too_large"):
             load_pixels(data, PixelFormat(32, decoder))  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from itrp.data.images import check_image, decode_image, load_pixels
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.pixel_format import PixelFormat
 
 MANY_FRAMES = ("mpo", "animated gif", "animated webp")
@@ -61,12 +61,12 @@ def pixels_of(data: bytes) -> np.ndarray:
     return np.asarray(decode_image(data))
 
 
-def refused(data: bytes) -> RefusedError:
+def rejected(data: bytes) -> RejectedError:
     """By the check and by both decoders of scoring, with the same words."""
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RejectedError) as caught:
         check_image(data)
     for decoder in ("pillow", "torchvision"):
-        with pytest.raises(RefusedError) as scored:
+        with pytest.raises(RejectedError) as scored:
             load_pixels(data, PixelFormat(16, decoder))
         assert str(scored.value) == str(caught.value)
     return caught.value
@@ -75,7 +75,7 @@ def refused(data: bytes) -> RefusedError:
 def is_accepted(data: bytes) -> bool:
     try:
         check_image(data)
-    except RefusedError:
+    except RejectedError:
         return False
     return True
 
@@ -112,7 +112,7 @@ def test_a_broken_download_is_truncated(kind: str, share: float, reserved: bool)
         if name in MANY_FRAMES and share >= 0.5 and is_accepted(broken):
             assert np.array_equal(pixels_of(broken), pixels_of(data)), name
         else:
-            assert refused(broken).code == "image_truncated", name
+            assert rejected(broken).code == "image_truncated", name
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "GIF", "WEBP"])
@@ -134,14 +134,14 @@ def test_a_missing_end_mark_refuses_none() -> None:
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
 def test_a_jpeg_that_lacks_pixels_before_its_end_mark(options: dict[str, object]) -> None:
     data = encode(draw("noise"), "JPEG", **options)
-    assert "ends before its last" in refused(data[:-12]).reason
+    assert "ends before its last" in rejected(data[:-12]).reason
 
 
 def test_a_jpeg_cut_where_a_restart_or_a_scan_would_begin() -> None:
     restarts = encode(draw("noise"), "JPEG", restart_marker_rows=1)
     progressive = encode(draw("noise"), "JPEG", progressive=True)
     for broken in (restarts[: restarts.index(b"\xff\xd5")], progressive[: progressive.rindex(b"\xff\xda")]):
-        assert refused(broken).code == "image_truncated"
+        assert rejected(broken).code == "image_truncated"
 
 
 def test_a_flat_webp_may_end_in_zeros() -> None:
@@ -216,7 +216,7 @@ INDEXED = b"\0\0\1" * 2
     ],
 )
 def test_a_png_that_cannot_be_scored_is_refused(data: bytes, words: str) -> None:
-    error = refused(data)
+    error = rejected(data)
     assert error.code == "image_not_a_picture"
     assert words in error.reason
 
@@ -231,7 +231,7 @@ def test_rows_are_counted_bit_by_bit(depth: int, interlaced: int) -> None:
         rows = (2, 2, 1, 3, 3, 6, 5)
         whole = sum(r * (1 + (c * depth + 7) // 8) for c, r in zip(columns, rows, strict=True))
     check_image(png(0, bytes(whole), size=(width, height), depth=depth, interlaced=interlaced))
-    short = refused(png(0, bytes(whole - 1), size=(width, height), depth=depth, interlaced=interlaced))
+    short = rejected(png(0, bytes(whole - 1), size=(width, height), depth=depth, interlaced=interlaced))
     assert (short.code, short.reason) == (
         "image_truncated",
         f"expected {whole} bytes of rows, the PNG ends after {whole - 1}",

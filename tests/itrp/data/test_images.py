@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from torchvision import transforms
 
 from itrp.data.images import check_image, decode_image, load_pixels
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.pixel_format import PixelFormat
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -36,8 +36,8 @@ def exif_of(orientation: int) -> Image.Exif:
     return exif
 
 
-def refused(data: bytes, **limits: int) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def rejected(data: bytes, **limits: int) -> RejectedError:
+    with pytest.raises(RejectedError) as caught:
         check_image(data, **limits)
     return caught.value
 
@@ -69,16 +69,16 @@ def webp_header(width: int, height: int) -> bytes:
     ],
 )
 def test_accepted_formats(format_: str, options: dict[str, object]) -> None:
-    picture = draw_noise()
-    data = encode(picture, format_, **options)
+    image = draw_noise()
+    data = encode(image, format_, **options)
     check_image(data)
-    difference = np.abs(np.asarray(decode_image(data), int) - np.asarray(picture, int))
+    difference = np.abs(np.asarray(decode_image(data), int) - np.asarray(image, int))
     assert difference.mean() < 12
     assert decode_image(data).size == (97, 61)
 
 
 def test_zero_bytes() -> None:
-    assert refused(b"").code == "image_empty"
+    assert rejected(b"").code == "image_empty"
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_zero_bytes() -> None:
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
 def test_truncated(format_: str, share: float) -> None:
     data = encode(draw_noise(400, 300), format_)
-    assert refused(data[: int(len(data) * share)]).code == "image_truncated"
+    assert rejected(data[: int(len(data) * share)]).code == "image_truncated"
 
 
 @pytest.mark.parametrize(
@@ -101,48 +101,48 @@ def test_truncated(format_: str, share: float) -> None:
     ],
 )
 def test_other_content_named_jpg(data: bytes, words: str) -> None:
-    error = refused(data)
+    error = rejected(data)
     assert error.code == "image_not_a_picture"
     assert words in error.reason
 
 
 @pytest.mark.parametrize("format_", ["BMP", "TIFF", "ICO", "PPM"])
 def test_other_picture_formats_are_refused(format_: str) -> None:
-    assert refused(encode(draw_noise(32, 32), format_)).code == "image_not_a_picture"
+    assert rejected(encode(draw_noise(32, 32), format_)).code == "image_not_a_picture"
 
 
 def test_damaged_inside() -> None:
     data = bytearray(encode(draw_noise(400, 300), "PNG"))
     middle = len(data) // 2
     data[middle : middle + 40] = bytes(40)
-    assert refused(bytes(data)).code in ("image_not_a_picture", "image_truncated")
+    assert rejected(bytes(data)).code in ("image_not_a_picture", "image_truncated")
 
 
 def test_garbage_after_a_jpeg_signature() -> None:
-    assert refused(b"\xff\xd8\xff\xe0" + b"\x01" * 500).code in ("image_not_a_picture", "image_truncated")
+    assert rejected(b"\xff\xd8\xff\xe0" + b"\x01" * 500).code in ("image_not_a_picture", "image_truncated")
 
 
 @pytest.mark.parametrize("data", [png_header(100_000, 100_000), webp_header(16_000, 16_000), png_header(10_000, 5_001)])
 def test_bomb_is_judged_from_the_header(data: bytes) -> None:
-    error = refused(data)
+    error = rejected(data)
     assert error.code == "image_too_large"
     assert "50,000,000 pixels" in error.reason
 
 
 def test_gif_bomb() -> None:
     small = encode(Image.new("P", (2, 2)), "GIF")
-    assert refused(small[:6] + struct.pack("<HH", 60_000, 60_000) + small[10:]).code == "image_too_large"
+    assert rejected(small[:6] + struct.pack("<HH", 60_000, 60_000) + small[10:]).code == "image_too_large"
     # Beyond Pillow's own limit for a warning nothing may be printed or raised but our refusal.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert refused(small[:6] + struct.pack("<HH", 10_000, 10_000) + small[10:]).code == "image_too_large"
+        assert rejected(small[:6] + struct.pack("<HH", 10_000, 10_000) + small[10:]).code == "image_too_large"
 
 
 def test_limits_are_inclusive() -> None:
     data = encode(Image.new("RGB", (10, 10)), "PNG")
     check_image(data, max_pixels=100, max_bytes=len(data))
-    assert refused(data, max_pixels=99).code == "image_too_large"
-    assert refused(data, max_bytes=len(data) - 1).code == "image_too_large"
+    assert rejected(data, max_pixels=99).code == "image_too_large"
+    assert rejected(data, max_bytes=len(data) - 1).code == "image_too_large"
 
 
 def test_animated_gif_gives_its_first_frame() -> None:
@@ -247,28 +247,28 @@ def test_pixels_equal_torchvisions(mode: str, size: int) -> None:
 
 
 def test_load_refuses_as_check_does() -> None:
-    with pytest.raises(RefusedError, match="image_empty"):
+    with pytest.raises(RejectedError, match="image_empty"):
         load_pixels(b"", PixelFormat(224))
-    with pytest.raises(RefusedError, match="image_too_large"):
+    with pytest.raises(RejectedError, match="image_too_large"):
         load_pixels(png_header(100_000, 100_000), PixelFormat(224))
 
 
 def test_threads_agree_with_one_thread() -> None:
-    pictures = [encode(draw_noise(seed=seed), "JPEG") for seed in range(12)] + [png_header(20_000, 20_000)] * 4
+    images = [encode(draw_noise(seed=seed), "JPEG") for seed in range(12)] + [png_header(20_000, 20_000)] * 4
 
     def outcome(data: bytes) -> object:
         try:
             return load_pixels(data, PixelFormat(32)).tobytes()
-        except RefusedError as error:
+        except RejectedError as error:
             return error.code
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(outcome, pictures)) == [outcome(data) for data in pictures]
+        assert list(pool.map(outcome, images)) == [outcome(data) for data in images]
 
 
 def test_pillows_globals_stay_as_they_are() -> None:
     before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
-    refused(png_header(100_000, 100_000))
+    rejected(png_header(100_000, 100_000))
     assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES) == before == (89478485, False)
 
 
@@ -308,7 +308,7 @@ def test_torchvisions_decoder_refuses_as_pillows_does(part: float) -> None:
     for broken in (b"", data[: int(len(data) * part)], b"\xff\xd8\xff" + data[100:], png_header(100_000, 100_000)):
         codes = []
         for decoder in ("pillow", "torchvision"):
-            with pytest.raises(RefusedError) as caught:
+            with pytest.raises(RejectedError) as caught:
                 load_pixels(broken, PixelFormat(32, decoder))
             codes.append(caught.value.code)
         assert codes[0] == codes[1]

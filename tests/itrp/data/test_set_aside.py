@@ -12,7 +12,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.annotations import Annotations, select_set
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside, iter_pixels
 from itrp.data.pairs import REASONS, Pair
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.set_aside import SetAside, explain_row, keep_set_aside, read_set_aside
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError
@@ -51,7 +51,7 @@ def test_the_row_is_found_and_the_others_are_decoded(bad: ShardFile, shards: lis
 
 def test_nobody_who_cannot_pass_over_it_goes_on(bad: ShardFile) -> None:
     with pytest.raises(
-        RefusedError, match=rf"the picture of tweet poison \(row 5 of shard {bad.hash[:12]}\): expected "
+        RejectedError, match=rf"the picture of tweet poison \(row 5 of shard {bad.hash[:12]}\): expected "
     ):
         list(iter_pixels(bad, SMALL))
 
@@ -92,7 +92,7 @@ def test_a_decoder_may_raise_anything(error: Exception) -> None:
 
 def test_a_person_who_asks_about_such_a_picture_is_refused(make_config: Callable[..., ExperimentConfig]) -> None:
     model = build_model(make_config("small-text"))
-    with pytest.raises(RefusedError, match="the picture in row 0: expected "):
+    with pytest.raises(RejectedError, match="the picture in row 0: expected "):
         predict_pairs(model, ["words"], [palette_without_colours()], CPU)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.texts import MAX_CHARACTERS, check_text, strip_trailing_link
 
 
@@ -38,7 +38,7 @@ def test_accepted_as_it_came(text: str) -> None:
     ],
 )
 def test_refused(value: object, code: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RejectedError) as caught:
         check_text(value)
     assert caught.value.code == code
     assert caught.value.reason.startswith("expected ")
@@ -61,4 +61,4 @@ def test_strip_trailing_link(text: str, stripped: str) -> None:
 
 def test_unknown_code_is_a_programming_error() -> None:
     with pytest.raises(ValueError, match="text_strange"):
-        RefusedError("text_strange", "reason")
+        RejectedError("text_strange", "reason")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from itrp.data.pairs import Candidate, Pair, Refusal
-from itrp.data.rejections import MissingPictureError, RefusedError
+from itrp.data.pairs import Candidate, Pair, Rejection
+from itrp.data.rejections import MissingImageError, RejectedError
 from itrp.data.validation import check_candidate, check_id, parse_time
 
 
@@ -23,9 +23,9 @@ PICTURE = draw()
 
 def fetch(key: str) -> bytes:
     if key == "refused.png":
-        raise RefusedError("image_key_invalid", "expected a key, found another")
+        raise RejectedError("image_key_invalid", "expected a key, found another")
     if key != "landing/a/1.png":
-        raise MissingPictureError(key)
+        raise MissingImageError(key)
     return PICTURE
 
 
@@ -67,11 +67,11 @@ def test_pair_keeps_everything() -> None:
     ],
 )
 def test_refusals(changes: dict[str, object], code: str) -> None:
-    refusal = check_candidate(candidate(**changes), fetch)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == code
-    assert (refusal.source, refusal.line) == ("landing/a/b.jsonl", 3)
-    assert refusal.image_key == changes.get("image_key", "landing/a/1.png")
+    rejection = check_candidate(candidate(**changes), fetch)
+    assert isinstance(rejection, Rejection)
+    assert rejection.code == code
+    assert (rejection.source, rejection.line) == ("landing/a/b.jsonl", 3)
+    assert rejection.image_key == changes.get("image_key", "landing/a/1.png")
 
 
 def test_a_failing_store_says_nothing_about_the_tweet() -> None:
@@ -92,18 +92,18 @@ def test_ids(value: object, expected: str) -> None:
 
 @pytest.mark.parametrize("value", ["6.92094E+17", "7e17", "6.9e+17"])
 def test_rounded_ids_are_not_guessed(value: str) -> None:
-    with pytest.raises(RefusedError, match="a spreadsheet rounded the id"):
+    with pytest.raises(RejectedError, match="a spreadsheet rounded the id"):
         check_id(value)
 
 
 @pytest.mark.parametrize("value", ["1\n", "../1", "1" * 5000, 10**5000, "\ud800", "a\0", "\u0661"], ids=range(7))
 def test_strange_ids_are_refused_in_writing(value: object) -> None:
-    refusal = check_candidate(candidate(id=value), fetch)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == "id_invalid"
-    assert refusal.id is not None
-    assert len(refusal.id) <= 64
-    assert refusal.id.isascii()
+    rejection = check_candidate(candidate(id=value), fetch)
+    assert isinstance(rejection, Rejection)
+    assert rejection.code == "id_invalid"
+    assert rejection.id is not None
+    assert len(rejection.id) <= 64
+    assert rejection.id.isascii()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from itrp.data.pairs import Candidate, Refusal
+from itrp.data.pairs import Candidate, Rejection
 from itrp.datasets.tweets import read_tweets
 
 SOURCE = "landing/day/batch.jsonl"
@@ -45,7 +45,7 @@ def compress_zstd(data: bytes) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def read(data: bytes) -> list[Candidate | Refusal]:
+def read(data: bytes) -> list[Candidate | Rejection]:
     slow = [*read_tweets(SlowStream(data), SOURCE)] if len(data) < 20_000 else None
     outcomes = [*read_tweets(io.BytesIO(data), SOURCE)]
     assert slow in (None, outcomes)
@@ -142,10 +142,10 @@ ONE_REFUSAL: dict[str, tuple[bytes, str, str]] = {
 @pytest.mark.parametrize("case", ONE_REFUSAL)
 def test_a_file_that_is_no_batch_is_one_rejection(case: str) -> None:
     data, code, said = ONE_REFUSAL[case]
-    (refusal,) = read(data)
-    assert isinstance(refusal, Refusal)
-    assert (refusal.code, refusal.line) == (code, 1)
-    assert said in refusal.reason
+    (rejection,) = read(data)
+    assert isinstance(rejection, Rejection)
+    assert (rejection.code, rejection.line) == (code, 1)
+    assert said in rejection.reason
 
 
 DAMAGED: dict[str, tuple[bytes, list[tuple[int, str]]]] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itrp.data.pairs import Refusal
-from itrp.data.rejections import MissingPictureError
+from itrp.data.pairs import Rejection
+from itrp.data.rejections import MissingImageError
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, count_changes, read_controversial
 from itrp.datasets.itr_labels import read_itr_labels, read_texts
@@ -139,10 +139,10 @@ def test_folder(tmp_path: Path) -> None:
     first, second = source.candidates()
     assert (first.line, first.id, first.text, first.image_key) == (1, "12", "words", "images/T12.jpg")
     assert (second.line, second.id) == (2, "6.92094E+17")
-    assert source.read_picture("images/T12.jpg") == b"picture"
-    assert ItrFolder(path, tmp_path).read_picture("images/T12.jpg") == b"picture"
-    with pytest.raises(MissingPictureError):
-        source.read_picture("images/T13.jpg")
+    assert source.read_image("images/T12.jpg") == b"picture"
+    assert ItrFolder(path, tmp_path).read_image("images/T12.jpg") == b"picture"
+    with pytest.raises(MissingImageError):
+        source.read_image("images/T13.jpg")
     assert source.annotations().corrected_image.tolist() == [0, 1]
 
 
@@ -225,7 +225,7 @@ class TestReal:
             tmp_path / "t.jsonl", "".join(json.dumps({"id": id_, "text": "t"}) + "\n" for id_ in read.ids)
         )
         source = ItrFolder(REAL / "textimage.csv", tmp_path, texts=texts)
-        outcomes = [check_candidate(c, source.read_picture) for c in source.candidates()]
-        rounded = [o for o in outcomes if isinstance(o, Refusal) and o.code == "id_invalid"]
+        outcomes = [check_candidate(c, source.read_image) for c in source.candidates()]
+        rounded = [o for o in outcomes if isinstance(o, Rejection) and o.code == "id_invalid"]
         assert len(rounded) == 28
         assert all("a spreadsheet rounded the id" in o.reason for o in rounded)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itrp.data.pairs import Refusal
+from itrp.data.pairs import Rejection
 from itrp.datasets.delimited import AmbiguousTableError
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, read_controversial
@@ -108,9 +108,9 @@ def test_a_duplicate_does_not_hide_a_second_label(tmp_path: Path) -> None:
     path = write_quoted(
         tmp_path / "labels.csv", [("1", "a", "01"), ("2", "b", "11"), ("1", "a", "11"), ("2", "b", "11")]
     )
-    refused = [record for record in ItrFolder(path, tmp_path).candidates() if isinstance(record, Refusal)]
-    assert [(record.line, record.code, record.id) for record in refused] == [(3, "id_conflict", "1")]
-    assert "text_is_represented a tweet, found 1 in row 3 after 0 in row 1" in refused[0].reason
+    rejected = [record for record in ItrFolder(path, tmp_path).candidates() if isinstance(record, Rejection)]
+    assert [(record.line, record.code, record.id) for record in rejected] == [(3, "id_conflict", "1")]
+    assert "text_is_represented a tweet, found 1 in row 3 after 0 in row 1" in rejected[0].reason
 
 
 def test_texts_in_parquet(tmp_path: Path) -> None:

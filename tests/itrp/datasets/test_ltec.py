@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from itrp.data.pairs import Candidate, Refusal
-from itrp.data.rejections import MissingPictureError
+from itrp.data.pairs import Candidate, Rejection
+from itrp.data.rejections import MissingImageError
 from itrp.datasets.ltec import LtecFolder, assign_split, read_ltec_rows
 from itrp.errors import DataError
 from itrp.labels import Task
@@ -55,7 +55,7 @@ def test_ids_come_from_the_file_names_and_labels_from_the_relation(tmp_path: Pat
 )
 def test_a_tweet_id_that_a_float_has_rounded_is_the_same_tweet(tmp_path: Path, written: object) -> None:
     (row,) = read_ltec_rows(write_rows(tmp_path, make_row("458277665150357506", tweet_id=written)))
-    assert (row.id, row.refusal) == ("458277665150357506", None)
+    assert (row.id, row.rejection) == ("458277665150357506", None)
 
 
 @pytest.mark.parametrize("written", ["458277665150357900", "12", "", None, True, "abc", [1]])
@@ -64,7 +64,7 @@ def test_a_tweet_id_of_another_tweet_is_refused(tmp_path: Path, written: object)
     source = open_rows(tmp_path, make_row("1"), make_row("458277665150357506", tweet_id=written))
     first, second = source.candidates()
     assert isinstance(first, Candidate)
-    assert isinstance(second, Refusal)
+    assert isinstance(second, Rejection)
     assert (second.line, second.code, second.id) == (2, "id_invalid", "458277665150357506")
     assert "to the precision of a float" in second.reason
     assert "row 1 (0-based) names two tweets" in second.reason
@@ -73,15 +73,15 @@ def test_a_tweet_id_of_another_tweet_is_refused(tmp_path: Path, written: object)
 
 @pytest.mark.parametrize("name", ["../1.jpg", "a.jpg", "1", "1.jpg.jpg", "", None, 7, "1" * 21 + ".jpg", "1/2.jpg"])
 def test_a_file_name_that_is_no_tweets_is_refused(tmp_path: Path, name: object) -> None:
-    (refusal,) = open_rows(tmp_path, make_row("1", file_name=name)).candidates()
-    assert isinstance(refusal, Refusal)
-    assert (refusal.code, refusal.image_key) == ("id_invalid", None)
-    assert "expected the picture's file name" in refusal.reason
+    (rejection,) = open_rows(tmp_path, make_row("1", file_name=name)).candidates()
+    assert isinstance(rejection, Rejection)
+    assert (rejection.code, rejection.image_key) == ("id_invalid", None)
+    assert "expected the picture's file name" in rejection.reason
 
 
 def test_what_is_no_object_is_refused(tmp_path: Path) -> None:
     source = open_rows(tmp_path, make_row("1"), ["2.jpg", "0"], make_row("3"))
-    kinds = [each.code if isinstance(each, Refusal) else each.id for each in source.candidates()]
+    kinds = [each.code if isinstance(each, Rejection) else each.id for each in source.candidates()]
     assert kinds == ["1", "record_not_json", "3"]
     assert source.annotations().ids.tolist() == ["1", "", "3"]
 
@@ -98,7 +98,7 @@ def test_two_relations_of_one_tweet_are_a_conflict(tmp_path: Path) -> None:
     source = open_rows(tmp_path, make_row("1", "0"), make_row("1", "0"), make_row("1", "3"), make_row("2", "3"))
     records = list(source.candidates())
     assert [isinstance(each, Candidate) for each in records] == [True, True, False, True]
-    assert isinstance(records[2], Refusal)
+    assert isinstance(records[2], Rejection)
     assert (records[2].code, records[2].id) == ("id_conflict", "1")
     assert "expected one relation a tweet, found 00 in row 2 (0-based) after 11" in records[2].reason
     assert source.counts() == {"00": 1, "01": 0, "10": 0, "11": 2}
@@ -140,7 +140,7 @@ def test_pictures_lie_in_the_folder_or_below_it(tmp_path: Path) -> None:
         (tmp_path / "pictures" / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "pictures" / place).write_bytes(place.encode())
     source = LtecFolder(labels, tmp_path / "pictures")
-    assert [source.read_picture(f"{n}.jpg") for n in (1, 2, 3)] == [
+    assert [source.read_image(f"{n}.jpg") for n in (1, 2, 3)] == [
         b"1.jpg",
         b"images1/2.jpg",
         b"images2/images2/3.jpg",
@@ -151,8 +151,8 @@ def test_pictures_lie_in_the_folder_or_below_it(tmp_path: Path) -> None:
         "9.jpg",
         "../labels.json",
     ):  # too deep, nowhere, not a row's, not a picture's name
-        with pytest.raises(MissingPictureError):
-            source.read_picture(missing)
+        with pytest.raises(MissingImageError):
+            source.read_image(missing)
 
 
 def test_two_pictures_of_one_name_must_be_one(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_two_pictures_of_one_name_must_be_one(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "1.jpg").write_bytes(b"same")
-    assert LtecFolder(labels, tmp_path).read_picture("1.jpg") == b"same"
+    assert LtecFolder(labels, tmp_path).read_image("1.jpg") == b"same"
     (tmp_path / "b/1.jpg").write_bytes(b"else")
     with pytest.raises(DataError, match=r"expected one picture 1.jpg, found two that differ, .*a/1.jpg and .*b/1.jpg"):
         LtecFolder(labels, tmp_path)
@@ -187,7 +187,7 @@ def test_real_label_file(tmp_path: Path) -> None:
     """The published counts, and 805 of the 812 ids that could not have been taken from tweet_id."""
     source = LtecFolder(REAL, tmp_path)
     assert len(source.rows) == 812
-    assert [row for row in source.rows if row.refusal] == []
+    assert [row for row in source.rows if row.rejection] == []
     assert source.counts() == {"11": 392, "01": 72, "10": 296, "00": 52}
     assert source.counts("train") == {"00": 31, "01": 37, "10": 155, "11": 205}
     assert source.counts("test") == {"00": 21, "01": 35, "10": 141, "11": 187}

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from itrp.data.pairs import Candidate, Refusal
+from itrp.data.pairs import Candidate, Rejection
 from itrp.datasets.tweets import read_tweets
 
 SOURCE = "landing/day/batch.jsonl"
 
 
-def read(*values: Any) -> list[Candidate | Refusal]:
+def read(*values: Any) -> list[Candidate | Rejection]:
     data = b"\n".join(json.dumps(value).encode() for value in values)
     return [*read_tweets(io.BytesIO(data), SOURCE)]
 
@@ -23,9 +23,9 @@ def read_one(value: Any) -> Candidate:
     return found
 
 
-def refuse_one(value: Any) -> Refusal:
+def refuse_one(value: Any) -> Rejection:
     (found,) = read(value)
-    assert isinstance(found, Refusal), found
+    assert isinstance(found, Rejection), found
     return found
 
 
@@ -79,10 +79,10 @@ def test_a_retweet_in_a_page_has_the_text_and_picture_of_its_original() -> None:
 
 @pytest.mark.parametrize("retold", [None, {"text": CUT, "truncated": True}])
 def test_a_text_that_was_cut_is_refused(retold: object) -> None:
-    refusal = refuse_one({**RECORD, "text": CUT, "truncated": retold is None, "retweeted_status": retold})
-    assert (refusal.code, refusal.id) == ("text_missing", "1")
-    assert "found one that was cut after 140 characters" in refusal.reason
-    assert "tweet_mode=extended" in refusal.reason
+    rejection = refuse_one({**RECORD, "text": CUT, "truncated": retold is None, "retweeted_status": retold})
+    assert (rejection.code, rejection.id) == ("text_missing", "1")
+    assert "found one that was cut after 140 characters" in rejection.reason
+    assert "tweet_mode=extended" in rejection.reason
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_a_key_that_the_record_names_is_the_only_one() -> None:
     ],
 )
 def test_media_without_a_photo(fields: dict[str, Any], kinds: str) -> None:
-    refusal = refuse_one({"id": "1", "text": "words", **fields})
-    assert (refusal.code, refusal.id) == ("image_not_named", "1")
+    rejection = refuse_one({"id": "1", "text": "words", **fields})
+    assert (rejection.code, rejection.id) == ("image_not_named", "1")
     assert (
         f"expected a photo among the tweet's media, found: {kinds}; name the picture's key in the field"
-        in refusal.reason
+        in rejection.reason
     )
-    assert "attachments.media (X API v2) or extended_entities.media (v1.1)" in refusal.reason
-    assert "beside the batch as <media key>.jpg" in refusal.reason
+    assert "attachments.media (X API v2) or extended_entities.media (v1.1)" in rejection.reason
+    assert "beside the batch as <media key>.jpg" in rejection.reason
 
 
 def test_a_name_that_leads_elsewhere_is_no_name() -> None:
@@ -207,6 +207,6 @@ def test_languages() -> None:
 
 @pytest.mark.parametrize("value", [{"delete": {"status": {"id": 5}}}, {"limit": {"track": 3}}, {}])
 def test_notices_of_a_stream_are_no_tweets(value: dict[str, Any]) -> None:
-    refusal = refuse_one(value)
-    assert refusal.code == "record_not_json"
-    assert f"found an object with {', '.join(value) or 'no fields'}" in refusal.reason
+    rejection = refuse_one(value)
+    assert rejection.code == "record_not_json"
+    assert f"found an object with {', '.join(value) or 'no fields'}" in rejection.reason

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from itrp.data.rejections import RefusedError
+from itrp.data.rejections import RejectedError
 from itrp.data.rounded_ids import find_rounding
 from itrp.data.validation import check_id
 
@@ -64,7 +64,7 @@ def test_ids_counted_by_hand_are_no_evidence() -> None:
     ],
 )
 def test_single_ids_that_cannot_be_whole(value: object, said: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RejectedError) as caught:
         check_id(value)
     assert caught.value.code == "id_invalid"
     assert said in caught.value.reason

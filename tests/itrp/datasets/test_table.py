@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from itrp.data.pairs import Candidate, Pair, Refusal
+from itrp.data.pairs import Candidate, Pair, Rejection
 from itrp.data.validation import check_candidate
 from itrp.datasets.table import TableSource
 from itrp.errors import DataError, WrongUseError
@@ -35,9 +35,9 @@ def make_frame(folder: Path, **more: Any) -> pd.DataFrame:
     return pd.DataFrame({"id": IDS, "text": TEXTS, "image": images, **more})
 
 
-def check(source: TableSource) -> list[Pair | Refusal]:
+def check(source: TableSource) -> list[Pair | Rejection]:
     return [
-        record if isinstance(record, Refusal) else check_candidate(record, source.read_picture)
+        record if isinstance(record, Rejection) else check_candidate(record, source.read_image)
         for record in source.candidates()
     ]
 
@@ -178,11 +178,11 @@ def test_pictures_by_any_path(tmp_path: Path) -> None:
     names += [str(away), f"file://{away}", "pipe", "x" * 300, "a\nb"]
     frame = pd.DataFrame({"id": range(1, len(names) + 1), "text": "words", "image": names})
     outcomes = check(TableSource(save(frame, tmp_path / "here/t.csv")))
-    assert [o.code if isinstance(o, Refusal) else o.image_path for o in outcomes] == [
+    assert [o.code if isinstance(o, Rejection) else o.image_path for o in outcomes] == [
         "a.jpg", "b.jpg", "image_not_named", "image_missing", "image_missing", "image_key_invalid",
         "a.jpg", "a.jpg", "image_missing", "image_missing", "image_key_invalid",
     ]  # fmt: skip
-    reasons = [o.reason for o in outcomes if isinstance(o, Refusal)]
+    reasons = [o.reason for o in outcomes if isinstance(o, Rejection)]
     assert f"expected a picture at '{tmp_path}/here/none.jpg', found nothing" in reasons[1]
     assert "found an address, 'http://x/c.jpg': load the picture and name its file" in reasons[3]
     assert "File name too long" in reasons[5]
@@ -239,7 +239,7 @@ def test_a_duplicate_does_not_hide_a_second_label(tmp_path: Path) -> None:
     frame["image_adds"] = ["1", "0", "", "1", "1", "0"]
     outcomes = check(TableSource(frame, folder=tmp_path))
     assert [isinstance(outcome, Pair) for outcome in outcomes] == [True, True, True, True, False, True]
-    assert isinstance(outcomes[4], Refusal)
+    assert isinstance(outcomes[4], Rejection)
     assert (outcomes[4].code, outcomes[4].line) == ("id_conflict", 5)
     assert "expected one label image_adds a tweet, found 1 in row 5 after 0 in row 2" in outcomes[4].reason
 
@@ -254,7 +254,7 @@ def test_a_text_that_is_not_utf8_is_refused_alone(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(lines)
     *others, last = check(TableSource(tmp_path / "t.csv"))
     assert all(isinstance(outcome, Pair) for outcome in others)
-    assert isinstance(last, Refusal)
+    assert isinstance(last, Rejection)
     assert (last.code, last.reason) == (
         "text_not_utf8",
         "expected UTF-8, found bytes that are not: save the file as UTF-8",

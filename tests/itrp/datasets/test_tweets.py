@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from itrp.data.pairs import Candidate, Refusal
-from itrp.data.rejections import RefusedError
+from itrp.data.pairs import Candidate, Rejection
+from itrp.data.rejections import RejectedError
 from itrp.datasets.keys import resolve_key
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
 from itrp.datasets.tweets import read_tweets
@@ -34,7 +34,7 @@ class CountingStream(io.RawIOBase):
         return b"x" * given
 
 
-def read(data: bytes) -> list[Candidate | Refusal]:
+def read(data: bytes) -> list[Candidate | Rejection]:
     return [*read_tweets(io.BytesIO(data), SOURCE)]
 
 
@@ -112,15 +112,15 @@ def test_a_bad_line_does_not_touch_the_others(data: bytes, code: str) -> None:
     assert isinstance(first, Candidate)
     assert isinstance(last, Candidate)
     assert (first.line, last.line) == (1, 3)
-    assert isinstance(bad, Refusal)
+    assert isinstance(bad, Rejection)
     assert (bad.code, bad.line, bad.source) == (code, 2, SOURCE)
 
 
 def test_a_refused_key_keeps_its_record_recognisable() -> None:
-    (refusal,) = read(line(id=5, text="t", image="../../../x.jpg"))
-    assert isinstance(refusal, Refusal)
-    assert (refusal.id, refusal.image_key) == ("5", "../../../x.jpg")
-    assert "leads out of it" in refusal.reason
+    (rejection,) = read(line(id=5, text="t", image="../../../x.jpg"))
+    assert isinstance(rejection, Rejection)
+    assert (rejection.id, rejection.image_key) == ("5", "../../../x.jpg")
+    assert "leads out of it" in rejection.reason
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_refused_key_keeps_its_record_recognisable() -> None:
 )
 def test_keys(image: object, key: str | None) -> None:
     if key is None:
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RejectedError) as caught:
             resolve_key(image, SOURCE)
         assert caught.value.code == "image_key_invalid"
     else:
@@ -199,7 +199,7 @@ RESPONSE = {
 RESPONSE_KEY = "landing/day/r.json"
 
 
-def read_response(response: object) -> list[Candidate | Refusal]:
+def read_response(response: object) -> list[Candidate | Rejection]:
     return [*read_tweets(io.BytesIO(json.dumps(response).encode()), RESPONSE_KEY)]
 
 
@@ -215,9 +215,9 @@ def test_x_api_response() -> None:
     )
     assert first.other_keys[4] == "landing/day/1.jpg"
     assert (second.text, second.image_key) == ("whole", "landing/day/3_2.jpg")
-    codes = [outcome.code if isinstance(outcome, Refusal) else None for outcome in outcomes]
+    codes = [outcome.code if isinstance(outcome, Rejection) else None for outcome in outcomes]
     assert codes[2:] == ["image_not_named"] * 3 + ["record_not_json", None, "image_key_invalid"]
-    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Refusal)]
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Rejection)]
     assert "found one without attachments; name the picture's key in the field image, or" in reasons[0]
     assert "found: video" in reasons[1]
     assert "not in includes.media" in reasons[2]
@@ -244,6 +244,6 @@ def test_x_api_single_tweet() -> None:
     ],
 )
 def test_other_json_files(data: bytes, code: str) -> None:
-    (refusal,) = read(data)
-    assert isinstance(refusal, Refusal)
-    assert (refusal.code, refusal.line) == (code, 1)
+    (rejection,) = read(data)
+    assert isinstance(rejection, Rejection)
+    assert (rejection.code, rejection.line) == (code, 1)

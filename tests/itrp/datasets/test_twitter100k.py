@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from itrp.data.pairs import Candidate, Pair, Refusal
-from itrp.data.rejections import MissingPictureError
+from itrp.data.pairs import Candidate, Pair, Rejection
+from itrp.data.rejections import MissingImageError
 from itrp.data.validation import check_candidate
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError
@@ -32,8 +32,8 @@ def test_line_i_belongs_to_picture_i(folder: Path) -> None:
 
 def test_only_the_bad_lines_are_refused(folder: Path) -> None:
     source = Twitter100kFolder(folder)
-    codes = [check_candidate(c, source.read_picture) for c in source.candidates() if isinstance(c, Candidate)]
-    assert [c.code for c in codes if isinstance(c, Refusal)] == [
+    codes = [check_candidate(c, source.read_image) for c in source.candidates() if isinstance(c, Candidate)]
+    assert [c.code for c in codes if isinstance(c, Rejection)] == [
         "image_missing", "image_missing", "text_empty", "image_missing", "text_not_utf8", "image_missing",
     ]  # fmt: skip
 
@@ -41,9 +41,9 @@ def test_only_the_bad_lines_are_refused(folder: Path) -> None:
 def test_pictures(folder: Path) -> None:
     (folder / "images/1.jpg").write_bytes(b"bytes")
     source = Twitter100kFolder(folder)
-    assert source.read_picture("images/1.jpg") == b"bytes"
-    with pytest.raises(MissingPictureError):
-        source.read_picture("images/2.jpg")
+    assert source.read_image("images/1.jpg") == b"bytes"
+    with pytest.raises(MissingImageError):
+        source.read_image("images/2.jpg")
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_no_labels(folder: Path) -> None:
     assert Twitter100kFolder(folder).annotations() is None
 
 
-def write_layout(folder: Path, lines: list[str], pictures: Iterable[int], end: str = "\n") -> Twitter100kFolder:
+def write_layout(folder: Path, lines: list[str], images: Iterable[int], end: str = "\n") -> Twitter100kFolder:
     (folder / "images").mkdir(parents=True)
     (folder / "text.txt").write_text("\n".join(lines) + (end if lines else ""), encoding="utf-8")
-    for number in pictures:
+    for number in images:
         (folder / f"images/{number}.jpg").write_bytes(b"bytes")
     return Twitter100kFolder(folder)
 
@@ -91,7 +91,7 @@ def test_the_line_that_lacks_a_link_before_it_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "pictures", "told"),
+    ("lines", "images", "told"),
     [
         (
             TEN,
@@ -104,11 +104,9 @@ def test_the_line_that_lacks_a_link_before_it_is_named(tmp_path: Path) -> None:
     ],
     ids=["too few lines", "from zero", "last picture missing", "no line"],
 )
-def test_counts_that_do_not_fit_are_refused(
-    tmp_path: Path, lines: list[str], pictures: Iterable[int], told: str
-) -> None:
+def test_counts_that_do_not_fit_are_refused(tmp_path: Path, lines: list[str], images: Iterable[int], told: str) -> None:
     with pytest.raises(DataError, match=told):
-        write_layout(tmp_path / "t", lines, pictures).check_counts()
+        write_layout(tmp_path / "t", lines, images).check_counts()
 
 
 def test_pictures_between_may_be_missing_and_blank_lines_may_follow(tmp_path: Path) -> None:
@@ -130,6 +128,6 @@ def test_a_mark_is_no_text_and_utf16_is_told(tmp_path: Path) -> None:
 @pytest.mark.skipif(not REAL.exists(), reason="no real tweets beside the checkout")
 def test_real_tweets_all_pass() -> None:
     source = Twitter100kFolder(REAL)
-    outcomes = [check_candidate(c, source.read_picture) for c in source.candidates() if isinstance(c, Candidate)]
+    outcomes = [check_candidate(c, source.read_image) for c in source.candidates() if isinstance(c, Candidate)]
     assert len(outcomes) == 1500
     assert all(isinstance(outcome, Pair) for outcome in outcomes)

@@ -166,14 +166,14 @@ def draw_photo(width: int, height: int, seed: int) -> Image.Image:
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
-def normalise_by_torchvision(picture: Image.Image, size: int) -> Tensor:
+def normalise_by_torchvision(image: Image.Image, size: int) -> Tensor:
     """[3, size, size] as the paper's reference prepares a picture."""
     steps = [
         transforms.Resize((size, size)),
         transforms.ToTensor(),
         transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     ]
-    return transforms.Compose(steps)(picture.convert("RGB"))
+    return transforms.Compose(steps)(image.convert("RGB"))
 
 
 @pytest.fixture(scope="module")
@@ -224,14 +224,14 @@ def test_the_transform_is_torchvisions_on_tweets(
 
 def test_only_transparency_is_prepared_otherwise_on_purpose(prepare: Callable[[bytes], Tensor]) -> None:
     """The reference shows the colours under a transparent area; a reader of the tweet sees the page's white."""
-    picture = draw_photo(400, 300, seed=1).convert("RGBA")
+    image = draw_photo(400, 300, seed=1).convert("RGBA")
     opaque, hollow = io.BytesIO(), io.BytesIO()
-    picture.save(opaque, "PNG")
-    alpha = Image.new("L", picture.size, 255)
+    image.save(opaque, "PNG")
+    alpha = Image.new("L", image.size, 255)
     alpha.paste(0, (200, 0, 400, 300))
-    picture.putalpha(alpha)
-    picture.save(hollow, "PNG")
-    expected = normalise_by_torchvision(picture, 224)
+    image.putalpha(alpha)
+    image.save(hollow, "PNG")
+    expected = normalise_by_torchvision(image, 224)
     assert (prepare(opaque.getvalue()) - expected).abs().max() <= NORMALISED_TOLERANCE
     difference = (prepare(hollow.getvalue()) - expected).abs().amax(dim=0)
     assert difference[:, :110].max() <= NORMALISED_TOLERANCE

@@ -17,7 +17,7 @@ from itrp.datasets.synthetic import SyntheticTweet
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 from itrp.models.itrp_model import build_model, fingerprint
 from tests.poison import palette_without_colours
 
@@ -40,7 +40,7 @@ def no_thread_stays() -> Iterator[None]:
 
 
 def make_stream(workers: int = 2, runtime: Runtime = EXACT) -> EmbeddingStream:
-    stream = EmbeddingStream(runtime, StageTimes())
+    stream = EmbeddingStream(runtime, PipelineTimings())
     stream.workers = workers
     return stream
 
@@ -94,10 +94,10 @@ def test_every_encoder_reads_the_pixels_of_its_format(
     tweets: list[SyntheticTweet],
     tmp_path: Path,
 ) -> None:
-    pictures = [Image.open(io.BytesIO(tweet.image)).convert("RGB") for tweet in tweets[:6]]
-    sinks = [io.BytesIO() for _ in pictures]
-    for picture, sink in zip(pictures, sinks, strict=True):
-        picture.save(sink, "JPEG")
+    images = [Image.open(io.BytesIO(tweet.image)).convert("RGB") for tweet in tweets[:6]]
+    sinks = [io.BytesIO() for _ in images]
+    for image, sink in zip(images, sinks, strict=True):
+        image.save(sink, "JPEG")
     shard = write_shard(tmp_path, [Pair(str(row), "x", sink.getvalue(), "a.jpg") for row, sink in enumerate(sinks)])
     encoders = [
         build_model(make_config("small-text", f"image.decoder={name}")).image for name in ("pillow", "torchvision")
@@ -118,9 +118,9 @@ def test_a_picture_that_cannot_be_decoded_sets_its_row_aside(
     tmp_path: Path,
     kind: str,
 ) -> None:
-    pictures = [tweet.image for tweet in tweets[:34]]
-    pictures[21] = pictures[21][: len(pictures[21]) // 2] if kind == "truncated" else palette_without_colours()
-    pairs = [Pair(str(row), "some words", picture, "a.jpg") for row, picture in enumerate(pictures)]
+    images = [tweet.image for tweet in tweets[:34]]
+    images[21] = images[21][: len(images[21]) // 2] if kind == "truncated" else palette_without_colours()
+    pairs = [Pair(str(row), "some words", image, "a.jpg") for row, image in enumerate(images)]
     bad = write_shard(tmp_path, pairs)
     found = list(make_stream().run(make_jobs([shards[0], bad, shards[1]], embedders)))
     assert [done.error for done in found] == [None] * 3

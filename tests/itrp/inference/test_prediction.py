@@ -22,10 +22,10 @@ def forward_by_hand(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> n
     model.eval()
     weight, bias = (parameter.detach().double().numpy() for parameter in (model.head.weight, model.head.bias))
     rows = []
-    for text, picture in zip(texts, pixels, strict=True):
+    for text, image in zip(texts, pixels, strict=True):
         with torch.inference_mode():
             first = model.text(*model.text.collate(model.text.tokenize([text]), CPU))
-            second = model.image(torch.from_numpy(picture[None]))
+            second = model.image(torch.from_numpy(image[None]))
         logits = weight @ np.concatenate((first[0].double().numpy(), second[0].double().numpy())) + bias
         powers = np.exp(logits - logits.max())
         rows.append(powers / powers.sum())

@@ -3,11 +3,11 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from itrp.inference.timings import StageTimes
+from itrp.inference.timings import PipelineTimings
 
 
 def test_seconds_add_up_over_threads_and_faults() -> None:
-    times = StageTimes()
+    times = PipelineTimings()
 
     def act(number: int) -> None:
         try:
@@ -28,7 +28,7 @@ def test_seconds_add_up_over_threads_and_faults() -> None:
 
 
 def test_the_bottleneck_is_who_is_waited_for() -> None:
-    times = StageTimes()
+    times = PipelineTimings()
     assert times.bottleneck is None
     times.waits = {("compute", "decode"): 3.0, ("read", "compute"): 4.0, ("write", "decode"): 2.0}
     assert times.bottleneck == "decode"

@@ -8,8 +8,8 @@ from torch import nn
 
 from itrp.config import ImageEncoderConfig, override
 from itrp.experiments import EXPERIMENTS
-from itrp.inference.embeddings import embed_pixels, fold_encoder
-from itrp.models.batch_norm_fusion import fold_batch_norms
+from itrp.inference.embeddings import embed_pixels, fuse_encoder
+from itrp.models.batch_norm_fusion import fuse_batch_norms
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import build_model, fingerprint
 
@@ -32,11 +32,11 @@ def let_statistics_move(network: nn.Module, size: int) -> None:
 def test_folded_batch_norms_give_the_same(name: str) -> None:
     network = torchvision.models.get_model(name, weights=None)
     let_statistics_move(network, 64)
-    folded = fold_batch_norms(network, 64)
+    fused = fuse_batch_norms(network, 64)
     assert norms_of(network)
-    assert not norms_of(folded)
+    assert not norms_of(fused)
     sample = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(9))
-    torch.testing.assert_close(folded(sample), network.eval()(sample), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fused(sample), network.eval()(sample), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -44,21 +44,21 @@ def test_an_encoder_is_folded_beside_itself() -> None:
     """EfficientNet-Lite0, whose convolutions are a class of their own, with the weights that come from the package registry."""
     encoder = build_model(override(EXPERIMENTS["small-text"](), ["image.size=64"])).image
     before = fingerprint(encoder)
-    folded = fold_encoder(encoder.train())
+    fused = fuse_encoder(encoder.train())
     assert len(norms_of(encoder)) == 49
-    assert not norms_of(folded)
+    assert not norms_of(fused)
     pixels = np.random.default_rng(0).integers(256, size=(5, 64, 64, 3), dtype=np.uint8)
     with torch.inference_mode():
         expected = encoder.eval()(torch.from_numpy(pixels)).numpy()
     np.testing.assert_allclose(embed_pixels(encoder, pixels, CPU, 2), expected, rtol=1e-4, atol=1e-4)
     assert fingerprint(encoder) == before
-    folded.to(torch.float64)
+    fused.to(torch.float64)
     assert encoder.mean.dtype == encoder.dtype == torch.float32  # nothing that changes is shared
 
 
 def test_an_encoder_without_batch_norms_is_taken_as_it_is() -> None:
     encoder = ImageEncoder(ImageEncoderConfig(size=64), nn.Conv2d(3, 4, 3))
-    assert fold_encoder(encoder) is encoder
+    assert fuse_encoder(encoder) is encoder
 
 
 class Shared(nn.Module):
@@ -87,7 +87,7 @@ class Lonely(nn.Module):
 def test_what_cannot_be_folded_stays_as_it_is() -> None:
     shared, lonely = Shared(), Lonely()
     let_statistics_move(shared, 16)
-    assert fold_batch_norms(shared, 16) is shared
-    assert len(norms_of(fold_batch_norms(lonely, 16))) == 1
+    assert fuse_batch_norms(shared, 16) is shared
+    assert len(norms_of(fuse_batch_norms(lonely, 16))) == 1
     without = nn.Conv2d(3, 4, 3)
-    assert fold_batch_norms(without, 16) is without
+    assert fuse_batch_norms(without, 16) is without

@@ -29,7 +29,7 @@ from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WeightsUnavailableError
-from itrp.models.dual_encoder import JointEncoder, load_joint_encoder
+from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
 from tests.itrp.drawn_models import draw_model
 
 CPU = torch.device("cpu")
@@ -105,12 +105,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def encoders(folders: dict[str, Path]) -> dict[str, JointEncoder]:
-    return {kind: load_joint_encoder(str(folder)) for kind, folder in folders.items()}
+def encoders(folders: dict[str, Path]) -> dict[str, DualEncoder]:
+    return {kind: load_dual_encoder(str(folder)) for kind, folder in folders.items()}
 
 
 @pytest.fixture(params=KINDS)
-def encoder(request: pytest.FixtureRequest, encoders: dict[str, JointEncoder]) -> JointEncoder:
+def encoder(request: pytest.FixtureRequest, encoders: dict[str, DualEncoder]) -> DualEncoder:
     return encoders[request.param]
 
 
@@ -126,35 +126,35 @@ TEXTS = ["a dog", "the stock market fell", "", "zebra"]
 PICTURES = [draw_picture(seed, size) for seed, size in enumerate([(48, 40), (64, 64), (40, 90), (300, 33)])]
 
 
-def test_scaled_cosines_are_the_models_own_logits(encoder: JointEncoder) -> None:
-    texts, pictures = encoder.embed_texts(TEXTS, CPU), encoder.embed_pictures(PICTURES, CPU)
+def test_scaled_cosines_are_the_models_own_logits(encoder: DualEncoder) -> None:
+    texts, images = encoder.embed_texts(TEXTS, CPU), encoder.embed_images(PICTURES, CPU)
     with torch.inference_mode():
         own = encoder.model(**encoder.tokenize(TEXTS), **encoder.preprocess(PICTURES)).logits_per_text.numpy()
-    np.testing.assert_allclose(texts @ pictures.T * encoder.scale + encoder.bias, own, atol=1e-4)
+    np.testing.assert_allclose(texts @ images.T * encoder.scale + encoder.bias, own, atol=1e-4)
     assert own.std() > 0.1
 
 
-def test_vectors_are_single_precision_of_length_one(encoder: JointEncoder) -> None:
-    for vectors in (encoder.embed_texts(TEXTS, CPU), encoder.embed_pictures(PICTURES, CPU)):
+def test_vectors_are_single_precision_of_length_one(encoder: DualEncoder) -> None:
+    for vectors in (encoder.embed_texts(TEXTS, CPU), encoder.embed_images(PICTURES, CPU)):
         assert vectors.dtype == np.float32
         assert vectors.shape == (4, encoder.width)
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
         assert len(np.unique(vectors.round(3), axis=0)) == 4
 
 
-def test_vectors_do_not_depend_on_the_batch(encoder: JointEncoder) -> None:
+def test_vectors_do_not_depend_on_the_batch(encoder: DualEncoder) -> None:
     one, all_at_once = (encoder.embed_texts(TEXTS, CPU, size) for size in (1, 64))
     np.testing.assert_allclose(one, all_at_once, atol=1e-5)
-    one, three = (encoder.embed_pictures(PICTURES, CPU, size) for size in (1, 3))
+    one, three = (encoder.embed_images(PICTURES, CPU, size) for size in (1, 3))
     np.testing.assert_allclose(one, three, atol=1e-5)
 
 
-def test_scale_and_bias_are_the_checkpoints(encoders: dict[str, JointEncoder]) -> None:
+def test_scale_and_bias_are_the_checkpoints(encoders: dict[str, DualEncoder]) -> None:
     assert [encoders[kind].bias for kind in KINDS] == [0.0, -10.0, -10.0]
     assert encoders["clip"].scale == pytest.approx(np.exp(2.5))
 
 
-def test_clip_pads_to_the_longest_text_and_cuts_at_its_77_places(encoders: dict[str, JointEncoder]) -> None:
+def test_clip_pads_to_the_longest_text_and_cuts_at_its_77_places(encoders: dict[str, DualEncoder]) -> None:
     rows = encoders["clip"].tokenize(["ab", "a" * 100])
     assert rows["input_ids"].shape == (2, 77)
     assert rows["input_ids"][0, :4].tolist() == [0, 2, 29, 1]  # start, a, b</w>, end
@@ -165,7 +165,7 @@ def test_clip_pads_to_the_longest_text_and_cuts_at_its_77_places(encoders: dict[
 
 @pytest.mark.parametrize("kind", ["siglip", "siglip2"])
 def test_siglip_reads_lower_case_padded_to_the_full_length_without_a_mask(
-    encoders: dict[str, JointEncoder], kind: str
+    encoders: dict[str, DualEncoder], kind: str
 ) -> None:
     rows = encoders[kind].tokenize(["A b", "a" * 100])
     assert set(rows) == {"input_ids"}
@@ -173,7 +173,7 @@ def test_siglip_reads_lower_case_padded_to_the_full_length_without_a_mask(
     assert rows["input_ids"][1].tolist() == [*[4] * 15, 1]
 
 
-def test_clip_cuts_the_middle_out_with_the_checkpoints_mean_and_deviation(encoders: dict[str, JointEncoder]) -> None:
+def test_clip_cuts_the_middle_out_with_the_checkpoints_mean_and_deviation(encoders: dict[str, DualEncoder]) -> None:
     grey = Image.new("RGB", (64, 32), (255, 0, 0))
     grey.paste((0, 0, 0), (16, 0, 48, 32))  # black middle, red sides
     file = io.BytesIO()
@@ -184,7 +184,7 @@ def test_clip_cuts_the_middle_out_with_the_checkpoints_mean_and_deviation(encode
     torch.testing.assert_close(pixels[0].mean(dim=(1, 2)), expected)
 
 
-def test_pictures_are_turned_upright_and_laid_on_white(encoder: JointEncoder) -> None:
+def test_pictures_are_turned_upright_and_laid_on_white(encoder: DualEncoder) -> None:
     plain = Image.fromarray(np.random.default_rng(5).integers(0, 256, size=(2, 2, 3), dtype=np.uint8))
     plain = plain.resize((48, 40), Image.Resampling.NEAREST)
     exif = Image.Exif()
@@ -192,16 +192,16 @@ def test_pictures_are_turned_upright_and_laid_on_white(encoder: JointEncoder) ->
     upright, turned = io.BytesIO(), io.BytesIO()
     plain.transpose(Image.Transpose.ROTATE_270).save(upright, "PNG")
     plain.save(turned, "PNG", exif=exif)
-    vectors = encoder.embed_pictures([upright.getvalue(), turned.getvalue()], CPU)
+    vectors = encoder.embed_images([upright.getvalue(), turned.getvalue()], CPU)
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
     glass, white = io.BytesIO(), io.BytesIO()
     Image.new("RGBA", (40, 40), (9, 9, 9, 0)).save(glass, "PNG")
     Image.new("RGB", (40, 40), "white").save(white, "PNG")
-    vectors = encoder.embed_pictures([glass.getvalue(), white.getvalue()], CPU)
+    vectors = encoder.embed_images([glass.getvalue(), white.getvalue()], CPU)
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
 
 
-def test_siglip2_keeps_the_proportions_of_a_picture(encoders: dict[str, JointEncoder]) -> None:
+def test_siglip2_keeps_the_proportions_of_a_picture(encoders: dict[str, DualEncoder]) -> None:
     rows = encoders["siglip2"].preprocess(PICTURES)
     assert rows["pixel_values"].shape == (4, 16, 3 * 8 * 8)
     (height, width) = rows["spatial_shapes"][3].tolist()
@@ -210,38 +210,38 @@ def test_siglip2_keeps_the_proportions_of_a_picture(encoders: dict[str, JointEnc
 
 
 def test_cosines_are_those_of_the_pairs_in_stored_order(
-    encoder: JointEncoder, shards: list[ShardFile], tweets: list[SyntheticTweet]
+    encoder: DualEncoder, shards: list[ShardFile], tweets: list[SyntheticTweet]
 ) -> None:
     cosines = encoder.cosines(shards, CPU)
     chosen = [0, 33, 34, 59]  # the first and the last pair of both shards
     texts = encoder.embed_texts([tweets[place].text for place in chosen], CPU)
-    pictures = encoder.embed_pictures([tweets[place].image for place in chosen], CPU)
+    images = encoder.embed_images([tweets[place].image for place in chosen], CPU)
     assert cosines.shape == (60,)
     assert cosines.dtype == np.float32
-    np.testing.assert_allclose(cosines[chosen], (texts * pictures).sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(cosines[chosen], (texts * images).sum(axis=1), atol=1e-5)
 
 
-def test_nothing_gives_no_vectors(encoder: JointEncoder) -> None:
-    assert encoder.embed_texts([], CPU).shape == encoder.embed_pictures([], CPU).shape == (0, encoder.width)
+def test_nothing_gives_no_vectors(encoder: DualEncoder) -> None:
+    assert encoder.embed_texts([], CPU).shape == encoder.embed_images([], CPU).shape == (0, encoder.width)
     assert encoder.cosines([], CPU).shape == (0,)
 
 
 def test_gradients_reach_both_towers(folders: dict[str, Path]) -> None:
-    encoder = load_joint_encoder(str(folders["clip"]))
-    texts, pictures = (
+    encoder = load_dual_encoder(str(folders["clip"]))
+    texts, images = (
         encoder.encode_texts(encoder.tokenize(TEXTS)),
-        encoder.encode_pictures(encoder.preprocess(PICTURES)),
+        encoder.encode_images(encoder.preprocess(PICTURES)),
     )
-    (texts * pictures).sum().backward()
+    (texts * images).sum().backward()
     assert encoder.model.text_projection.weight.grad.abs().sum() > 0
     assert encoder.model.vision_model.embeddings.patch_embedding.weight.grad.abs().sum() > 0
 
 
 def test_the_fingerprint_is_decided_by_weights_tokens_and_pixels(folders: dict[str, Path], tmp_path: Path) -> None:
-    original = load_joint_encoder(str(folders["siglip"]))
+    original = load_dual_encoder(str(folders["siglip"]))
     original.embed_texts(TEXTS, CPU)  # leaves its padding in the tokenizer
     same = shutil.copytree(folders["siglip"], tmp_path / "same")
-    assert load_joint_encoder(str(same)).fingerprint() == original.fingerprint()
+    assert load_dual_encoder(str(same)).fingerprint() == original.fingerprint()
     found = {original.fingerprint()}
     mean = shutil.copytree(same, tmp_path / "mean")
     change_json(mean / "preprocessor_config.json", image_mean=[0.4, 0.5, 0.5])
@@ -251,7 +251,7 @@ def test_the_fingerprint_is_decided_by_weights_tokens_and_pixels(folders: dict[s
     tokens = shutil.copytree(same, tmp_path / "tokens")
     rules = (tokens / "tokenizer.json").read_text()
     (tokens / "tokenizer.json").write_text(rules.replace('"z": 29', '"ζ": 29'))
-    found |= {load_joint_encoder(str(folder)).fingerprint() for folder in (mean, weights, tokens)}
+    found |= {load_dual_encoder(str(folder)).fingerprint() for folder in (mean, weights, tokens)}
     assert len(found) == 4
 
 
@@ -263,7 +263,7 @@ def change_json(path: Path, **values: object) -> None:
 def test_an_encoder_that_cannot_be_had_is_explained_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsUnavailableError) as caught:
-        load_joint_encoder(name)
+        load_dual_encoder(name)
     line = str(caught.value)
     assert "\n" not in line
     assert (
@@ -277,7 +277,7 @@ def test_an_incomplete_folder_is_explained(folders: dict[str, Path], tmp_path: P
     folder = shutil.copytree(folders["siglip"], tmp_path / "incomplete")
     (folder / missing).unlink()
     with pytest.raises(WeightsUnavailableError, match="could be loaded from none of them"):
-        load_joint_encoder(str(folder))
+        load_dual_encoder(str(folder))
 
 
 @pytest.mark.parametrize("change", ["missing", "another shape"])
@@ -291,17 +291,17 @@ def test_tensors_are_never_drawn_at_random(folders: dict[str, Path], tmp_path: P
     with pytest.raises(
         WeightsUnavailableError, match=r"lack 1 tensors of CLIPModel .* 'text_projection\.weight' first"
     ):
-        load_joint_encoder(str(folder))
+        load_dual_encoder(str(folder))
 
 
 def test_a_model_of_another_kind_is_refused(folders: dict[str, Path], tiny_text: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_text, tmp_path / "bert")
     shutil.copy(folders["siglip"] / "preprocessor_config.json", folder)
     with pytest.raises(WeightsUnavailableError, match="holds a BertModel: expected a model of texts and pictures"):
-        load_joint_encoder(str(folder))
+        load_dual_encoder(str(folder))
 
 
-def test_pixels_are_those_of_the_checked_decoder(encoders: dict[str, JointEncoder]) -> None:
+def test_pixels_are_those_of_the_checked_decoder(encoders: dict[str, DualEncoder]) -> None:
     encoder = encoders["siglip"]
     own = encoder.image_processor(images=[decode_image(PICTURES[0])], return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(encoder.preprocess(PICTURES[:2])["pixel_values"][:1], own)

@@ -13,7 +13,7 @@ from itrp.evaluation.results import Protocol
 from itrp.labels import Task
 from itrp.reproduction.cells import fill_cell
 from itrp.reproduction.grids import Cell, RunSpec, SystemSpec
-from itrp.reproduction.predictions import Answers, AnyAnswers, SimilarityAnswers, load_answers
+from itrp.reproduction.predictions import Answers, AnyPredictions, SimilarityPredictions, load_predictions
 
 COST = Cost(seconds_per_1000=2.0, gflop_per_1000=30.0, device="cpu, 1 threads")
 TEXT = np.array([0, 0, 1, 1, 0, 0, 1, 1])
@@ -80,7 +80,7 @@ def test_supervised_classes_are_not_renamed() -> None:
 
 
 def test_two_models_answer_the_image_text_task_together() -> None:
-    runs: list[AnyAnswers] = [answers_about(Task.TEXT, TURNED), answers_about(Task.IMAGE, IMAGE.tolist())]
+    runs: list[AnyPredictions] = [answers_about(Task.TEXT, TURNED), answers_about(Task.IMAGE, IMAGE.tolist())]
     result = fill_cell(cell_of(Task.IMAGE_TEXT), Protocol.DEV, [runs], ANNOTATIONS)
     assert (result.mean, result.n) == (1.0, 4)
     assert result.cost.seconds_per_1000 == 4.0
@@ -110,7 +110,7 @@ def test_mean_and_deviation_are_over_seeds_and_the_difference_is_in_points() -> 
 def test_the_threshold_is_the_protocols() -> None:
     """On dev the represented pairs are above 0.5, on test above 0.1."""
     cosines = np.array([0.2, 0.3, 0.7, 0.8, 0.0, 0.05, 0.2, 0.3], dtype=np.float32)
-    answers = SimilarityAnswers(cosines, DEV, COST)
+    answers = SimilarityPredictions(cosines, DEV, COST)
     assert fill_cell(cell_of(Task.TEXT), Protocol.ORACLE, [[answers]], ANNOTATIONS).mean == 1.0
     # under dev all test pairs lie below: all are called 0, of which half are right: F1 (2/3 + 0) / 2
     assert fill_cell(cell_of(Task.TEXT), Protocol.DEV, [[answers]], ANNOTATIONS).mean == pytest.approx(1 / 3)
@@ -124,20 +124,20 @@ def test_a_task_that_was_not_asked_is_refused() -> None:
 def test_answers_come_back_from_disk(tmp_path: Path) -> None:
     written = Answers(np.array([1, 2]), {Task.TEXT: np.array([TURNED, ONE_WRONG])}, DEV, False, COST, "run", "prompt")
     written.save(tmp_path / "a")
-    read = load_answers(tmp_path / "a")
+    read = load_predictions(tmp_path / "a")
     assert isinstance(read, Answers)
     np.testing.assert_array_equal(read.clusters[Task.TEXT], written.clusters[Task.TEXT])
     np.testing.assert_array_equal(read.rounds, [1, 2])
     np.testing.assert_array_equal(read.dev_rows, DEV)
     assert (read.named, read.cost, read.run_id, read.prompt_sha256) == (False, COST, "run", "prompt")
-    SimilarityAnswers(np.array([0.5], dtype=np.float32), DEV, COST, "other").save(tmp_path / "b")
-    similar = load_answers(tmp_path / "b")
-    assert isinstance(similar, SimilarityAnswers)
+    SimilarityPredictions(np.array([0.5], dtype=np.float32), DEV, COST, "other").save(tmp_path / "b")
+    similar = load_predictions(tmp_path / "b")
+    assert isinstance(similar, SimilarityPredictions)
     assert (similar.cosines.tolist(), similar.run_id) == ([0.5], "other")
 
 
 def test_half_written_answers_are_none(tmp_path: Path) -> None:
-    assert load_answers(tmp_path) is None
+    assert load_predictions(tmp_path) is None
     answers_about(Task.TEXT, TURNED).save(tmp_path)
     (tmp_path / "answers.json").unlink()
-    assert load_answers(tmp_path) is None
+    assert load_predictions(tmp_path) is None

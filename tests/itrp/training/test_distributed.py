@@ -262,16 +262,16 @@ def test_batch_norm_sees_the_whole_batch(trained: Path) -> None:
             nn.BatchNorm2d(2, momentum=None),
         ]
         net = nn.Sequential(*layers).double()
-        pictures, wanted = torch.randn(6, 3, 5, 5).double(), torch.randn(6, 2, 3, 3).double()
+        images, wanted = torch.randn(6, 3, 5, 5).double(), torch.randn(6, 2, 3, 3).double()
     expected: dict[str, torch.Tensor] = {}
     for step, rows in enumerate((slice(0, 5), slice(5, 6))):
         net.zero_grad()
-        (net(pictures[rows]) - wanted[rows]).square().mean().backward()
+        (net(images[rows]) - wanted[rows]).square().mean().backward()
         for name, weight in net.named_parameters():
             assert weight.grad is not None
             expected[f"{step}/gradient/{name}"] = weight.grad.clone()
         expected.update({f"{step}/buffer/{name}": buffer.clone() for name, buffer in net.named_buffers()})
-    expected["answers"] = net.eval()(pictures)
+    expected["answers"] = net.eval()(images)
     for rank in (0, 1):
         found = load_file(trained / f"rank-{rank}/norms.safetensors")
         assert found.keys() == expected.keys()

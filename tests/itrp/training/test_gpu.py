@@ -11,7 +11,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.itrp_model import build_model
-from itrp.training.device_cache import ResidentRows, ResidentTokens
+from itrp.training.device_cache import DeviceRows, DeviceTokens
 from itrp.training.trainer import RoundResult, Trainer
 from itrp.training.training_set import prepare_training_set
 
@@ -75,5 +75,5 @@ def test_the_pairs_lie_on_the_gpu(
     held = [each for each in (data.tokens, data.text_vectors, data.pixels, data.image_vectors) if each is not None]
     assert len(held) == 2
     for each in held:
-        assert isinstance(each, ResidentRows | ResidentTokens)
-        assert (each.values if isinstance(each, ResidentRows) else each.numbers).is_cuda
+        assert isinstance(each, DeviceRows | DeviceTokens)
+        assert (each.values if isinstance(each, DeviceRows) else each.numbers).is_cuda

@@ -14,7 +14,7 @@ from itrp.inference.embeddings import EmbeddingCache, embed_pixels, embed_tokens
 from itrp.labels import Task
 from itrp.models.itrp_model import build_model
 from itrp.pixel_format import PixelFormat
-from itrp.training.device_cache import ResidentRows, ResidentTokens, bring_rows, bring_tokens, fits
+from itrp.training.device_cache import DeviceRows, DeviceTokens, bring_rows, bring_tokens, fits
 from itrp.training.training_set import TEXTS_TOGETHER, cut_subsets, limit_shards, prepare_training_set
 
 PLAIN = ExperimentConfig(name="plain", task=Task.TEXT)
@@ -82,7 +82,7 @@ def test_rows_run_across_the_shards(
     model = build_model(make_config(experiment)).eval()
     data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 4), resident=resident)
     held = (data.tokens, data.text_vectors, data.pixels, data.image_vectors)
-    assert sum(isinstance(each, ResidentTokens | ResidentRows) for each in held) == (2 if resident else 0)
+    assert sum(isinstance(each, DeviceTokens | DeviceRows) for each in held) == (2 if resident else 0)
     rows = np.array([59, 0, 33, 34, 35, 0])
     text = embed_tokens(model.text, model.text.tokenize([tweets[row].text for row in rows]), CPU, 1)
     image = embed_pixels(

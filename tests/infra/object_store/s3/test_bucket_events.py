@@ -121,7 +121,7 @@ def test_events_go_on_after_the_server_was_killed(
             store.put(f"{key}/after-{number}", b"x")
             assert ear.next() == f"{key}/after-{number}"
     assert ear.error is None
-    mine = [record for record in caplog.records if record.name == "infra.bucket_events"]
+    mine = [record for record in caplog.records if record.name == "infra.object_store.bucket_events"]
     warnings = [record.getMessage() for record in mine if record.levelno == logging.WARNING]
     assert len(warnings) == 2  # one line a break, however often nobody was found
     assert all("the connection broke" in line or "ended the connection" in line for line in warnings)

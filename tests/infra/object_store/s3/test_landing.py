@@ -104,10 +104,10 @@ def test_a_bad_network_changes_nothing(
         drop(emptied, folder, 1000 * first)
     busy = http_answer("503 Slow Down", "SlowDown")
 
-    def refuse(number: int, head: bytes) -> bytes | None:
+    def reject(number: int, head: bytes) -> bytes | None:
         return busy if number % 4 == 1 else b"" if number % 9 == 2 else None
 
-    with running(Relay(any_server.port, answer=refuse)) as relay:
+    with running(Relay(any_server.port, answer=reject)) as relay:
         through = open_store(any_server.url(port=relay.port), any_server.access_key, any_server.secret_key)
         _, shards = ingest(through, catalog)
     assert [shard.hash for shard in shards] == expected

@@ -81,8 +81,8 @@ def test_server_faults_that_last_are_told(any_server: Any, key: str, act: str) -
 
 @WRITES
 def test_refusals_are_not_tried_again(any_server: Any, key: str, act: str) -> None:
-    refusal = http_answer("403 Forbidden", "AccessDenied")
-    with running(Relay(any_server.port, answer=lambda number, head: refusal)) as relay:
+    rejection = http_answer("403 Forbidden", "AccessDenied")
+    with running(Relay(any_server.port, answer=lambda number, head: rejection)) as relay:
         with pytest.raises(StoreError, match="refused the keys") as caught:
             getattr(open_through(relay, any_server), act)(key, b"x")
         assert not isinstance(caught.value, StoreUnavailableError)
@@ -139,8 +139,8 @@ def test_single_objects_that_a_busy_server_did_not_delete(any_server: Any, any_s
         with pytest.raises(StoreUnavailableError, match=r"SlowDownWrite \(told so\)"):
             open_through(relay, any_server).delete([key])
         assert relay.count("POST") == 5
-    refused = refuse_deletion(key, "AccessDenied")
-    with running(Relay(any_server.port, answer=lambda number, head: refused)) as relay:
+    rejected = refuse_deletion(key, "AccessDenied")
+    with running(Relay(any_server.port, answer=lambda number, head: rejected)) as relay:
         with pytest.raises(StoreError, match="refused the keys"):
             open_through(relay, any_server).delete([key])
         assert relay.count("POST") == 1
@@ -158,10 +158,10 @@ def test_many_reads_on_a_bad_network_give_whole_objects_in_order(
     def cut(number: int) -> int | None:
         return 100_000 if number % 3 == 0 else None
 
-    def refuse(number: int, head: bytes) -> bytes | None:
+    def reject(number: int, head: bytes) -> bytes | None:
         return BUSY if number % 5 == 1 else None
 
-    with running(Relay(any_server.port, cut_after=cut, answer=refuse)) as relay:
+    with running(Relay(any_server.port, cut_after=cut, answer=reject)) as relay:
         assert [*get_many(open_through(relay, any_server), contents, threads=8)] == [*contents.items()]
     assert len(relay.heads) > 60
 
@@ -210,10 +210,10 @@ def test_what_is_there_is_not_sent_again(any_server: Any, any_store: ObjectStore
 
 
 def test_a_server_that_refuses_conditions(s3_server: Any, key: str, caplog: pytest.LogCaptureFixture) -> None:
-    refusal = http_answer("501 Not Implemented", "NotImplemented")
+    rejection = http_answer("501 Not Implemented", "NotImplemented")
 
     def refuse_conditions(number: int, head: bytes) -> bytes | None:
-        return refusal if b"if-none-match" in head.lower() else None
+        return rejection if b"if-none-match" in head.lower() else None
 
     with running(Relay(s3_server.port, answer=refuse_conditions)) as relay:
         store = open_through(relay, s3_server)
