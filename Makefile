@@ -1,20 +1,22 @@
-# Everything a newcomer needs: `make demo` and `make test`. Each makes .venv once and uses it afterwards.
+# Everything a newcomer needs: `make demo`, `make test`, `make test-e2e`. Each makes .venv once and uses it afterwards.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 # Tests wait for servers most of the time: two processes of pytest, which take whole files, keep two cores busy.
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo test fast lint stack stack-test bench bench-gpu clean
+.PHONY: demo test test-e2e lint stack stack-test bench bench-gpu clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/itrp demo
 
+# Code, types, import rules, and every test that needs no server, kills nothing and starts no program: within ten minutes
 test: $(INSTALLED) lint
-	$(PYTEST)
+	$(PYTEST) -m "not e2e"
 
-fast: $(INSTALLED)
-	$(PYTEST) -m "not slow"
+# The others: real servers, kills, README and demo as processes, Ray, torchrun, int8, real tweets
+test-e2e: $(INSTALLED)
+	$(PYTEST) -m e2e
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
@@ -32,7 +34,7 @@ stack: $(INSTALLED)
 	$(VENV)/bin/python -m infra.stack
 
 stack-test: $(INSTALLED)
-	$(VENV)/bin/pytest tests/stack
+	$(VENV)/bin/pytest tests/stack --durations=20
 
 BENCHMARKS := clustering decoding start_up growth memory scoring
 # Whole training beside the public reference implementation needs a checkout of it and tweets:

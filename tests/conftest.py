@@ -36,6 +36,15 @@ UNLABELLED, LABELLED, NEW = 60, 80, 30
 """Pairs drawn: to train on, with labels (64 train, 16 test), and in the landing zone (three shards of 10)."""
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]
 """Two rounds of 30 pairs."""
+SERVERS = {
+    *("prefect_server", "desk"),
+    # tests/infra
+    *("s3_server", "juicefs_server", "any_server", "mortal_server", "gateway", "postgres_url", "database", "mlflow"),
+    *("prefect", "queue"),
+    # tests/serving, tests/flows: `mlflow models serve`, Ray, torchrun, the console script
+    *("server", "cluster", "train_together", "spawn"),
+}
+"""Fixtures that start servers or programs: whoever asks for one is an end-to-end test (`make test-e2e`)."""
 STACK = "tests/stack/"
 LONGEST = [STACK, "tests/test_readme.py", "tests/flows/test_reproduction.py", "tests/flows/test_demo.py"]
 """Files that take minutes: of two processes of pytest none is left alone with one at the end."""
@@ -43,15 +52,15 @@ LONGEST = [STACK, "tests/test_readme.py", "tests/flows/test_reproduction.py", "t
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; and what asks for the trained platform is slow, because training it takes half a minute."""
+    """The longest files first; what asks for a server or a program is e2e. What starts one by itself is marked by hand."""
 
     def place(item: pytest.Item) -> int:
         return min([LONGEST.index(each) for each in LONGEST if item.nodeid.startswith(each)], default=len(LONGEST))
 
     items.sort(key=place)
     for item in items:
-        if "built" in getattr(item, "fixturenames", ()):
-            item.add_marker("slow")
+        if SERVERS & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("e2e")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,11 +23,14 @@ INLINE = [each for each in re.findall(r"`(itrp [^`]+)`", README) if "…" not in
 
 def test_the_make_targets_exist() -> None:
     targets = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
-    assert targets == ["demo", "test"]
+    assert targets == ["demo", "test", "test-e2e"]
     done = subprocess.run(["make", "--dry-run", *targets], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "itrp demo" in done.stdout
-    assert "pytest" in done.stdout
+    # between them the two run every test, and each tells which were the slowest
+    suites = [line for line in done.stdout.splitlines() if "pytest" in line]
+    assert [re.findall(r'-m ("not e2e"|e2e)$', line) for line in suites] == [['"not e2e"'], ["e2e"]]
+    assert all("--durations=20" in line for line in suites)
 
 
 @pytest.mark.parametrize("line", [line for line in [*COMMANDS, *INLINE] if line.startswith("itrp ")])
