@@ -74,7 +74,7 @@ def test_rates_are_rates() -> None:
     assert min(rates.product, rates.double, rates.convolution, rates.bytes) > 1e7
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_bare_machine_needs_no_part_of_the_stack() -> None:
     absent = ("prefect", "mlflow", "minio", "sqlalchemy", "boto3", "serving", "infra")
     code = f"import sys, tests.benchmarks.gpu; print([name for name in {absent} if name in sys.modules])"

@@ -210,7 +210,7 @@ def test_collectors_keys_that_open_too_much_or_nothing_are_told(gateway: Any) ->
     assert len(wrong) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_in_the_stack_of_processes_collectors_may_as_little(tmp_path: Path) -> None:
     """SeaweedFS, whose identities are not policies. There, as Write says, what lies under landing/ can be deleted as well."""
     ports, admin = choose_ports(), Identity("admin", "admin-key", "admin-secret", ["Admin", "Read", "Write", "List"])

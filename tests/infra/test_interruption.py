@@ -81,6 +81,7 @@ def read_rest(process: "subprocess.Popen[str]") -> tuple[str, str]:
     return out, err
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("seconds", "presses", "finished", "told"),
     [
@@ -109,6 +110,7 @@ def test_one_line_and_everything_is_gone(tmp_path: Path, seconds: int, presses: 
     assert has_ended(child)
 
 
+@pytest.mark.e2e
 def test_who_ignores_the_signal_is_left_alone(tmp_path: Path) -> None:
     """As `nohup itrp score &` does."""
     program = (

@@ -47,7 +47,7 @@ def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_nothing_is_left_of_it(tmp_path: Path, apart: bool, how: str) -> None:
@@ -62,7 +62,7 @@ def test_nothing_is_left_of_it(tmp_path: Path, apart: bool, how: str) -> None:
     getattr(service, how)()  # once more is nothing
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_killed_from_outside_it_starts_again_on_the_same_port(tmp_path: Path) -> None:
     service = make_parent(tmp_path, apart=False)
     service.start()
@@ -87,7 +87,7 @@ def test_a_program_that_ends_is_told_with_its_log(tmp_path: Path) -> None:
         service.start()
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_one_that_never_answers_is_given_up_and_ended(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     service = Service("mute", command, tmp_path / "mute.log", lambda: False, own_paths(), patience=0.5)
@@ -171,7 +171,7 @@ def leave_engine(marks: dict[str, str]) -> psutil.Process:
     return psutil.Process(int(told.stdout))
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_what_a_dead_worker_has_left_is_found_and_ended_and_nothing_else(tmp_path: Path) -> None:
     ours = leave_engine(mark_workers(tmp_path / "ours"))
     others = [leave_engine(marks) for marks in (mark_workers(tmp_path / "ours-too"), {"PREFECT_HOME": str(tmp_path)})]
@@ -188,7 +188,7 @@ def test_what_a_dead_worker_has_left_is_found_and_ended_and_nothing_else(tmp_pat
                 each.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_an_engine_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "TERM_SECONDS", 2)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"

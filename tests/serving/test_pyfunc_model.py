@@ -42,7 +42,7 @@ def rows(trained: "Platform") -> pd.DataFrame:
     return pd.DataFrame({"text": [row["text"] for row in table], "image": [row["image"]["bytes"] for row in table]})
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_bare_process_gets_the_predictors_answers(trained: "Platform", rows: pd.DataFrame, tmp_path: Path) -> None:
     from serving.predictor import Predictor
 

@@ -107,7 +107,7 @@ def _parent(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_labels_are_those_of_one_machine(
     many: "Platform", fork: "Callable[[Path], Platform]", tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,7 +135,7 @@ def test_labels_are_those_of_one_machine(
     assert not ray.is_initialized()  # the cluster it started is gone
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_killed_worker_costs_no_label_and_doubles_none(many: "Platform") -> None:
     pair, shards = many.registry.champions(), landed(many)
     with connect_ray(workers=2):
@@ -162,7 +162,7 @@ def test_a_killed_worker_costs_no_label_and_doubles_none(many: "Platform") -> No
     assert set(labelled.values()) == {1}
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_shard_that_fails_leaves_the_others_complete(many: "Platform") -> None:
     """Another's label file with the wrong number of labels, and a shard whose object is gone."""
     pair, shards = many.registry.champions(), landed(many)
@@ -181,7 +181,7 @@ def test_a_shard_that_fails_leaves_the_others_complete(many: "Platform") -> None
     assert len(label_files(many)) == 17  # the refused one lies where it lay
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_where_nothing_works_the_run_ends_early(many: "Platform") -> None:
     pair, shards = many.registry.champions(), landed(many)
     many.store.delete([shard.key for shard in shards])
@@ -190,7 +190,7 @@ def test_where_nothing_works_the_run_ends_early(many: "Platform") -> None:
     assert ledger(many) == []
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_no_secret_is_left_in_rays_files(many: "Platform", tmp_path: Path) -> None:
     """Settings reach the workers in an actor's arguments: neither logs nor command lines tell them."""
     import ray
@@ -239,7 +239,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         process.wait(60)
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_cluster_that_is_there(many: "Platform", cluster: str) -> None:
     """From a process of its own: Ray reads its token once, when it is imported."""
     environment = {**os.environ, "ITRP_WORK_DIR": str(many.settings.work_dir), "ITRP_DEVICE": "cpu"}
@@ -252,7 +252,7 @@ def test_a_cluster_that_is_there(many: "Platform", cluster: str) -> None:
     assert sorted(row.shard_id for row in ledger(many)) == everything
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_cluster_that_is_not_there(scoring: "Platform") -> None:
     with pytest.raises(StoreError) as caught:
         list(score_on_ray(scoring.settings, scoring.registry.champions(), landed(scoring), address="127.0.0.1:9"))

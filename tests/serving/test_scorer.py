@@ -187,7 +187,7 @@ def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "
     assert decode_labels(data).schema.metadata is None
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is an extra")
 def test_int8_is_made_from_the_data_the_models_were_trained_on(
     platform: "Platform", trained: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -72,7 +72,7 @@ open_catalog(sys.argv[1]).check()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_processes_that_open_a_fresh_catalog_at_once_all_succeed(fresh_url: str) -> None:
     openers = [
         subprocess.Popen(
@@ -226,7 +226,7 @@ def test_an_url_of_something_else(url: str) -> None:
     assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_killed_migration_leaves_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/catalog.db"
     killed = (

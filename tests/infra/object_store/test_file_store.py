@@ -138,6 +138,7 @@ open_store(sys.argv[1]).{act}("landing/killed", Path(sys.argv[2]))
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("act", ["put", "put_if_absent"])
 def test_kill_in_the_middle_of_a_put_leaves_nothing(store: ObjectStore, root: Path, tmp_path: Path, act: str) -> None:
     # The writer copies from a pipe that gives a part and no end: it is in the middle for as long as we want.

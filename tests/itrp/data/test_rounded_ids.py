@@ -100,6 +100,7 @@ def test_synthetic_ids_with_the_same_low_bits_are_genuine(seed: int) -> None:
     assert find_rounding(tweet.id for tweet in generate_tweets(20, seed)) is None
 
 
+@pytest.mark.e2e
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout")
 class TestReal:

@@ -181,6 +181,7 @@ def test_the_split_follows_from_the_id_alone(tmp_path: Path) -> None:
     assert source.counts("train") == {"00": 1, "01": 0, "10": 0, "11": 0}
 
 
+@pytest.mark.e2e
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout")
 def test_real_label_file(tmp_path: Path) -> None:

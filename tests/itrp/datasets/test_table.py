@@ -298,8 +298,8 @@ def test_another_column_is_another_source_and_an_unused_one_is_not(tmp_path: Pat
     assert whole.fingerprint == TableSource(frame.astype(str)).fingerprint
 
 
+@pytest.mark.e2e
 @pytest.mark.real
-@pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout")
 def test_real_tables() -> None:
     news = check(TableSource(REAL / "news_tweets/tweets.csv"))

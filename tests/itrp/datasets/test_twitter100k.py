@@ -123,7 +123,7 @@ def test_a_mark_is_no_text_and_utf16_is_told(tmp_path: Path) -> None:
         next(source.candidates())
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.exists(), reason="no real tweets beside the checkout")
 def test_real_tweets_all_pass() -> None:

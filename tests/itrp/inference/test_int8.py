@@ -68,7 +68,7 @@ def test_small_shards_are_shared_out(
 
 
 @installed
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
     make_config: Callable[..., ExperimentConfig],
     calibration: Calibration,
@@ -84,7 +84,7 @@ def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
     pixels = next(iter(iter_pixels(calibration.trial, PixelFormat(64))))[:16]
     for made in (2, 0):
         caplog.clear()
-        with caplog.at_level(logging.INFO, "itrp.inference_int8"):
+        with caplog.at_level(logging.INFO, "itrp.inference.int8"):
             text, image = prepare_text(model.text, int8), prepare_image(model.image, int8)
         assert [record.message for record in caplog.records] == ["making an encoder in int8 from 64 pairs"] * made
         for found, expected in (
@@ -98,7 +98,7 @@ def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
 
 
 @installed
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_nncf_is_silenced_for_a_while_and_no_handler_is_touched() -> None:
     import nncf
 
@@ -120,7 +120,7 @@ def correlate(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 @installed
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_int8_is_tried_on_the_other_pairs_and_what_comes_next_is_taken_where_labels_change(
     make_config: Callable[..., ExperimentConfig],
     calibration: Calibration,

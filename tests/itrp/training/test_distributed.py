@@ -201,7 +201,7 @@ def read(folder: Path, rank: int, name: str) -> dict[str, Any]:
     return json.loads((folder / f"rank-{rank}" / f"{name}.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_both_processes_see_and_end_with_the_same(trained: Path, name: str) -> None:
     ours, theirs = read(trained, 0, name), read(trained, 1, name)
@@ -215,7 +215,7 @@ def test_both_processes_see_and_end_with_the_same(trained: Path, name: str) -> N
     assert not (trained / "rank-1/checkpoints").exists()  # the first alone writes
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", COMPARED)
 def test_two_processes_train_what_one_trains(
     trained: Path,
@@ -249,7 +249,7 @@ def test_two_processes_train_what_one_trains(
     assert max(moved.values()) > 1e-2
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_batch_norm_sees_the_whole_batch(trained: Path) -> None:
     """Gradients, running statistics and answers in float64 against torch's own layers in one process."""
     with torch.random.fork_rng(devices=[]):
@@ -279,7 +279,7 @@ def test_batch_norm_sees_the_whole_batch(trained: Path) -> None:
             torch.testing.assert_close(found[name], value.detach(), rtol=1e-9, atol=1e-12, msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_process_that_dies_ends_the_run_and_a_resumed_one_ends_as_undisturbed(
     together: Run, trained: Path, tmp_path: Path
 ) -> None:
@@ -302,7 +302,7 @@ def test_a_process_that_dies_ends_the_run_and_a_resumed_one_ends_as_undisturbed(
         assert (shared / "dropout/round-0003" / file).read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_processes_that_hold_different_things_are_told_apart(trained: Path) -> None:
     for rank in (0, 1):
         told = (trained / f"rank-{rank}/differs.txt").read_text()

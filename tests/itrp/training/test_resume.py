@@ -94,7 +94,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
         assert_same_end(folder, tmp_path / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_run_that_was_killed_within_a_round_ends_as_an_undisturbed_one(
     make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], vectors: Path, tmp_path: Path
 ) -> None:

@@ -33,7 +33,10 @@ WRONG_KEYS = {
 }
 
 
-@pytest.fixture(params=["folder", "seaweedfs", "versioned", "juicefs"])
+SERVERS = ("seaweedfs", "versioned", "juicefs")
+
+
+@pytest.fixture(params=["folder", *(pytest.param(each, marks=pytest.mark.e2e) for each in SERVERS)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty-to-the-test store; on S3 every test keeps to its own prefix (`fresh`)."""
     if request.param == "folder":
