@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from itrp.baselines.zero_shot_vlm import OPTIONS
-from tests.itrp.drawn_models import draw_model
+from tests.itrp.models.drawn_models import draw_model
 
 TEXT_TOWER = {
     "hidden_size": 32,

@@ -13,10 +13,14 @@ from itrp.datasets.itr_corrections import apply_corrections, count_changes, read
 from itrp.datasets.itr_labels import read_itr_labels, read_texts
 from itrp.errors import DataError
 from itrp.labels import Task
-from tests.itrp.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
+from tests.itrp.datasets.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
 REAL = Path(__file__).parents[3].parent / "shared/data/itr"
-real = [pytest.mark.real, pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout")]
+real = [
+    pytest.mark.e2e,
+    pytest.mark.real,
+    pytest.mark.skipif(not REAL.exists(), reason="no real data beside the checkout"),
+]
 
 
 def test_published_form(tmp_path: Path) -> None:

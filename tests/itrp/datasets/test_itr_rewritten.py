@@ -17,7 +17,7 @@ from itrp.datasets.itr_corrections import apply_corrections, read_controversial
 from itrp.datasets.itr_labels import LABEL_COLUMNS, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
 from itrp.errors import DataError
-from tests.itrp.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
+from tests.itrp.datasets.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
 TRICKY = [
     "plain words",

@@ -30,7 +30,7 @@ from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WeightsUnavailableError
 from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
-from tests.itrp.drawn_models import draw_model
+from tests.itrp.models.drawn_models import draw_model
 
 CPU = torch.device("cpu")
 KINDS = ("clip", "siglip", "siglip2")

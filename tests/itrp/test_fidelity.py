@@ -1,8 +1,8 @@
 """The method against its definition in other people's code: scikit-learn, torchvision, and Adam's own equations.
 
-What is shown elsewhere is not repeated: the rounds as a whole in test_training_algorithm, single figures by hand in the
-tests of each file, mapping and checkpoint in test_fidelity_choice. Here: real encoders' vectors, many random sizes, the
-state inside the optimizers, and pictures of every kind.
+What is shown elsewhere is not repeated: the rounds as a whole in training/test_algorithm, single figures by hand in the
+tests of each file, mapping and checkpoint in evaluation/test_protocols. Here: real encoders' vectors, many random sizes,
+the state inside the optimizers, and pictures of every kind.
 """
 
 import io
