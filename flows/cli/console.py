@@ -16,9 +16,10 @@ def start(args: argparse.Namespace, *, flows: bool = True, private: bool = True,
     private: unless it is set, new files are as readable as the user has it. told: what is said of the work before the imports,
     which take seconds.
     """
-    from flows.runtime.orchestration import configure_console, keep_private, make_work_folder, prepare_environment
+    from flows.runtime.orchestration import configure_console, prepare_environment
     from infra.logs import configure_logging
     from infra.settings import load_settings
+    from infra.work_folder import keep_private, make_work_folder
 
     settings = load_settings()
     prepare_environment(settings, verbose=args.verbose)

@@ -45,8 +45,8 @@ def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
 
     chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
     settings = start(args, flows=args.replay)
-    from flows.runtime.orchestration import make_work_folder
     from infra.catalog.database import open_catalog
+    from infra.work_folder import make_work_folder
 
     make_work_folder(settings)
     catalog = open_catalog(settings.catalog_url)

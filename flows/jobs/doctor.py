@@ -10,13 +10,13 @@ from sqlalchemy import func, select
 
 from flows.jobs.night_watch import examine_champions, examine_labels, examine_model_files
 from flows.platform import Platform, open_objects, open_registry
-from flows.runtime.orchestration import make_work_folder, open_to
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import count_quarantined
 from infra.catalog.tables import Dataset, LabelFile, Shard
 from infra.errors import InfraError, SettingsError
 from infra.object_store.objects import ObjectStore
 from infra.settings import PREFIX, Settings, find_unknown_variables
+from infra.work_folder import make_work_folder, open_to
 from itrp.errors import ItrpError, StoreError
 from itrp.labels import Task
 from serving.registry import CHALLENGER, CHAMPION, Registry

@@ -2,8 +2,9 @@
 
 from flows.platform import Platform, open_platform
 from flows.runtime.io_task import io_task
-from flows.runtime.orchestration import configure_worker_logging, keep_private, prepare_environment, started_by_worker
+from flows.runtime.orchestration import configure_worker_logging, prepare_environment, started_by_worker
 from infra.settings import load_settings
+from infra.work_folder import keep_private
 
 
 @io_task("open-platform", "open the platform")
