@@ -15,8 +15,9 @@ from itrp.baselines.network import Inputs, Network
 from itrp.baselines.networks import build_network, load_network
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
-from itrp.inference.embeddings import EmbeddingCache, autocast
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
+from itrp.models.device import autocast
 from itrp.models.itrp_model import MODEL_FILE, WEIGHTS_FILE, put_back
 
 NETWORK_FOLDER = "network"

@@ -22,8 +22,9 @@ from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
 from itrp.evaluation.results import weighted_f1
-from itrp.inference.embeddings import EmbeddingCache, autocast
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import UNLABELLED, Task
+from itrp.models.device import autocast
 from itrp.models.itrp_model import put_back
 from itrp.progress import Progress, ignore_progress
 from itrp.randomness import round_seed, seeded

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -14,29 +13,16 @@ from itrp.data.inputs import Rows, ShardFile, find_pixels, iter_pixels, read_tex
 from itrp.data.set_aside import SetAside, keep_set_aside
 from itrp.files import write_atomically
 from itrp.models.batch_norm_fusion import fuse_batch_norms
+from itrp.models.device import Vectors, autocast
+from itrp.models.device import choose_device as choose_device
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, ignore_count
 
-Vectors = NDArray[np.float32]
-"""[n, d] embeddings."""
-
 IMAGES_TOGETHER = 16
 """Pictures a CPU embeds at a time. 16 of them and a layer's maps fit a core's cache: ResNet-101 takes 12 % longer with 32,
 EfficientNet-Lite0 60 % longer with 64."""
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; any other name is taken as it is."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bf16 arithmetic with fp32 weights on CUDA, plain fp32 on the CPU."""
-    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 @torch.inference_mode()

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from itrp.data.inputs import ShardFile, iter_pixels, read_texts
 from itrp.errors import WrongUseError
-from itrp.inference.embeddings import Vectors
 from itrp.inference.int8 import Arrays, find_int8
 from itrp.inference.runtimes import Precision, Runtime
+from itrp.models.device import Vectors
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.pretrained import quiet_transformers
 from itrp.models.text_encoder import TextEncoder

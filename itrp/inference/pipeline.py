@@ -20,9 +20,9 @@ from threadpoolctl import ThreadpoolController
 
 from itrp.data.inputs import ShardFile, read_texts
 from itrp.data.set_aside import SetAside, load_or_blank
-from itrp.inference.embeddings import Vectors
 from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder
 from itrp.inference.timings import PipelineTimings
+from itrp.models.device import Vectors
 from itrp.pixel_format import PixelFormat
 
 DECODED_TOGETHER = 16

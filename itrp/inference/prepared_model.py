@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from itrp.inference.embeddings import Vectors
 from itrp.inference.prediction import classify_vectors
 from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder, prepare_image, prepare_text
+from itrp.models.device import Vectors
 from itrp.models.itrp_model import ItrpModel
 
 CPU = torch.device("cpu")

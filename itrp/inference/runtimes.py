@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from itrp.errors import WrongUseError
 from itrp.inference.calibration import Calibration
-from itrp.inference.embeddings import IMAGES_TOGETHER, Vectors, fuse_encoder
+from itrp.inference.embeddings import IMAGES_TOGETHER, fuse_encoder
+from itrp.models.device import Vectors
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder

@@ -28,7 +28,7 @@ from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import iter_batches
 from itrp.errors import WeightsUnavailableError
-from itrp.inference.embeddings import Vectors, autocast
+from itrp.models.device import Vectors, autocast
 from itrp.models.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
 
 _NEEDED = ("get_text_features", "get_image_features", "logit_scale")

@@ -20,7 +20,8 @@ from itrp.clustering.sampling import balance_indices
 from itrp.config import OptimizerConfig
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
-from itrp.inference.embeddings import EmbeddingCache, autocast
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.device import autocast
 from itrp.models.itrp_model import ItrpModel
 from itrp.progress import Progress, StageCounter, ignore_progress
 from itrp.randomness import round_seed, seeded

@@ -14,7 +14,8 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import Rows, ShardFile, cache_pixels, explain_rejected, read_texts
 from itrp.data.set_aside import read_set_aside
 from itrp.errors import DataError
-from itrp.inference.embeddings import EmbeddingCache, Vectors, autocast, embed_pixel_rows, embed_tokens, fuse_encoder
+from itrp.inference.embeddings import EmbeddingCache, embed_pixel_rows, embed_tokens, fuse_encoder
+from itrp.models.device import Vectors, autocast
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder
