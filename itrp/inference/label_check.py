@@ -20,9 +20,10 @@ from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import generate_tweets
 from itrp.files import write_atomically
+from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.pipeline import EmbeddingStream, Job
 from itrp.inference.prediction import classify_vectors
-from itrp.inference.runtimes import Runtime, exact_runtime, prepare_image, prepare_text
+from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.itrp_model import ItrpModel, fingerprint
 

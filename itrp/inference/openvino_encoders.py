@@ -1,7 +1,5 @@
 """Encoders computed by OpenVINO (extra `openvino`), on CPUs: the network alone; tokens, pixels and pooling stay torch's."""
 
-import logging
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from itrp.data.inputs import ShardFile, iter_pixels, read_texts
-from itrp.errors import WrongUseError
 from itrp.inference.int8 import Arrays, find_int8
-from itrp.inference.runtimes import Precision, Runtime
+from itrp.inference.runtimes import Runtime, import_openvino
 from itrp.models.device import Vectors
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.pretrained import quiet_transformers
@@ -26,19 +23,6 @@ EXAMPLE = (2, 8)
 """Texts and tokens that the network is traced with; both lengths are free afterwards."""
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What is computed in where nothing is in int8."""
-
-
-def check_installed(precision: Precision) -> None:
-    """Raises WrongUseError without OpenVINO, or without NNCF where the precision is int8."""
-    try:
-        _import_openvino()
-        if precision == "int8":
-            import nncf  # noqa: F401
-    except ImportError as error:
-        found = "OpenVINO and NNCF, found not both" if precision == "int8" else "OpenVINO, found none"
-        raise WrongUseError(
-            f"precision={precision}: expected {found} ({error}): pip install 'itrp[openvino]', or use auto"
-        ) from None
 
 
 def compile_text(encoder: TextEncoder, fingerprint: str, runtime: Runtime, threads: int) -> Callable[[Any], Vectors]:
@@ -116,14 +100,14 @@ def _convert(network: nn.Module, example: tuple[Tensor, ...], shapes: list[list[
     """OpenVINO's network of arrays, in the order of `example`."""
     with warnings.catch_warnings(), quiet_transformers(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing tells what it takes for constant
-        return _import_openvino().convert_model(
+        return import_openvino().convert_model(
             network.eval(), example_input=example, input=[tuple(shape) for shape in shapes]
         )
 
 
 def _compile(network: Any, runtime: Runtime, threads: int) -> Callable[..., NDArray[np.float32]]:
     """A function of arrays. One stream a thread: none waits for another inside a layer."""
-    core = _import_openvino().Core()
+    core = import_openvino().Core()
     compiled = core.compile_model(
         network,
         "CPU",
@@ -144,15 +128,3 @@ def _compile(network: Any, runtime: Runtime, threads: int) -> Callable[..., NDAr
         return np.array(local.request.infer(list(arrays))[0])  # a copy: the request's own memory is written to again
 
     return run
-
-
-def _import_openvino() -> Any:
-    """The package, without its reports home: importing it sends an event, unless its sender cannot be imported.
-
-    Where NNCF is installed it has torch look for a CUDA compiler, which torch remarks on.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    import openvino
-
-    return openvino

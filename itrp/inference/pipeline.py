@@ -20,7 +20,8 @@ from threadpoolctl import ThreadpoolController
 
 from itrp.data.inputs import ShardFile, read_texts
 from itrp.data.set_aside import SetAside, load_or_blank
-from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder
+from itrp.inference.embedders import ImageEmbedder, TextEmbedder
+from itrp.inference.runtimes import Runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.device import Vectors
 from itrp.pixel_format import PixelFormat

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from itrp.inference.embedders import ImageEmbedder, TextEmbedder, prepare_image, prepare_text
 from itrp.inference.prediction import classify_vectors
-from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder, prepare_image, prepare_text
+from itrp.inference.runtimes import Runtime
 from itrp.models.device import Vectors
 from itrp.models.itrp_model import ItrpModel
 

@@ -1,44 +1,30 @@
-"""Encoders that only answer: which library and arithmetic compute them, and an encoder made ready for that.
+"""Which library and arithmetic compute encoders that only answer.
 
-Training and evaluation keep to `itrp.inference.embeddings` (fp32 on the CPU). Vectors of another runtime differ in
-the third digit,
-so a runtime has a name, which is part of every cache's key: they are never mixed.
+Vectors of two runtimes differ in the third digit, so a runtime has a name, which is part of every cache's key: they are never
+mixed.
 """
 
-import copy
 import logging
 import math
+import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from itrp.errors import WrongUseError
 from itrp.inference.calibration import Calibration
-from itrp.inference.embeddings import IMAGES_TOGETHER, fuse_encoder
-from itrp.models.device import Vectors
-from itrp.models.image_encoder import ImageEncoder
-from itrp.models.itrp_model import fingerprint
-from itrp.models.text_encoder import TextEncoder
-from itrp.pixel_format import PixelFormat
+from itrp.inference.embeddings import IMAGES_TOGETHER
 
 logger = logging.getLogger(__name__)
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "openvino", "int8"]
 """auto: bf16 where it is quicker on this processor, else fp32. openvino: the same by OpenVINO. int8: by OpenVINO too, about
 twice as quick as fp32, with some per cent of error in the vectors."""
-TokenRows: TypeAlias = Sequence[NDArray[np.int32]]
-EmbedTexts: TypeAlias = Callable[[TokenRows], Vectors]
-"""b token rows -> [b, d]."""
-EmbedImages: TypeAlias = Callable[[NDArray[np.uint8]], Vectors]
-"""[b, size, size, 3] -> [b, d]."""
 
 WORTHWHILE_GAIN = 1.2
 """How much quicker bf16 must be to be worth its rounding."""
@@ -92,9 +78,7 @@ def choose_runtimes(
     if precision in ("openvino", "int8"):
         if device.type != "cpu":
             raise WrongUseError(f"precision={precision}: expected the device cpu, found {device}: use auto")
-        from itrp.inference.openvino_encoders import check_installed
-
-        check_installed(precision)
+        _check_installed(precision)
     if precision == "int8":
         calibration = calibrate() if calibrate is not None else None
         int8 = [Runtime(device, "int8", "openvino", calibration)] if calibration is not None else []
@@ -105,6 +89,31 @@ def choose_runtimes(
         )
     quick = precision == "bf16" or (precision != "fp32" and gains_by_bf16(device))
     return [Runtime(device, "bf16" if quick else "fp32", "openvino" if precision == "openvino" else "torch")]
+
+
+def _check_installed(precision: Precision) -> None:
+    """Raises WrongUseError without OpenVINO, or without NNCF where the precision is int8."""
+    try:
+        import_openvino()
+        if precision == "int8":
+            import nncf  # noqa: F401
+    except ImportError as error:
+        found = "OpenVINO and NNCF, found not both" if precision == "int8" else "OpenVINO, found none"
+        raise WrongUseError(
+            f"precision={precision}: expected {found} ({error}): pip install 'itrp[openvino]', or use auto"
+        ) from None
+
+
+def import_openvino() -> Any:
+    """The package, without its reports home: importing it sends an event, unless its sender cannot be imported.
+
+    Where NNCF is installed it has torch look for a CUDA compiler, which torch remarks on.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    import openvino
+
+    return openvino
 
 
 def multiplies_bf16(device: torch.device) -> bool:
@@ -137,78 +146,3 @@ def _measure_bf16_gain() -> float:
     gain = least[torch.float32] / least[torch.bfloat16]
     logger.debug("products in bf16 are %.2f times as quick as in fp32", gain)
     return gain
-
-
-@dataclass(frozen=True)
-class TextEmbedder:
-    """A text encoder ready to answer; any number of threads may call `embed`."""
-
-    fingerprint: str
-    tokenize: Callable[[Sequence[str]], list[NDArray[np.int32]]]
-    embed: EmbedTexts
-
-
-@dataclass(frozen=True)
-class ImageEmbedder:
-    """An image encoder ready to answer; any number of threads may call `embed`."""
-
-    fingerprint: str
-    pixels: PixelFormat
-    embed: EmbedImages
-
-
-def prepare_text(encoder: TextEncoder, runtime: Runtime, threads: int = 1) -> TextEmbedder:
-    """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
-    name = fingerprint(encoder)
-    if runtime.library == "openvino":
-        from itrp.inference.openvino_encoders import compile_text
-
-        return TextEmbedder(name, encoder.tokenize, compile_text(encoder, name, runtime, threads))
-    quick = encoder
-    if runtime.precision == "bf16":
-        # what autocast would do at every call, once; sums and layer norms stay fp32: half the error of a model cast to bf16
-        quick = TextEncoder(encoder.config, copy.deepcopy(encoder.transformer), encoder.tokenizer)
-        for module in quick.modules():
-            if isinstance(module, nn.Linear):
-                module.to(torch.bfloat16)
-    quick.eval().to(runtime.device)
-
-    @torch.inference_mode()
-    def embed(rows: TokenRows) -> Vectors:
-        with autocast_bf16(runtime):
-            return _to_vectors(quick(*quick.collate(rows, runtime.device)))
-
-    return TextEmbedder(name, encoder.tokenize, embed)
-
-
-def prepare_image(encoder: ImageEncoder, runtime: Runtime, threads: int = 1) -> ImageEmbedder:
-    """The encoder on a runtime, for so many threads at once. The weights of the one given stay as they are."""
-    name, form = fingerprint(encoder), encoder.config.pixels
-    if runtime.library == "openvino":
-        from itrp.inference.openvino_encoders import compile_image
-
-        return ImageEmbedder(name, form, compile_image(encoder, name, runtime, threads))
-    quick = fuse_encoder(encoder)
-    if runtime.precision == "bf16":
-        quick = copy.deepcopy(quick) if quick is encoder else quick
-        quick.backbone = quick.backbone.to(torch.bfloat16)
-    quick.eval().to(runtime.device)
-
-    @torch.inference_mode()
-    def embed(pixels: NDArray[np.uint8]) -> Vectors:
-        batch = torch.from_numpy(pixels)
-        if runtime.device.type == "cuda":
-            batch = batch.pin_memory().to(runtime.device, non_blocking=True)
-        return _to_vectors(quick(batch))
-
-    return ImageEmbedder(name, form, embed)
-
-
-def autocast_bf16(runtime: Runtime) -> AbstractContextManager[object]:
-    """bf16 products where the runtime says so. Nothing is cached: a forward uses each weight once."""
-    kind = runtime.device.type
-    return torch.autocast(kind, torch.bfloat16, enabled=runtime.precision == "bf16", cache_enabled=False)
-
-
-def _to_vectors(batch: Tensor) -> Vectors:
-    return batch.float().cpu().numpy()

@@ -24,10 +24,11 @@ from itrp.clustering.agreement import agreement
 from itrp.clustering.kmeans import fit_kmeans
 from itrp.clustering.tied_mixture import REGULARISATION, fit_tied_mixture
 from itrp.data.inputs import ShardFile, find_pixels
+from itrp.inference.embedders import prepare_image
 from itrp.inference.embeddings import EmbeddingCache, choose_device
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.prepared_model import PreparedModel, prepare_model
-from itrp.inference.runtimes import Runtime, choose_runtimes, prepare_image
+from itrp.inference.runtimes import Runtime, choose_runtimes
 from itrp.inference.timings import PipelineTimings
 from itrp.training.trainer import RoundResult, Trainer
 from itrp.training.training_set import prepare_training_set

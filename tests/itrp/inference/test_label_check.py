@@ -12,8 +12,9 @@ import torch
 from itrp.config import ExperimentConfig
 from itrp.data.images import load_pixels
 from itrp.datasets.synthetic import generate_tweets
+from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.label_check import EXAMPLES, SEED, measure_agreement, settle_runtime, share_kept
-from itrp.inference.runtimes import Runtime, exact_runtime, prepare_image, prepare_text
+from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
 

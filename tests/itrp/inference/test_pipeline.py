@@ -14,9 +14,10 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import REASONS, Pair
 from itrp.datasets.synthetic import SyntheticTweet
+from itrp.inference.embedders import ImageEmbedder, TextEmbedder, prepare_image, prepare_text
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
-from itrp.inference.runtimes import ImageEmbedder, Runtime, TextEmbedder, exact_runtime, prepare_image, prepare_text
+from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.itrp_model import build_model, fingerprint
 from tests.poison import palette_without_colours
