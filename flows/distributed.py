@@ -59,7 +59,7 @@ def join_peers(launch: Launch, device: str) -> "Iterator[Peers]":
     import torch
     import torch.distributed as dist
 
-    from itrp.inference.embeddings import choose_device
+    from itrp.models.device import choose_device
     from itrp.training.distributed import Peers
 
     chosen = choose_device(device)

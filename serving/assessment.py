@@ -20,9 +20,10 @@ from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation.results import TaskPredictions
-from itrp.inference.embeddings import EmbeddingCache, choose_device, keep_array
+from itrp.inference.embeddings import EmbeddingCache, keep_array
 from itrp.inference.prediction import predict_shards
 from itrp.labels import Task
+from itrp.models.device import choose_device
 from itrp.models.dual_encoder import DualEncoder
 from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
 from itrp.reproduction.predictions import predictions_on

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.set_aside import keep_set_aside, read_set_aside
 from itrp.inference.calibration import Calibration, draw_calibration
-from itrp.inference.embeddings import EmbeddingCache, Vectors, choose_device, keep_array, vector_file
+from itrp.inference.embeddings import EmbeddingCache, keep_array, vector_file
 from itrp.inference.label_check import settle_runtime
 from itrp.inference.pipeline import Embedded, EmbeddingStream, Job, count_workers
 from itrp.inference.prediction import predict_shard
@@ -23,6 +23,7 @@ from itrp.inference.prepared_model import PreparedModel, prepare_model
 from itrp.inference.runtimes import Precision, Runtime, choose_runtimes
 from itrp.inference.timings import PipelineTimings
 from itrp.labels import Task
+from itrp.models.device import Vectors, choose_device
 from itrp.models.itrp_model import ItrpModel
 from serving.labels import SetAsideRow
 from serving.predictor import Predictor

@@ -14,9 +14,9 @@ from itrp.data.images import check_image
 from itrp.data.rejections import RejectedError
 from itrp.data.texts import check_text
 from itrp.errors import UnmappedModelError
-from itrp.inference.embeddings import choose_device
 from itrp.inference.prediction import predict_pairs
 from itrp.labels import CLASS_NAMES, Task
+from itrp.models.device import choose_device
 from itrp.systems import System, load_system, predicted_task
 from serving.former_models import renew_former_model
 from serving.registry import explain_unmapped

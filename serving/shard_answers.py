@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
-from itrp.inference.embeddings import EmbeddingCache, choose_device, keep_array
+from itrp.inference.embeddings import EmbeddingCache, keep_array
 from itrp.inference.prediction import predict_shard
+from itrp.models.device import choose_device
 from itrp.systems import System, load_system
 from serving.registry import ModelVersion, Registry
 

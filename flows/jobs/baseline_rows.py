@@ -17,8 +17,9 @@ from itrp.data.inputs import ShardFile
 from itrp.errors import NotFoundError, WeightsUnavailableError
 from itrp.evaluation.class_mapping import JointNaming
 from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
-from itrp.inference.embeddings import EmbeddingCache, Vectors
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import CLASS_NAMES
+from itrp.models.device import Vectors
 from itrp.models.itrp_model import ItrpModel, build_model, read_description
 from itrp.systems import is_supervised
 from itrp.training.training_set import limit_shards

@@ -216,7 +216,7 @@ def _check_prefect() -> str:
 def _check_device(settings: Settings) -> str:
     import torch
 
-    from itrp.inference.embeddings import choose_device
+    from itrp.models.device import choose_device
 
     device = choose_device(settings.device)
     try:

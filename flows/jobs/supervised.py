@@ -13,7 +13,8 @@ from itrp.baselines.provision import has_stand_ins, provide_stand_ins
 from itrp.baselines.supervised_model import build_supervised_model
 from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.data.inputs import read_texts
-from itrp.inference.embeddings import EmbeddingCache, choose_device
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.device import choose_device
 from itrp.training.health import find_small_epochs
 from serving.assessment import SUPERVISED_TAG, LabelledSet, load_labelled_set
 

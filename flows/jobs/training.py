@@ -22,7 +22,8 @@ from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable
 from itrp.files import place_folder
-from itrp.inference.embeddings import EmbeddingCache, choose_device
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.device import choose_device
 from itrp.models.itrp_model import build_model
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.training.distributed import ALONE, Peers

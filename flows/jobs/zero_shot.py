@@ -10,8 +10,8 @@ from flows.tracking.runs import TrackedData, log_figures, track_run
 from itrp.baselines.config import ZeroShotConfig
 from itrp.errors import WrongUseError
 from itrp.evaluation.results import Protocol, format_evaluations
-from itrp.inference.embeddings import choose_device
 from itrp.labels import Task
+from itrp.models.device import choose_device
 from itrp.models.dual_encoder import is_dual_encoder
 from itrp.reproduction.cells import evaluate_predictions
 from itrp.reproduction.predictions import Answers

@@ -14,7 +14,8 @@ from itrp.data.pairs import Pair
 from itrp.data.rejections import RejectedError
 from itrp.data.set_aside import read_set_aside
 from itrp.data.shards import encode_shard, shard_hash
-from itrp.inference.embeddings import EmbeddingCache, Vectors
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.device import Vectors
 from itrp.models.itrp_model import ItrpModel
 from itrp.systems import System
 

@@ -25,11 +25,12 @@ from itrp.clustering.kmeans import fit_kmeans
 from itrp.clustering.tied_mixture import REGULARISATION, fit_tied_mixture
 from itrp.data.inputs import ShardFile, find_pixels
 from itrp.inference.embedders import prepare_image
-from itrp.inference.embeddings import EmbeddingCache, choose_device
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.prepared_model import PreparedModel, prepare_model
 from itrp.inference.runtimes import Runtime, choose_runtimes
 from itrp.inference.timings import PipelineTimings
+from itrp.models.device import choose_device
 from itrp.training.trainer import RoundResult, Trainer
 from itrp.training.training_set import prepare_training_set
 from tests.benchmarks.clustering import SEED, K, draw_features, responsibilities

@@ -46,8 +46,9 @@ def metrics_of(platform: "Platform", version: ModelVersion) -> dict[str, float]:
 def clusters_of(platform: "Platform", version: ModelVersion, data: str) -> Any:
     """[n] by the model alone: no answer that was kept."""
     from flows.jobs.datasets import find_data
-    from itrp.inference.embeddings import EmbeddingCache, choose_device
+    from itrp.inference.embeddings import EmbeddingCache
     from itrp.inference.prediction import predict_shards
+    from itrp.models.device import choose_device
     from itrp.systems import load_system
     from serving.files import local_shards
 

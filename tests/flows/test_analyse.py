@@ -45,8 +45,9 @@ def labelled_set(platform: "Platform") -> Any:
 def probabilities(platform: "Platform", task: str) -> np.ndarray:
     """[80, 2] by class of version 2, past everything under test."""
     from itrp.clustering.mapping import mapped_probabilities
-    from itrp.inference.embeddings import EmbeddingCache, choose_device
+    from itrp.inference.embeddings import EmbeddingCache
     from itrp.inference.prediction import predict_shards
+    from itrp.models.device import choose_device
     from itrp.models.itrp_model import load_model
 
     model, mapping = load_model(platform.registry.fetch(platform.registry.resolve(f"itrp-{task}-task/2")))
@@ -108,8 +109,8 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
     from scipy.stats import spearmanr
 
     from flows.jobs.analysis import analyse_clip
-    from itrp.inference.embeddings import choose_device
     from itrp.labels import Task
+    from itrp.models.device import choose_device
     from itrp.models.dual_encoder import load_dual_encoder
 
     labelled = labelled_set(platform)

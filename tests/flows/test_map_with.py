@@ -75,7 +75,7 @@ def test_figures_are_logged_under_their_own_name(platform: "Platform", built: An
 
 @pytest.mark.slow
 def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> None:
-    from itrp.inference.embeddings import choose_device
+    from itrp.models.device import choose_device
     from itrp.models.dual_encoder import load_dual_encoder
 
     report = run_evaluation(platform, ["itrp-image-task/1"], "labelled", map_with=str(joint_model))

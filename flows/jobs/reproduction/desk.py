@@ -7,7 +7,8 @@ from pathlib import Path
 from flows.jobs.datasets import KnownData
 from flows.platform import Platform
 from itrp.experiments import AnyConfig
-from itrp.inference.embeddings import EmbeddingCache, choose_device
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.device import choose_device
 from itrp.reproduction.predictions import AnyPredictions, load_predictions
 from serving.assessment import LabelledSet
 from serving.costs import CostBook

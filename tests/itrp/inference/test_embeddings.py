@@ -10,14 +10,8 @@ from itrp.config import ExperimentConfig
 from itrp.data.images import load_pixels
 from itrp.data.inputs import Rows, ShardFile, cache_pixels
 from itrp.datasets.synthetic import SyntheticTweet
-from itrp.inference.embeddings import (
-    EmbeddingCache,
-    autocast,
-    choose_device,
-    embed_pixel_rows,
-    embed_pixels,
-    embed_tokens,
-)
+from itrp.inference.embeddings import EmbeddingCache, embed_pixel_rows, embed_pixels, embed_tokens
+from itrp.models.device import autocast, choose_device
 from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
 from itrp.pixel_format import PixelFormat
 
