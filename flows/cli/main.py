@@ -238,19 +238,16 @@ def _synthetic(args: argparse.Namespace) -> tuple[Report, str]:
     from pathlib import Path
 
     start(args, flows=False, private=False)
-    from flows.jobs.progress import ProgressReporter
     from itrp.datasets import synthetic
+    from itrp.progress import ProgressBar, count_stage
 
     write = {
         "itr": synthetic.write_itr_layout,
         "twitter100k": synthetic.write_twitter100k_layout,
         "landing": synthetic.write_landing_layout,
     }[args.layout]
-    reporter = ProgressReporter()
-    folder = write(
-        Path(args.folder), args.pairs, args.seed, progress=lambda done: reporter("tweets drawn", done, args.pairs)
-    )
-    reporter.close()
+    with ProgressBar() as bar:
+        folder = write(Path(args.folder), args.pairs, args.seed, count_stage(bar, "tweets drawn", args.pairs))
     text = f"{args.pairs} tweets in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
     return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
 

@@ -23,7 +23,7 @@ from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import autocast
 from itrp.models.itrp_model import ItrpModel
-from itrp.progress import Progress, StageCounter, ignore_progress
+from itrp.progress import Progress, count_stage, ignore_progress
 from itrp.randomness import round_seed, seeded
 from itrp.training.checkpoints import completed_rounds, load_tuned, read_state, restore_optimizers, save_round
 from itrp.training.device_cache import to_device
@@ -183,7 +183,7 @@ class Trainer:
         sides = self.config.text.finetune + self.config.image.finetune
         if not sides:
             return self.model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
-        count = StageCounter(self.progress, f"embedding for {self._name(number)}", len(rows) * sides)
+        count = count_stage(self.progress, f"embedding for {self._name(number)}", len(rows) * sides)
         return self.model.fuse_vectors(data.embed_text(rows, count), data.embed_image(rows, count))
 
     def _name(self, number: int) -> str:
@@ -199,7 +199,7 @@ class Trainer:
     ) -> RoundResult:
         """Steps 2 to 5 of Algorithm 1: cluster, balance, new head, one pass."""
         with clock.stage("cluster"):
-            clustered = StageCounter(self.progress, f"clustering for {self._name(number)}", 1)
+            clustered = count_stage(self.progress, f"clustering for {self._name(number)}", 1)
             labels = self.peers.broadcast(self._cluster(features) if self.peers.leads else None)
         clustered(1)
         known = agreement(labels, self._classify(features), self.config.k) if number > 1 else None

@@ -19,7 +19,7 @@ from itrp.models.device import Vectors, autocast
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder
-from itrp.progress import Count, Progress, StageCounter, ignore_count, ignore_progress
+from itrp.progress import Count, Progress, count_stage, ignore_count, ignore_progress
 from itrp.training.device_cache import DeviceRows, DeviceTokens, bring_rows, bring_tokens, fits, to_device
 
 logger = logging.getLogger(__name__)
@@ -151,8 +151,8 @@ def prepare_training_set(
     """
     config, pairs = model.config, sum(shard.pairs for shard in shards)
 
-    def count(stage: str) -> StageCounter:
-        return StageCounter(progress, stage, pairs)
+    def count(stage: str) -> Count:
+        return count_stage(progress, stage, pairs)
 
     def hold(rows: Rows) -> Rows | DeviceRows:
         wanted = fits(rows, cache.device) if resident is None else resident

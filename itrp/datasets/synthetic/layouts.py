@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO
@@ -12,12 +12,10 @@ from itrp.datasets.itr_labels import LABEL_COLUMNS
 from itrp.datasets.synthetic.dice import Dice
 from itrp.datasets.synthetic.generate import SyntheticTweet, generate_tweets
 from itrp.errors import DataError, WrongUseError
+from itrp.progress import Count, ignore_count
 
 SMALLEST, LARGEST = 20, 100_000
 """How many pairs a layout may hold."""
-
-Progress = Callable[[int], None]
-"""Called after every pair with the number of pairs written so far."""
 
 _TRAIN_PERCENT = 80
 """Share of the rows, in file order, that are the train split: gives METHOD's 3,576 of 4,471."""
@@ -33,7 +31,7 @@ Labels = tuple[int, int]
 """(text_is_represented, image_adds)."""
 
 
-def write_itr_layout(folder: Path, count: int, seed: int, progress: Progress | None = None) -> Path:
+def write_itr_layout(folder: Path, count: int, seed: int, progress: Count = ignore_count) -> Path:
     """ITR's layout, in its formerly published form (labels and texts in one quoted file).
 
     `labels.csv`, `images/T<tweet_id>.jpg`, `controversial_samples.txt`, and `truth.csv` with every row's
@@ -67,7 +65,7 @@ def write_itr_layout(folder: Path, count: int, seed: int, progress: Progress | N
     return folder
 
 
-def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Progress | None = None) -> Path:
+def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Count = ignore_count) -> Path:
     """Twitter100k's layout: line i (1-based) of `text.txt` belongs to `images/<i>.jpg`.
 
     `truth.csv` beside it holds the true labels, id = i. Returns the folder.
@@ -88,7 +86,7 @@ def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Prog
 
 
 def write_landing_layout(
-    folder: Path, count: int, seed: int, progress: Progress | None = None, batch_size: int = 100
+    folder: Path, count: int, seed: int, progress: Count = ignore_count, batch_size: int = 100
 ) -> Path:
     """Landing batches: `batch-0001/tweets.jsonl` with its pictures beside it, and so on.
 
@@ -173,11 +171,10 @@ def _check(folder: Path, count: int, seed: int) -> None:
         )
 
 
-def _report(tweets: Iterator[SyntheticTweet], progress: Progress | None) -> Iterator[SyntheticTweet]:
-    for number, tweet in enumerate(tweets, start=1):
+def _report(tweets: Iterator[SyntheticTweet], progress: Count) -> Iterator[SyntheticTweet]:
+    for tweet in tweets:
         yield tweet
-        if progress is not None:
-            progress(number)
+        progress(1)
 
 
 def _open_csv(path: Path) -> TextIO:

@@ -133,7 +133,7 @@ def test_landing_layout(tmp_path: Path) -> None:
 def test_progress_counts_every_pair(tmp_path: Path) -> None:
     seen: list[int] = []
     write_landing_layout(tmp_path / "landing", 20, seed=2, progress=seen.append)
-    assert seen == list(range(1, 21))
+    assert seen == [1] * 20
 
 
 WRITERS = [write_itr_layout, write_twitter100k_layout, write_landing_layout]

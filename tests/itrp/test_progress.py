@@ -11,12 +11,12 @@ import termios
 
 import pytest
 
-from flows.jobs.progress import CountReporter, ProgressReporter
+from itrp.progress import ProgressBar, count_stage
 
 DRAW = """
 import sys
-from flows.jobs.progress import ProgressReporter
-report = ProgressReporter()
+from itrp.progress import ProgressBar
+report = ProgressBar()
 for done in range(1, 5):
     report("shards labelled", done, 4)
 report.close()
@@ -26,8 +26,8 @@ print("result")
 
 def test_plain_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
     """The first step of each stage is told, and then nothing for ten seconds."""
-    report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
+    report = ProgressBar()
+    with caplog.at_level(logging.INFO, "itrp.progress"):
         for done in (1, 2, 3):
             report("drawn", done, 3)
         report("checked", 5, None)
@@ -37,9 +37,9 @@ def test_plain_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture
 
 def test_a_line_every_ten_seconds(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 109.9, 110.0, 119.0, 121.0])
-    monkeypatch.setattr("flows.jobs.progress.time.monotonic", lambda: next(clock))
-    report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
+    monkeypatch.setattr("itrp.progress.time.monotonic", lambda: next(clock))
+    report = ProgressBar()
+    with caplog.at_level(logging.INFO, "itrp.progress"):
         for done in range(1, 6):
             report("drawn", done, 5)
     assert [record.getMessage() for record in caplog.records] == ["drawn: 1 of 5", "drawn: 3 of 5", "drawn: 5 of 5"]
@@ -48,9 +48,9 @@ def test_a_line_every_ten_seconds(caplog: pytest.LogCaptureFixture, monkeypatch:
 def test_short_rounds_have_no_line_each(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds differ in their number alone: a line every ten seconds, whichever round it is. Another stage has its own."""
     clock = iter([100.0, 104.0, 108.0, 109.0, 112.0, 113.0, 114.0])
-    monkeypatch.setattr("flows.jobs.progress.time.monotonic", lambda: next(clock))
-    report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
+    monkeypatch.setattr("itrp.progress.time.monotonic", lambda: next(clock))
+    report = ProgressBar()
+    with caplog.at_level(logging.INFO, "itrp.progress"):
         for number in (1, 2, 3):
             for step in (1, 2):
                 report(f"round {number}/3", step, 2)
@@ -65,9 +65,9 @@ def test_stages_that_alternate_have_a_line_each_in_ten_seconds(
 ) -> None:
     """A short round embeds, clusters and trains; the next one does not say all of it again."""
     clock = iter([100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 113.0])
-    monkeypatch.setattr("flows.jobs.progress.time.monotonic", lambda: next(clock))
-    report = ProgressReporter()
-    with caplog.at_level(logging.INFO, "flows.jobs.progress"):
+    monkeypatch.setattr("itrp.progress.time.monotonic", lambda: next(clock))
+    report = ProgressBar()
+    with caplog.at_level(logging.INFO, "itrp.progress"):
         for number in (1, 2):
             report(f"embedding for round {number}/3", 0, 500)
             report(f"clustering for round {number}/3", 0, 1)
@@ -80,8 +80,9 @@ def test_stages_that_alternate_have_a_line_each_in_ten_seconds(
 
 
 def test_counts_add_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.jobs.progress.PLAIN_SECONDS", 0.0)
-    with caplog.at_level(logging.INFO, "flows.jobs.progress"), CountReporter("checked") as count:
+    monkeypatch.setattr("itrp.progress.PLAIN_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO, "itrp.progress"), ProgressBar() as bar:
+        count = count_stage(bar, "checked")
         count(3)
         count(4)
     assert [record.getMessage() for record in caplog.records] == ["checked: 3", "checked: 7"]
