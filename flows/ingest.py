@@ -12,7 +12,6 @@ from flows.jobs.ingestion.folders import FolderSource
 from flows.jobs.ingestion.landing import ingest_landing
 from flows.jobs.ingestion.replay import replay_quarantine
 from flows.jobs.ingestion.report import IngestReport
-from flows.jobs.progress import CountReporter
 from flows.platform import Platform
 from flows.runtime.events import emit_quarantine, emit_shards
 from flows.runtime.io_task import io_task
@@ -25,6 +24,7 @@ from itrp.datasets.ltec import LtecFolder
 from itrp.datasets.table import TableSource
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import WrongUseError
+from itrp.progress import ProgressBar, count_stage
 
 Layout = Literal["landing", "twitter100k", "itr", "ltec", "csv"]
 
@@ -35,7 +35,8 @@ def ingest_landing_task(
 ) -> IngestReport:
     """Swallow new landing objects, or try the quarantined records again."""
     parts, run = (platform.store, platform.catalog), current_flow_run_id()
-    with CountReporter("tweets checked") as count:
+    with ProgressBar() as bar:
+        count = count_stage(bar, "tweets checked")
         if replay:
             report = replay_quarantine(*parts, flow_run_id=run, on_progress=count)
         else:
@@ -47,7 +48,8 @@ def ingest_landing_task(
 @io_task("ingest-folder", "ingest {name}")
 def ingest_folder_task(platform: Platform, name: str, source: FolderSource) -> IngestReport:
     """Store a folder as a data set."""
-    with CountReporter("tweets checked") as count:
+    with ProgressBar() as bar:
+        count = count_stage(bar, "tweets checked")
         report = store_folder(
             platform.store, platform.catalog, name, source, flow_run_id=current_flow_run_id(), on_progress=count
         )

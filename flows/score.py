@@ -8,7 +8,6 @@ from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
 from flows.ingest import ingest_landing_task
-from flows.jobs.progress import ProgressReporter
 from flows.jobs.scoring import (
     Backlog,
     ScoringReport,
@@ -19,7 +18,7 @@ from flows.jobs.scoring import (
     pin_champions,
 )
 from flows.platform import Platform
-from flows.runtime.artifacts import Progress, link_version, rename_run, show_gallery
+from flows.runtime.artifacts import ProgressArtifact, link_version, rename_run, show_gallery
 from flows.runtime.events import emit_labels, emit_set_aside
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
@@ -27,6 +26,7 @@ from flows.runtime.platform_task import open_platform_task
 from flows.runtime.watched_flow import watched_flow
 from infra.catalog.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
+from itrp.progress import ProgressBar
 from itrp.training.health import find_same_labels
 from serving.champions import Champions
 from serving.ray_scorer import score_on_ray
@@ -71,8 +71,8 @@ class _ScoringProgress:
     def __init__(self, backlog: Backlog) -> None:
         self._done: set[int] = set()
         self._backlog = backlog
-        self._console = ProgressReporter()
-        self._page = Progress("scoring-progress", "shards labelled") if backlog.total else None
+        self._console = ProgressBar()
+        self._page = ProgressArtifact("scoring-progress", "shards labelled") if backlog.total else None
 
     def __call__(self, row: LabelFile) -> LabelFile:
         self._done.add(row.shard_id)

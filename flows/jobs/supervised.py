@@ -4,7 +4,6 @@ import hashlib
 import logging
 
 from flows.jobs.datasets import find_data
-from flows.jobs.progress import ProgressReporter
 from flows.jobs.trained_run import TrainedRun
 from flows.platform import Platform
 from flows.tracking.runs import RunTracker, TrackedData, track_run
@@ -15,6 +14,7 @@ from itrp.baselines.supervised_training import SupervisedTrainer
 from itrp.data.inputs import read_texts
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import choose_device
+from itrp.progress import ProgressBar
 from itrp.training.health import find_small_epochs
 from serving.assessment import SUPERVISED_TAG, LabelledSet, load_labelled_set
 
@@ -65,7 +65,7 @@ def open_trainer(platform: Platform, config: SupervisedConfig, labelled: Labelle
         labelled.shards,
         labelled.annotations,
         cache=cache,
-        progress=ProgressReporter(),
+        progress=ProgressBar(),
     )
 
 

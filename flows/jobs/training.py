@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from flows.jobs.datasets import KnownData, find_data
-from flows.jobs.progress import ProgressReporter
 from flows.jobs.seed_agreement import record_agreement
 from flows.jobs.supervised import train_supervised
 from flows.jobs.trained_run import TrainedRun, register_trained
@@ -25,6 +24,7 @@ from itrp.files import place_folder
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import choose_device
 from itrp.models.itrp_model import build_model
+from itrp.progress import ProgressBar, ignore_progress
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.training.distributed import ALONE, Peers
 from itrp.training.health import Finding, find_weak_rounds, taught_by
@@ -167,7 +167,7 @@ def follow_training(
     but the first.
     """
     trainer = _build_trainer(platform, config, find_data(platform, data), peers)
-    trainer.progress = lambda stage, done, total: None
+    trainer.progress = ignore_progress
     prefix: str = peers.broadcast(None)
     if fetches:
         _prepare_folder(platform.store, prefix, trainer.checkpoints, resume=False)  # what lies there may be older
@@ -190,7 +190,7 @@ def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownDat
         local_shards(platform.store, known.shards, cache),
         cache=embeddings,
         checkpoints=Path(),
-        progress=ProgressReporter(),
+        progress=ProgressBar(),
         peers=peers,
         compiled=platform.settings.compiled,
     )

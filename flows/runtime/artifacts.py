@@ -23,7 +23,7 @@ PROGRESS_SECONDS = 5.0
 """At least so long lies between two updates of a progress artifact."""
 
 
-class Progress:
+class ProgressArtifact:
     """A bar on the run's page. Called with (steps done, steps in all)."""
 
     def __init__(self, key: str, description: str) -> None:

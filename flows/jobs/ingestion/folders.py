@@ -12,7 +12,7 @@ from sqlalchemy import select
 from flows.jobs.data_names import check_data_name
 from flows.jobs.ingestion.checking import Record, open_pool
 from flows.jobs.ingestion.commit import Target
-from flows.jobs.ingestion.landing import LANDING_DATASET, Progress, ingest_records
+from flows.jobs.ingestion.landing import LANDING_DATASET, ingest_records
 from flows.jobs.ingestion.pending import SHARD_PAIRS, Pending
 from flows.jobs.ingestion.report import IngestReport
 from infra.catalog.database import Catalog
@@ -21,6 +21,7 @@ from infra.catalog.tables import LandingObject
 from infra.object_store.objects import ObjectStore
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
+from itrp.progress import Count
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def ingest_folder(
     *,
     flow_run_id: str | None = None,
     shard_size: int = SHARD_PAIRS,
-    on_progress: Progress | None = None,
+    on_progress: Count | None = None,
 ) -> IngestReport:
     """Store a folder as the data set `name`, all of it or nothing. A second run does nothing.
 

@@ -19,11 +19,11 @@ from infra.catalog.database import Catalog
 from infra.errors import ObjectMissingError
 from infra.object_store.objects import ObjectInfo, ObjectStore
 from itrp.datasets.tweets import read_tweets
+from itrp.progress import Count
 
 __all__ = [
     "LANDING_DATASET",
     "LANDING_PREFIX",
-    "Progress",
     "ingest_landing",
     "ingest_records",
     "read_records",
@@ -39,9 +39,6 @@ LOST_RACES = 20
 LONGEST_PAUSE = 2.0
 """Seconds, before it does."""
 
-Progress = Callable[[int], None]
-"""Called with the number of records handled since the last call."""
-
 
 def ingest_landing(
     store: ObjectStore,
@@ -51,7 +48,7 @@ def ingest_landing(
     keys: Iterable[str] | None = None,
     flow_run_id: str | None = None,
     shard_size: int = SHARD_PAIRS,
-    on_progress: Progress | None = None,
+    on_progress: Count | None = None,
 ) -> IngestReport:
     """Swallow every batch file that is new or changed, in the order of their keys.
 
@@ -74,7 +71,7 @@ def ingest_landing(
     return pending.tally.report()
 
 
-def try_again(pending: Pending, on_progress: Progress | None, act: Callable[[], None]) -> None:
+def try_again(pending: Pending, on_progress: Count | None, act: Callable[[], None]) -> None:
     """Act; when another ingestion is committed first, forget what is not committed and act again.
 
     Raises ConcurrentIngestionError when that happens too often.
@@ -98,7 +95,7 @@ def _ingest_new(
     found: Iterable[ObjectInfo],
     pending: Pending,
     pool: ThreadPoolExecutor,
-    on_progress: Progress | None,
+    on_progress: Count | None,
 ) -> None:
     """Swallow those of the batch files that the catalog does not know."""
     new = select_new(pending.target, store, found)
@@ -122,7 +119,7 @@ def ingest_records(
     batch: Batch,
     pending: Pending,
     pool: ThreadPoolExecutor,
-    on_progress: Progress | None,
+    on_progress: Count | None,
 ) -> None:
     """Check all records of a batch and add them to the group."""
     for chunk in split_chunks(reject_rounded_ids(records)):
@@ -138,7 +135,7 @@ def _ingest_object(
     info: ObjectInfo,
     pending: Pending,
     pool: ThreadPoolExecutor,
-    on_progress: Progress | None,
+    on_progress: Count | None,
 ) -> None:
     with ExitStack() as stack:
         try:

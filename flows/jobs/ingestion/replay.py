@@ -13,7 +13,7 @@ from flows.jobs.ingestion.checking import CHUNK, Record, check_in_order, fetch_f
 from flows.jobs.ingestion.commit import Target
 from flows.jobs.ingestion.group import Batch
 from flows.jobs.ingestion.known import is_unchanged
-from flows.jobs.ingestion.landing import LANDING_DATASET, Progress, read_records, try_again
+from flows.jobs.ingestion.landing import LANDING_DATASET, read_records, try_again
 from flows.jobs.ingestion.line_set import LineSet
 from flows.jobs.ingestion.pending import SHARD_PAIRS, Pending
 from flows.jobs.ingestion.report import IngestReport
@@ -22,6 +22,7 @@ from infra.catalog.database import Catalog
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from infra.object_store.objects import ObjectStore
 from itrp.data.pairs import Pair, Rejection
+from itrp.progress import Count
 
 _OF_WHOLE_LINES = ("record_not_json", "record_too_long", "id_missing")
 """Reasons for which a line or a file of many tweets was one record before those were read."""
@@ -59,7 +60,7 @@ def replay_quarantine(
     *,
     flow_run_id: str | None = None,
     shard_size: int = SHARD_PAIRS,
-    on_progress: Progress | None = None,
+    on_progress: Count | None = None,
 ) -> IngestReport:
     """Read each unresolved record again at its object and line and check it again.
 
@@ -74,7 +75,7 @@ def replay_quarantine(
     return pending.tally.report()
 
 
-def _replay_all(store: ObjectStore, pending: Pending, pool: ThreadPoolExecutor, on_progress: Progress | None) -> None:
+def _replay_all(store: ObjectStore, pending: Pending, pool: ThreadPoolExecutor, on_progress: Count | None) -> None:
     for batch in _load_batches(pending.target):
         if pending.has_replayed(batch):
             continue
@@ -133,7 +134,7 @@ def _iter_rest(batch: Batch, code: str, lines: LineSet) -> Iterator[_Row]:
 
 
 def _replay_batch(
-    store: ObjectStore, batch: Batch, pending: Pending, pool: ThreadPoolExecutor, on_progress: Progress | None
+    store: ObjectStore, batch: Batch, pending: Pending, pool: ThreadPoolExecutor, on_progress: Count | None
 ) -> None:
     """Try the unresolved records of one version of one batch file."""
     info = store.stat(batch.key)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.jobs.progress import ProgressReporter
 from flows.jobs.reproduction.desk import RunDesk
 from flows.jobs.supervised import open_trainer
 from flows.tracking.runs import RunTracker, TrackedData, track_run
@@ -19,6 +18,7 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
+from itrp.progress import ProgressBar
 from itrp.reproduction.predictions import Answers, AnyPredictions
 from itrp.training.checkpoints import load_tuned
 from itrp.training.trainer import Trainer
@@ -77,7 +77,7 @@ def _predict_itrp(
         shards,
         cache=cache,
         checkpoints=place / "rounds",
-        progress=ProgressReporter(),
+        progress=ProgressBar(),
         compiled=settings.compiled,
     )
     for result in trainer.run(resume=True):
