@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.arguments import parse_arguments
+from flows.cli.main import main
 from itrp.datasets.synthetic import write_itr_layout, write_landing_layout, write_twitter100k_layout
 
 CHECKOUT = Path(__file__).parents[1]
@@ -50,11 +51,34 @@ def test_the_tree_names_what_is_there() -> None:
         assert all((CHECKOUT / room / name).exists() for name in names), (room, names)
 
 
-@pytest.mark.slow
-def test_the_commands_run_in_order_on_synthetic_tweets(prefect_server: str, tmp_path: Path) -> None:
+AS_PROGRAMS = ("itrp doctor", "itrp explain")
+"""What is typed into a shell; the other commands run in this process, where nothing has to be imported again."""
+
+
+def run_here(command: str, capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """A command of the README through `main`. Returns status, standard output and standard error."""
+    words = [os.path.expanduser(word) for word in shlex.split(command)]  # noqa: PTH111  # as the shell does, word by word
+    capfd.readouterr()
+    status = main(words[1:])
+    return status, *capfd.readouterr()
+
+
+def run_in_shell(command: str, folder: Path) -> tuple[int, str, str]:
+    """The same in a shell, with the installed script on its path."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.usefixtures("log_as_before")
+def test_the_commands_run_in_order_on_synthetic_tweets(
+    prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The block "On your own tweets", with a home folder that holds synthetic tweets in the layouts it names.
 
-    Where no server is named each command starts one, which is most of what it takes; tests/flows/test_chain.py does that.
+    Where no server is named each command starts one, which is most of what it takes; tests/flows/test_demo.py does that.
     """
     write_twitter100k_layout(tmp_path / "twitter100k", 240, 11)
     write_itr_layout(tmp_path / "itr", 300, 12)
@@ -64,22 +88,18 @@ def test_the_commands_run_in_order_on_synthetic_tweets(prefect_server: str, tmp_
         tmp_path / "new", tmp_path / "itrp-work/objects/landing", ignore=shutil.ignore_patterns("truth.csv")
     )
     tweet = json.loads(next((tmp_path / "new").rglob("*.jsonl")).read_text().splitlines()[0])["id"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ITRP_")},
-        "HOME": str(tmp_path),
-        "ITRP_WORK_DIR": str(tmp_path / "itrp-work"),
-        "PREFECT_API_URL": prefect_server,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ITRP_WORK_DIR", str(tmp_path / "itrp-work"))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    monkeypatch.chdir(tmp_path)
     block = next(block for block in BLOCKS if "itrp doctor" in block)
-    for line in block.splitlines():
-        if not line.startswith("itrp "):
-            continue
+    commands = [line for line in block.splitlines() if line.startswith("itrp ")]
+    assert sum(command.startswith(AS_PROGRAMS) for command in commands) == len(AS_PROGRAMS)
+    for line in commands:
         command = re.sub(r"explain \d+", f"explain {tweet}", line)
-        done = subprocess.run(
-            ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
-        assert done.stdout.strip(), command
-    assert f"id: '{tweet}'" in done.stdout
-    assert "means: text" in done.stdout
+        typed = command.startswith(AS_PROGRAMS)
+        status, out, err = run_in_shell(command, tmp_path) if typed else run_here(command, capfd)
+        assert status == 0, f"{command}\n{err[-2000:]}"
+        assert out.strip(), command
+    assert f"id: '{tweet}'" in out
+    assert "means: text" in out

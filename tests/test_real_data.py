@@ -18,7 +18,7 @@ LINES_A_BATCH = 250
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.slow,
+    pytest.mark.e2e,
     pytest.mark.skipif(not DATA.is_dir(), reason="no real tweets in ../shared/data beside the checkout"),
 ]
 
@@ -57,7 +57,6 @@ def count_stored(platform: "Platform") -> Counter[str]:
     return found
 
 
-@pytest.mark.slow
 def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
     from flows.jobs.evaluation import run_evaluation
     from flows.jobs.explain import explain_tweet

@@ -12,7 +12,7 @@ from flows.demo import MARKER, NEW_TWEETS, prepare_demo
 from itrp.errors import WrongUseError
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_demo_goes_from_nothing_to_labels(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("itrp"), "demo", "--folder", tmp_path / "demo", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

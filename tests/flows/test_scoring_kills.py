@@ -24,27 +24,62 @@ from serving.labels import decode_labels
 if TYPE_CHECKING:
     from flows.platform import Platform
 
-KILLS = 20
+WRITES = [("vectors", 1), ("predictions", 2), ("labels", 1), ("ledger", 1), ("labels", 3), ("ledger", 3)]
+"""What a scoring writes, and before which one it is killed, counted from 1: the state after a write is that before the next."""
+RANDOM_KILLS = 3
 NURSERY = """
-import os, sys
+import os, signal, sys
 import mlflow, torch, serving.labeller  # what takes seconds to import is imported once, before the forks
+from sqlalchemy import Engine, event
 from flows.platform import open_platform
 from flows.jobs.scoring import find_work, pin_scorer
 
-def score():
+def die_at(write, number):
+    seen, entering = 0, False
+
+    def reach(name):
+        nonlocal seen
+        seen += name == write
+        if seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def place(event, arguments):  # how every finished file gets its name
+        if event in ("os.link", "os.rename"):
+            target = str(arguments[1])
+            reach("labels" if "/objects/labels/" in target else "vectors" if "/cache/embeddings/" in target else
+                  "predictions" if "/cache/" in target else "other")
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def enter(connection, cursor, statement, *_):
+        nonlocal entering
+        entering = entering or statement.startswith("INSERT INTO label_file ")
+
+    @event.listens_for(Engine, "commit")
+    def commit(connection):
+        nonlocal entering
+        if entering:
+            entering = False
+            reach("ledger")
+
+    sys.addaudithook(place)
+
+def score(write, number):
     platform = open_platform()
     scorer = pin_scorer(platform)
     scorer._labeller  # the models are loaded: from here on it works
+    if write:
+        die_at(write, number)
     print("ready", os.getpid(), flush=True)
     for shard in find_work(platform, scorer.pair, backfill=False):
         scorer.score(shard)
 
-for folder in sys.stdin:
-    os.environ["ITRP_WORK_DIR"] = folder.strip()
+for line in sys.stdin:
+    folder, write, number = line.rstrip("\\n").split("\\t")
+    os.environ["ITRP_WORK_DIR"] = folder
     child = os.fork()
     if child == 0:
         try:
-            score()
+            score(write, int(number))
         except BaseException:
             import traceback
             traceback.print_exc()
@@ -52,7 +87,8 @@ for folder in sys.stdin:
         os._exit(0)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Starts a scoring process in the folder each line of its input names, and tells how it ended."""
+"""Starts a scoring process for each line of its input (folder, before which write and which one of these it is killed), and
+tells how it ended."""
 
 
 class Nursery:
@@ -61,10 +97,15 @@ class Nursery:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def score(self, folder: Path, kill_after: float | None = None) -> tuple[int, float]:
-        """Run a scoring, killed so many seconds after it is ready. Returns how it ended, and the seconds from ready to end."""
+    def score(
+        self, folder: Path, kill_after: float | None = None, kill_at: tuple[str, int] = ("", 0)
+    ) -> tuple[int, float]:
+        """Run a scoring, killed so many seconds after it is ready or before the n-th write of a kind.
+
+        Returns how it ended, and the seconds from ready to end.
+        """
         assert self._process.stdin is not None
-        print(folder, file=self._process.stdin, flush=True)
+        print(folder, *kill_at, sep="\t", file=self._process.stdin, flush=True)
         word, identity = self._read()
         assert word == "ready"
         began = time.perf_counter()
@@ -135,38 +176,30 @@ def check_exactly_once(platform: "Platform") -> None:
     assert sorted(row.key for row in ledger) == sorted(label_files(platform))
 
 
-@pytest.mark.slow
-def test_killed_at_twenty_random_moments(many: "Callable[[str], Platform]") -> None:
-    """Scoring runs are killed within the first sixth of the time a whole one takes, run again until one gets to the end;
-    when that comes before the twentieth kill, another platform begins.
+@pytest.mark.e2e
+def test_killed_before_each_write_and_at_random_moments(many: "Callable[[str], Platform]") -> None:
+    """Scoring runs are killed before each kind of write, then within the first sixth of the time a whole one takes, and
+    each time run again; at the end one gets to the end.
     """
     moments = random.Random(11)
-    undisturbed = many("undisturbed")
-    kills = in_work = 0
+    undisturbed, killed = many("undisturbed"), many("killed")
+    folder, in_work = killed.settings.work_dir, 0
     with open_nursery() as nursery:
         status, whole = nursery.score(undisturbed.settings.work_dir)
         assert status == 0
         expected = label_files(undisturbed)
         check_exactly_once(undisturbed)
-        for number in range(KILLS):
-            platform = many(f"killed-{number}")
-            done = 0
-            while done < 15 and kills < KILLS:
-                status, _ = nursery.score(platform.settings.work_dir, moments.uniform(0, whole / 6))
-                done = len(label_files(platform))
-                kills += status == -signal.SIGKILL
-                in_work += status == -signal.SIGKILL and 0 < done < 15
-                assert status in (0, -signal.SIGKILL)
-            assert nursery.score(platform.settings.work_dir)[0] == 0
-            assert label_files(platform) == expected
-            check_exactly_once(platform)
-            if kills >= KILLS:
-                break
-    print(
-        f"{kills} kills, {in_work} of them between the first and the last label file; a whole run takes {whole:.1f} s"
-    )
-    assert kills >= KILLS
-    assert in_work >= KILLS // 2
+        for write in WRITES:
+            assert nursery.score(folder, kill_at=write)[0] == -signal.SIGKILL, write
+            in_work += 0 < len(label_files(killed)) < 15
+        for _ in range(RANDOM_KILLS):
+            status, _ = nursery.score(folder, moments.uniform(0, whole / 6))
+            assert status == -signal.SIGKILL
+            in_work += 0 < len(label_files(killed)) < 15
+        assert nursery.score(folder)[0] == 0
+    assert label_files(killed) == expected
+    check_exactly_once(killed)
+    assert in_work >= (len(WRITES) + RANDOM_KILLS) // 2
 
 
 @pytest.mark.slow

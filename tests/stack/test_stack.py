@@ -55,7 +55,7 @@ def test_the_command_of_the_readme_labels_what_is_new(trained: Desk) -> None:
     assert run["name"].endswith("1 shards")
     labels = desk.labels(2, 2)
     assert all(labels[number] == 1 for number in ids)
-    again = desk.run("score-tweets/score-tweets")
+    again = desk.wait_for(desk.start_as_typed("score-tweets/score-tweets"), "COMPLETED")
     assert again["name"].endswith("0 shards")
     assert desk.labels(2, 2) == labels
 

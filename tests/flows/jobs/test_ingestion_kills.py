@@ -101,7 +101,7 @@ def describe(folder: Path) -> dict[str, object]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_killed_and_run_again_gives_the_same_shards(tmp_path: Path) -> None:
     """Eight kills at random moments while it works, then a run to the end; beside it an undisturbed run."""
     for name in ("undisturbed", "killed"):
