@@ -14,7 +14,7 @@ from infra.docker import check_compose, make_env
 from infra.docker.check_compose import fill_defaults, read_example
 from infra.docker.list_requirements import list_requirements
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 DOCKER = CHECKOUT / "infra/docker"
 COMPOSE, EXAMPLE = check_compose.load(CHECKOUT)
 SERVICES = COMPOSE["services"]

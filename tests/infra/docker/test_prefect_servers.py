@@ -16,7 +16,7 @@ import pytest
 from infra.docker.answers import answers
 from infra.stack.ports import free_ports
 from infra.stack.service import Service
-from tests.infra.compose.parts import COMPOSE, DOCKER, Database, ask, environment_of, run, wait
+from tests.infra.docker.parts import COMPOSE, DOCKER, Database, ask, environment_of, run, wait
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from infra.stack.mlflow_server import keep_scorer
 from infra.stack.ports import Ports, free_ports
 from infra.stack.secrets import Secrets
 from infra.stack.service import Service, StackError
-from tests.infra.compose.parts import CHECKOUT, COMPOSE, DOCKER, PROGRAMS, Database, ask, environment_of, run
+from tests.infra.docker.parts import CHECKOUT, COMPOSE, DOCKER, PROGRAMS, Database, ask, environment_of, run
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import prefect.settings
 
-from tests.infra.test_kubernetes import read_documents
+from tests.infra.kubernetes.test_manifests import read_documents
 
 
 def test_leases_outlive_the_servers_pod() -> None:

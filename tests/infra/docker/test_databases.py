@@ -5,7 +5,7 @@ import subprocess
 import psycopg
 import pytest
 
-from tests.infra.compose.parts import COMPOSE, DOCKER, Database, environment_of, prepare
+from tests.infra.docker.parts import COMPOSE, DOCKER, Database, environment_of, prepare
 
 
 @pytest.mark.slow

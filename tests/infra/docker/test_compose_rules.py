@@ -10,7 +10,7 @@ import pytest
 from infra.docker import check_compose
 from infra.docker.check_compose import DONE, HEALTHY
 
-COMPOSE, EXAMPLE = check_compose.load(Path(__file__).parents[2])
+COMPOSE, EXAMPLE = check_compose.load(Path(__file__).parents[3])
 
 Services = dict[str, Any]
 Break = Callable[[Services], None]

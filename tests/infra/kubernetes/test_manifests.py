@@ -17,7 +17,7 @@ from prefect.utilities.templating import apply_values, find_placeholders
 from infra.object_store.objects import BucketAddress, parse_store_url
 from infra.settings import PREFIX, find_unknown_variables, load_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "infra/kubernetes"
 POOLS = ("cpu", "gpu")
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ import pytest
 from infra.docker import check_compose, make_env
 from infra.stack.ports import free_ports
 from infra.stack.postgres import make_postgres
-from tests.infra.compose.parts import EXAMPLE, Database, prepare
+from tests.infra.docker.parts import EXAMPLE, Database, prepare
 
 
 @pytest.fixture(scope="session")
