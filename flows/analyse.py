@@ -1,41 +1,21 @@
 """The flow `analyse-tweets`: labels, words and cases of a data set, looked at."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 from prefect.artifacts import create_table_artifact
 
-from flows.jobs.analysis import (
-    analyse_agreement,
-    analyse_cases,
-    analyse_clip,
-    analyse_errors,
-    analyse_words,
-)
+from flows.jobs.analysis import run_analysis
 from flows.jobs.analysis_record import AnalysisReport
 from flows.platform import open_platform
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.watched_flow import watched_flow
-from itrp.errors import WrongUseError
-
-ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {
-    "agreement": (analyse_agreement, ("table", "level")),
-    "clip": (analyse_clip, ("data", "joint")),
-    "words": (analyse_words, ("data", "models", "fewest_tweets")),
-    "cases": (analyse_cases, ("data", "models", "examples")),
-    "errors": (analyse_errors, ("data", "models")),
-}
-"""What does each analysis, and the arguments it takes."""
-REQUIRED = ("table", "data", "joint")
 
 
 @io_task("analyse", "analyse {what}")
-def analyse_task(what: str, arguments: dict[str, Any], out: Path | None, flow_run_id: str | None) -> AnalysisReport:
-    """Analyse, write to the folder, and log."""
-    analyse, _ = ANALYSES[what]
-    return analyse(open_platform(), **arguments, out=out, flow_run_id=flow_run_id)
+def analyse_task(what: str, arguments: dict[str, Any]) -> AnalysisReport:
+    """Analyse, write to the folder, and log. arguments: of `run_analysis`."""
+    return run_analysis(open_platform(), what, **arguments, flow_run_id=current_flow_run_id())
 
 
 @watched_flow("analyse-tweets", "analyse-tweets/{what}", hours=24)
@@ -64,21 +44,11 @@ def analyse_tweets(
         examples: For cases: how many are shown of each group.
         out: Folder to write to; by default one in the work folder.
     """
-    given = {
-        "data": data,
-        "models": models,
-        "table": Path(table) if table else None,
-        "level": level,
-        "joint": joint,
-        "fewest_tweets": fewest_tweets,
-        "examples": examples,
-    }
-    _, names = ANALYSES[what]
-    missing = [name for name in names if name in REQUIRED and given[name] is None]
-    if missing:
-        raise WrongUseError(f"analyse {what} needs {' and '.join(missing)}")
-    arguments = {name: given[name] for name in names if given[name] is not None}
-    report = analyse_task(what, arguments, Path(out) if out else None, current_flow_run_id())
+    arguments = {
+        "data": data, "models": models, "table": table, "level": level, "joint": joint, "fewest_tweets": fewest_tweets,
+        "examples": examples, "out": out,
+    }  # fmt: skip
+    report = analyse_task(what, arguments)
     figures = [{"figure": name, "value": value} for name, value in report.figures.items()]
     create_table_artifact(key="analysis", table=figures, description=f"{what} of {report.data}")
     return report

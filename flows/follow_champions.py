@@ -7,13 +7,13 @@ from flows.jobs.champion_watch import ChampionMove, find_moves, has_moved_lately
 from flows.jobs.night_watch import Finding, choose_news, count_behind, examine_shift
 from flows.jobs.promotion import PromoteReport
 from flows.jobs.scoring import pin_champions
-from flows.jobs.shift import RECENTLY, has_scored_lately
 from flows.platform import Platform
 from flows.runtime.artifacts import rename_run
 from flows.runtime.events import emit_behind, emit_champion, emit_findings
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
+from flows.runtime.shift import RECENTLY, has_scored_lately
 from flows.runtime.watched_flow import watched_flow
 from itrp.errors import NotReadyError
 from serving.outages import is_outage

@@ -4,13 +4,12 @@ from typing import Literal
 
 from prefect.artifacts import create_table_artifact
 
-from flows.jobs.promotion import PromoteReport, run_promotion
+from flows.jobs.promotion import PromoteReport, choose_tasks, run_promotion
 from flows.platform import Platform
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
 from flows.runtime.watched_flow import watched_flow
-from itrp.errors import WrongUseError
 from itrp.labels import Task
 
 
@@ -45,9 +44,7 @@ def promote_models(
         accept: Promote on label-free figures when there is no labelled data set, and in spite of what is doubtful about the
             challenger's training (its tags itrp.warning.…), which refuses it otherwise.
     """
-    if to is not None and task == "both":
-        raise WrongUseError("--to VERSION needs the task it is for: itrp promote text --to 3")
-    tasks = [Task.TEXT, Task.IMAGE] if task == "both" else [Task(task)]
+    tasks = choose_tasks(task, to)
     platform = open_platform_task()
     reports = [promote_task(platform, each, data, set_name, dry_run, to, accept) for each in tasks]
     create_table_artifact(

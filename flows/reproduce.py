@@ -6,17 +6,16 @@ from typing import Literal
 from prefect.artifacts import create_markdown_artifact
 
 from flows.jobs.reproduction.desk import RunDesk
-from flows.jobs.reproduction.grid_run import ReproduceReport, open_desk, run_grid
+from flows.jobs.reproduction.grid_run import ReproduceReport
 from flows.jobs.reproduction.runs import answer
 from flows.jobs.reproduction.sources import Sources, ingest_sources
+from flows.jobs.reproduction.tables import reproduce_tables
 from flows.platform import Platform
 from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
 from flows.runtime.watched_flow import watched_flow
-from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig
-from itrp.reproduction.grids import TABLES, UserModels
 from itrp.reproduction.predictions import AnyPredictions
 
 
@@ -55,11 +54,9 @@ def reproduce_itrp(
         words: File of pretrained word vectors for the LSTM.
         regions: npz file of region features for LXMERT.
     """
-    if seeds < 1:
-        raise WrongUseError(f"expected at least one seed, found {seeds}")
-    platform = open_platform_task()
-    desk = open_desk(platform, ingest_sources_task(platform, Path(data)), preset)
-    models = UserModels(joint=joint, vlm=vlm, words=words, regions=regions)
-    report = run_grid(desk, TABLES if table == "all" else [table], preset, seeds, models, grid_run_task)
+    report = reproduce_tables(
+        open_platform_task(), data, table, preset, seeds, joint, vlm, words, regions,
+        ingest=ingest_sources_task, answerer=grid_run_task,
+    )  # fmt: skip
     create_markdown_artifact(key="reproduction", markdown=f"```\n{report.text}\n```\n\nPage: {report.page}")
     return report

@@ -97,8 +97,9 @@ def _ingest(args: argparse.Namespace) -> tuple[Report, str]:
     if args.layout == "csv" and (args.controversial or args.texts):
         raise WrongUseError("itrp ingest csv takes neither --controversial nor --texts: they belong to ITR")
     start(args)
-    from flows.ingest import ingest_tweets, open_folder
+    from flows.ingest import ingest_tweets
     from flows.jobs.ingestion.report import describe
+    from flows.jobs.ingestion.run import open_folder
 
     given = {
         "images": args.images,
@@ -227,8 +228,9 @@ def _explain(args: argparse.Namespace) -> tuple[Report, str]:
 def _doctor(args: argparse.Namespace) -> tuple[Report, str]:
     settings = start(args, flows=False)
     from flows.jobs.doctor import examine
+    from flows.runtime.prefect_parts import PREFECT_PARTS
 
-    checks = examine(settings)
+    checks = examine(settings, PREFECT_PARTS)
     report: Report = {"ok": all(check.ok for check in checks), "parts": [dataclasses.asdict(check) for check in checks]}
     report["exit_status"] = 0 if report["ok"] else 1
     return report, "\n".join(f"{check.mark:4s} {check.part:14s} {check.told}" for check in checks)

@@ -1,7 +1,7 @@
 """The five analyses on the platform's data and models: no Prefect in here."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ from itrp.analysis.plots import plot_agreement, plot_label_errors, plot_label_qu
 from itrp.analysis.word_clouds import draw_word_clouds
 from itrp.analysis.words import FEWEST_TWEETS, count_words
 from itrp.data.inputs import ShardFile, read_texts
-from itrp.errors import NotFoundError
+from itrp.errors import NotFoundError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
 from itrp.models.dual_encoder import load_dual_encoder
 from serving.assessment import LabelledSet, load_labelled_set
@@ -186,6 +186,51 @@ def analyse_errors(
         notes=notes,
     )
     return record_analysis(platform, "errors", _subject(labelled, versions), findings, out=out, flow_run_id=flow_run_id)
+
+
+ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {
+    "agreement": (analyse_agreement, ("table", "level")),
+    "clip": (analyse_clip, ("data", "joint")),
+    "words": (analyse_words, ("data", "models", "fewest_tweets")),
+    "cases": (analyse_cases, ("data", "models", "examples")),
+    "errors": (analyse_errors, ("data", "models")),
+}
+"""What does each analysis, and the arguments it takes."""
+REQUIRED = ("table", "data", "joint")
+
+
+def run_analysis(
+    platform: Platform,
+    what: str,
+    data: str | None = None,
+    models: Sequence[str] | None = None,
+    table: str | None = None,
+    level: Level | None = None,
+    joint: str | None = None,
+    fewest_tweets: int | None = None,
+    examples: int | None = None,
+    out: str | None = None,
+    *,
+    flow_run_id: str | None = None,
+) -> AnalysisReport:
+    """One analysis by its name. The arguments are those of the flow `analyse-tweets`; what an analysis does not take is
+    passed over. Raises WrongUseError where one it needs is missing, and what the analysis raises.
+    """
+    given = {
+        "data": data,
+        "models": models,
+        "table": Path(table) if table else None,
+        "level": level,
+        "joint": joint,
+        "fewest_tweets": fewest_tweets,
+        "examples": examples,
+    }
+    analyse, names = ANALYSES[what]
+    missing = [name for name in names if name in REQUIRED and given[name] is None]
+    if missing:
+        raise WrongUseError(f"analyse {what} needs {' and '.join(missing)}")
+    arguments = {name: given[name] for name in names if given[name] is not None}
+    return analyse(platform, **arguments, out=Path(out) if out else None, flow_run_id=flow_run_id)
 
 
 def _load(platform: Platform, data: str) -> LabelledSet:

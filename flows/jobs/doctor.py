@@ -1,7 +1,7 @@
 """`itrp doctor`: each part, whether it answers, and the next step where it does not."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -49,8 +49,11 @@ class WrongError(ItrpError):
     """What a part tells when it answers, but something in it is wrong."""
 
 
-def examine(settings: Settings) -> list[Check]:
-    """All parts, in the order they depend on each other. Never raises for a part that is broken."""
+def examine(settings: Settings, orchestration: Mapping[str, Callable[[], str]]) -> list[Check]:
+    """All parts, in the order they depend on each other. Never raises for a part that is broken.
+
+    orchestration: the parts of the orchestrator by name, each a function that tells how it is.
+    """
     opened = _Parts(settings)
     parts: dict[str, Callable[[], str]] = {
         "settings": _check_variables,
@@ -61,8 +64,7 @@ def examine(settings: Settings) -> list[Check]:
         "mlflow": lambda: _check_mlflow(opened.registry),
         "models": lambda: _tell_models(opened.registry),
         "labels": lambda: _tell_labels(opened.platform),
-        "prefect": _check_prefect,
-        "schedules": _tell_schedules,
+        **orchestration,
         "device": lambda: _check_device(settings),
         "encoders": _tell_encoders,
     }
@@ -179,38 +181,12 @@ def _tell_labels(platform: Platform) -> str:
     return Note(told) if told else "no shard waits for labels"
 
 
-def _tell_schedules() -> str:
-    from prefect.settings import get_current_settings
-
-    from flows.jobs.shift import describe_shift
-
-    if not get_current_settings().api.url:
-        return "none (no PREFECT_API_URL set)"
-    return describe_shift() or Note("no deployment is on the Prefect server, so nothing runs by itself: itrp deploy")
-
-
 def _tell_task(registry: Registry, task: Task) -> str:
     champion, challenger = (registry.find(task, alias) for alias in (CHAMPION, CHALLENGER))
     if champion is None and challenger is None:
         return f"{task}: none yet, next: itrp train small-{task} --data NAME"
     names = [version.version if version else "none" for version in (champion, challenger)]
     return f"{task}: champion {names[0]}, challenger {names[1]}"
-
-
-def _check_prefect() -> str:
-    from prefect.client.orchestration import get_client
-    from prefect.settings import get_current_settings
-
-    url = get_current_settings().api.url
-    if not url:
-        return "in process (no PREFECT_API_URL set)"
-    with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error is not None:
-        raise StoreError(
-            f"no Prefect server answers at {url}: {str(error)[:200]}; start it, or correct or unset PREFECT_API_URL"
-        )
-    return f"server {url} answers"
 
 
 def _check_device(settings: Settings) -> str:

@@ -57,6 +57,29 @@ class PromoteReport:
     """What is doubtful about the challenger, whether it was accepted or not."""
 
 
+def promote_models(
+    platform: Platform,
+    task: str = "both",
+    data: str | None = None,
+    set_name: str = "raw",
+    dry_run: bool = False,
+    to: str | None = None,
+    accept: bool = False,
+) -> list[PromoteReport]:
+    """`run_promotion` for one task, "text" or "image", or both. The arguments are those of the flow `promote-models`."""
+    return [
+        run_promotion(platform, each, data=data, set_name=set_name, dry_run=dry_run, to=to, accept=accept)
+        for each in choose_tasks(task, to)
+    ]
+
+
+def choose_tasks(task: str, to: str | None) -> list[Task]:
+    """The tasks to decide on. Raises WrongUseError for a version of no task."""
+    if to is not None and task == "both":
+        raise WrongUseError("--to VERSION needs the task it is for: itrp promote text --to 3")
+    return [Task.TEXT, Task.IMAGE] if task == "both" else [Task(task)]
+
+
 def run_promotion(
     platform: Platform,
     task: Task,

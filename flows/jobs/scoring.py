@@ -1,18 +1,32 @@
-"""Which shards a scoring run labels, with which models: the champions' pair against the ledger. No Prefect in here."""
+"""A scoring run: new tweets ingested, champions pinned once, every unlabelled shard labelled."""
 
+import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from flows.jobs.datasets import LANDING
 from flows.jobs.ingestion.report import IngestReport
+from flows.jobs.ingestion.run import run_ingestion
 from flows.platform import Platform
 from infra.catalog.queries import set_aside_by, unlabelled_shards
 from infra.catalog.tables import LabelFile, Shard
+from itrp.progress import ProgressBar
+from itrp.training.health import find_same_labels
 from serving.champions import Champions, find_champions
+from serving.ray_scorer import score_on_ray
 from serving.registry import ModelPair
-from serving.scorer import BatchScorer, ScoreReport
+from serving.scorer import BatchScorer, ScoreReport, ShardsFailedError, summarise
 
+logger = logging.getLogger(__name__)
+
+Engine = Literal["local", "ray"]
+Keep = Callable[[LabelFile], None]
+"""Called with each ledger row once it is committed."""
+
+GROUP_SHARDS = 25
+"""Shards that are labelled in one step: one after the other without a gap, and one task run in Prefect's database for them."""
 LISTED = 20
 """Tweets named one by one in a report."""
 
@@ -31,6 +45,108 @@ class ScoringReport(ScoreReport):
     def telling(self) -> list[str]:
         """A line for each of these tweets."""
         return [f"{each['tweet']} in shard {each['shard'][:12]}: {each['reason']}" for each in self.set_aside_tweets]
+
+
+class ScoringSteps:
+    """How a run takes its steps: one after the other. The flow takes them as Prefect tasks, and shows and emits what is done."""
+
+    def ingest(self, platform: Platform) -> IngestReport:
+        """Store what is new in the landing zone."""
+        return run_ingestion(platform.store, platform.catalog)
+
+    def pin(self, platform: Platform, *, backfill: bool) -> "tuple[Champions, Backlog]":
+        """Choose models and shards."""
+        return pin_work(platform, backfill=backfill)
+
+    def begin(self, backlog: "Backlog") -> None:
+        """Called once it is known what is to be labelled."""
+
+    def label(
+        self, scorer: BatchScorer, shards: Sequence[Shard], what: str, keep: Keep, faults: dict[str, str]
+    ) -> None:
+        """Label a group and keep each ledger row; shards that cannot be labelled are entered in `faults`."""
+        label_shards(scorer, shards, keep, faults)
+
+    def show(self, done: int, total: int) -> None:
+        """Called with the shards labelled so far."""
+
+    def end(
+        self,
+        platform: Platform,
+        champions: Champions,
+        backlog: "Backlog",
+        rows: Sequence[LabelFile],
+        report: ScoringReport,
+    ) -> None:
+        """Called with what was done, also where some shards could not be labelled."""
+
+
+def run_scoring(
+    platform: Platform,
+    backfill: bool = False,
+    engine: Engine = "local",
+    ray_address: str | None = None,
+    *,
+    flow_run_id: str | None = None,
+    steps: ScoringSteps | None = None,
+) -> ScoringReport:
+    """Label every newly collected tweet once, and then the archive as far as the champions have not labelled it.
+
+    What is to be done follows from the champions' pair and the ledger alone: whatever killed a run, the next one goes on.
+    The arguments are those of the flow `score-tweets`. Raises NotReadyError without champions, ShardsFailedError at the end
+    where shards could not be labelled, and in any case after too many of them.
+    """
+    steps = steps or ScoringSteps()
+    ingested = steps.ingest(platform)
+    champions, backlog = steps.pin(platform, backfill=backfill or platform.settings.backfill)
+    logger.info("champions: %s", champions.pair)
+    steps.begin(backlog)
+    scorer, rows, bar = open_scorer(platform, champions.pair), dict[int, LabelFile](), ProgressBar()
+
+    def keep(row: LabelFile) -> None:
+        rows[row.shard_id] = row  # a step that is tried again tells of a shard twice
+        bar("shards labelled", len(rows), backlog.total)
+        steps.show(len(rows), backlog.total)
+
+    failure = None
+    try:
+        if engine == "ray":
+            # no step of its own: Ray has its own retries, and its workers may be many machines
+            work = backlog.take(backlog.total)
+            for row in score_on_ray(platform.settings, scorer.pair, work, flow_run_id, address=ray_address):
+                keep(row)
+        else:
+            _label_groups(scorer, backlog, steps, keep)
+    except ShardsFailedError as error:
+        failure = error
+    finally:
+        bar.close()
+    report = _report(platform, scorer, champions, [*rows.values()], ingested)
+    steps.end(platform, champions, backlog, [*rows.values()], report)
+    if failure is not None:
+        raise failure
+    return report
+
+
+def label_shards(
+    scorer: BatchScorer,
+    shards: Sequence[Shard],
+    keep: Keep,
+    faults: dict[str, str],
+    flow_run_id: str | None = None,
+) -> None:
+    """Label shards one after the other, each file first and its ledger row second; called again, it skips what is labelled."""
+    for row in scorer.score_all(shards, flow_run_id, faults):
+        keep(row)
+
+
+def pin_work(platform: Platform, *, backfill: bool) -> "tuple[Champions, Backlog]":
+    """The pair of versions this run keeps to, whatever happens to the aliases meanwhile, and its shards."""
+    champions = pin_champions(platform)
+    work, archive = find_new(platform), find_archive(platform, champions.pair)
+    if archive:
+        _tell_archive(champions, len(work), len(archive), backfill)
+    return champions, Backlog(platform, work, archive if backfill else ())
 
 
 def pin_champions(platform: Platform) -> Champions:
@@ -120,3 +236,36 @@ class Backlog:
         new = [shard for shard in find_new(self._platform) if shard.id not in self.shards]
         self.shards.update((shard.id, shard) for shard in new)
         self._waiting.extendleft(reversed(new))
+
+
+def _label_groups(scorer: BatchScorer, backlog: Backlog, steps: ScoringSteps, keep: Keep) -> None:
+    """Group after group. Raises ShardsFailedError at the end, or when too many shards have failed."""
+    faults: dict[str, str] = {}
+    first = 1
+    while group := backlog.take(GROUP_SHARDS):
+        what = f"shards {first} to {first + len(group) - 1} of {backlog.total}"
+        steps.label(scorer, group, what, keep, faults)
+        first += len(group)
+    if faults:
+        raise ShardsFailedError(faults, backlog.total)
+
+
+def _report(
+    platform: Platform, scorer: BatchScorer, champions: Champions, rows: Sequence[LabelFile], ingested: IngestReport
+) -> ScoringReport:
+    summary = summarise(rows, scorer.pair, scorer.times)
+    same = find_same_labels(summary.counts, names=(str(scorer.pair.text), str(scorer.pair.image)))
+    if same is not None:
+        logger.warning("%s", same)
+    return ScoringReport(
+        **vars(summary),
+        ingested=ingested,
+        warnings=[*map(str, champions.stopgaps), *([str(same)] if same else [])],
+        set_aside_tweets=list_set_aside(platform, rows),
+    )
+
+
+def _tell_archive(champions: Champions, new: int, archive: int, backfill: bool) -> None:
+    behind = f"{archive} shards of the archive have labels of older pairs and none of this one ({champions.pair})"
+    after = f": they are labelled after the {new} new ones; ITRP_BACKFILL=false keeps scoring to new shards"
+    logger.info("%s%s", behind, after if backfill else ": `itrp score --backfill` labels them")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows.score import TASK_SHARDS
+from flows.jobs.scoring import GROUP_SHARDS
 from tests.benchmarks.scaling_rates import Rates
 
 DAY = 86_400
@@ -119,8 +119,8 @@ def _count_rows(rates: Rates, assumed: Assumptions) -> Iterator[Row]:
     yield Row("stored_tweet after a year", _bytes(year), "365 days", MEASURED)
     yield Row(
         "Prefect task runs, engine local",
-        _count(n / rates.shard / TASK_SHARDS),
-        f"one for {TASK_SHARDS} shards; none with engine ray",
+        _count(n / rates.shard / GROUP_SHARDS),
+        f"one for {GROUP_SHARDS} shards; none with engine ray",
         "code",
     )
 

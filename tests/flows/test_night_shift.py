@@ -196,7 +196,7 @@ def test_a_review_that_fails_keeps_no_other_move_from_being_followed(
 
 
 def test_the_server_knows_who_has_scored(night: "Platform") -> None:
-    from flows.jobs.shift import has_scored_lately
+    from flows.runtime.shift import has_scored_lately
     from flows.score import score_tweets
 
     forget_runs()

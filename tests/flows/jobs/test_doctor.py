@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
-from flows.jobs.doctor import Check, _check_folder, examine
+from flows.jobs import doctor
+from flows.jobs.doctor import Check, _check_folder
+from flows.runtime.prefect_parts import PREFECT_PARTS
 from infra.catalog.queries import list_shards, record_champion, record_label_file
 from infra.catalog.tables import Shard, now
 from infra.settings import Settings
@@ -34,6 +36,10 @@ def no_server() -> Iterator[None]:
 
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         yield
+
+
+def examine(settings: Settings) -> list[Check]:
+    return doctor.examine(settings, PREFECT_PARTS)
 
 
 def by_part(checks: list[Check]) -> dict[str, Check]:
