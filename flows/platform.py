@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from infra.catalog.database import Catalog, open_catalog
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from infra.settings import Settings, load_settings
 from infra.work_folder import make_work_folder
 from serving.registry import Registry

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsError, StoreError
-from infra.object_store.objects import BucketAddress, parse_store_url
+from infra.object_store.addresses import BucketAddress, parse_store_url
 
 PREFIX = "ITRP_"
 OTHERS_SECRETS = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from infra.errors import SettingsError
 from infra.moved_folder import follow_move
-from infra.object_store.objects import FolderAddress, parse_store_url
+from infra.object_store import FolderAddress, parse_store_url
 from infra.settings import Settings
 
 

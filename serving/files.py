@@ -6,7 +6,7 @@ from pathlib import Path
 
 from infra.catalog.tables import Shard
 from infra.object_store.objects import ObjectStore
-from infra.object_store.parallel import map_in_order, open_pool
+from infra.parallel import map_in_order, open_pool
 from itrp.data.inputs import ShardFile
 from itrp.files import write_atomically
 

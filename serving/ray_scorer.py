@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from infra.catalog.database import open_catalog
 from infra.catalog.tables import LabelFile, Shard
 from infra.logs import configure_logging
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 from infra.settings import Settings
 from itrp.errors import StoreError, WrongUseError
 from serving.registry import ModelPair, Registry

@@ -5,6 +5,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import shutil
 import stat
 import time
@@ -16,13 +17,18 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
-from infra.object_store.file_sync import make_folder, sync_folder
-from infra.object_store.objects import TEMPORARY, FolderAddress, ObjectInfo, PassOver, Selection, check_key
+from infra.files import make_folder, sync_folder
+from infra.object_store.addresses import FolderAddress
+from infra.object_store.objects import TEMPORARY, ObjectInfo, PassOver, Selection, check_key
 
 logger = logging.getLogger(__name__)
 
 ABANDONED_SECONDS = 24 * 3600
 """A temporary file this old belongs to a writer that was killed."""
+
+_WITH_HASH = re.compile(r"(([0-9a-f]+)-[0-9a-f]+)-([0-9a-f]{64})")
+"""An ETag as a catalog keeps it, `size-time-sha256`. A listing must not read files, so it tells `size-time` alone; but times
+change when a folder is copied. S3's ETags come from the content, and are neither: they are compared whole."""
 
 
 class FileStore:
@@ -221,6 +227,24 @@ class FileStore:
                     path.unlink()
             except OSError:
                 continue  # another process was first
+
+
+def listed_etag(etag: str) -> str:
+    """The part of an ETag that a listing tells."""
+    found = _WITH_HASH.fullmatch(etag)
+    return found[1] if found else etag
+
+
+def content_of(etag: str) -> str | None:
+    """Size and hash, without the time; None for an ETag without a hash."""
+    found = _WITH_HASH.fullmatch(etag)
+    return f"{found[2]}-{found[3]}" if found else None
+
+
+def may_be_same(listed: str, etag: str) -> bool:
+    """Whether an object with that listed ETag can have the content of the other ETag, of which the hash is known."""
+    found = _WITH_HASH.fullmatch(etag)
+    return found is not None and listed.partition("-")[0] == found[2]
 
 
 def _log_passed_over(key: str, reason: str) -> None:

@@ -1,17 +1,13 @@
-"""Objects by key: what every store can do, how a key and a store's address are written."""
+"""Objects by key: what every store can do, and how a key is written."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from pydantic import SecretStr
-
-from infra.errors import ObjectKeyError, StoreError
+from infra.errors import ObjectKeyError
 
 TEMPORARY = ".tmp"
 """First segment of the keys a store keeps for itself: half-written objects and probes, never listed."""
@@ -70,7 +66,7 @@ class ObjectStore(Protocol):
     def identify(self, info: ObjectInfo) -> str:
         """The object's ETag as a catalog should keep it: one by which its content is known in a copied folder too.
 
-        A folder reads the object for it; compare with `infra.object_store.etags`. Raises ObjectMissingError when there is none.
+        A folder reads the object for it; compare with `listed_etag`, `content_of`. Raises ObjectMissingError when there is none.
         """
         ...
 
@@ -184,101 +180,3 @@ def _key_problem(key: str) -> str | None:
         (size > MAX_KEY_BYTES, f"is {size} bytes long (limit {MAX_KEY_BYTES})"),
     ]
     return next((text for found, text in problems if found), None)
-
-
-@dataclass(frozen=True)
-class FolderAddress:
-    """A store in a local folder."""
-
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return self.folder.as_uri()
-
-
-@dataclass(frozen=True)
-class BucketAddress:
-    """A store in a bucket of an S3 server."""
-
-    bucket: str
-    endpoint: str
-    """host or host:port"""
-    secure: bool
-    region: str | None
-
-    @property
-    def server(self) -> str:
-        return f"{'https' if self.secure else 'http'}://{self.endpoint}"
-
-    @property
-    def url(self) -> str:
-        region = f"&region={self.region}" if self.region else ""
-        return f"s3://{self.bucket}?endpoint={self.server}{region}"
-
-
-FORMS = "file:///folder or s3://bucket?endpoint=http://host:port"
-
-
-def parse_store_url(url: str) -> FolderAddress | BucketAddress:
-    """Read a store's address. Raises StoreError; the message never repeats a URL that holds a password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise StoreError(f"expected {FORMS}, found something that is no URL ({error})") from None
-    if "@" in parts.netloc or "@" in parts.query:
-        raise StoreError(
-            f"expected {FORMS}, found a URL with a user or password in it: give the keys in "
-            "ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
-        )
-    if parts.scheme == "file":
-        return _parse_folder(url, parts)
-    if parts.scheme == "s3":
-        return _parse_bucket(url, parts)
-    raise StoreError(f"expected {FORMS}, found {url!r}")
-
-
-def _parse_folder(url: str, parts: SplitResult) -> FolderAddress:
-    local = parts.netloc in ("", "localhost")
-    if not local or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise StoreError(f"expected an absolute folder such as file:///srv/objects, found {url!r}: write three slashes")
-    return FolderAddress(Path(unquote(parts.path)))
-
-
-def _parse_bucket(url: str, parts: SplitResult) -> BucketAddress:
-    options = dict(parse_qsl(parts.query))
-    strange = sorted(options.keys() - {"endpoint", "region"})
-    if strange or parts.path.strip("/") or parts.fragment:
-        raise StoreError(
-            f"expected s3://bucket?endpoint=http://host:port[&region=name], found {url!r}: remove the rest"
-        )
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
-        raise StoreError(f"expected a bucket's name (3 to 63 of a-z 0-9 . -), found {parts.netloc!r}: correct it")
-    endpoint = urlsplit(options.get("endpoint", ""))
-    if endpoint.scheme not in ("http", "https") or not endpoint.hostname or endpoint.path.strip("/"):
-        raise StoreError(f"expected ?endpoint=http://host:port after the bucket, found {url!r}: name the S3 server")
-    return BucketAddress(parts.netloc, endpoint.netloc, endpoint.scheme == "https", options.get("region"))
-
-
-def open_store(
-    url: str, access_key: str | SecretStr | None = None, secret_key: str | SecretStr | None = None
-) -> ObjectStore:
-    """The store at a URL, `file:///folder` or `s3://bucket?endpoint=http://host:port[&region=name]`.
-
-    Nothing is contacted or created yet; `check` does. Raises StoreError for a wrong URL or missing keys.
-    """
-    address = parse_store_url(url)
-    if isinstance(address, FolderAddress):
-        from infra.object_store.file_store import FileStore
-
-        return FileStore(address)
-    if not access_key or not secret_key:
-        raise StoreError(f"{address.url} needs keys: set ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY")
-    # The S3 client takes 0.3 s to import; whoever keeps objects in a folder should not wait for it.
-    from infra.object_store.s3_store import S3Store
-
-    return S3Store(address, _reveal(access_key), _reveal(secret_key))
-
-
-def _reveal(secret: str | SecretStr) -> str:
-    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret

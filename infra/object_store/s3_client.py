@@ -5,7 +5,7 @@ import random
 from minio import Minio
 from urllib3 import PoolManager, Retry, Timeout
 
-from infra.object_store.objects import BucketAddress
+from infra.object_store.addresses import BucketAddress
 
 RETRIES = 8
 """Tries after the first. With the pauses below, a server that is gone for half a minute is waited for."""

@@ -18,7 +18,7 @@ from urllib3.response import BaseHTTPResponse
 
 from infra.errors import StoreError
 from infra.object_store import s3_client
-from infra.object_store.objects import BucketAddress
+from infra.object_store.addresses import BucketAddress
 from infra.object_store.s3_errors import explain_code, explain_failure
 
 logger = logging.getLogger(__name__)

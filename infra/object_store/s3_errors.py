@@ -13,7 +13,7 @@ from urllib3.exceptions import (
 )
 
 from infra.errors import EventsUnsupportedError, ObjectMissingError, StoreError, StoreUnavailableError
-from infra.object_store.objects import BucketAddress
+from infra.object_store.addresses import BucketAddress
 
 _KEYS = "ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
 

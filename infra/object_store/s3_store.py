@@ -19,7 +19,8 @@ from urllib3.response import BaseHTTPResponse
 
 from infra.errors import ObjectKeyError, StoreError, StoreUnavailableError
 from infra.object_store import s3_client
-from infra.object_store.objects import TEMPORARY, BucketAddress, ObjectInfo, PassOver, Selection, check_key
+from infra.object_store.addresses import BucketAddress
+from infra.object_store.objects import TEMPORARY, ObjectInfo, PassOver, Selection, check_key
 from infra.object_store.s3_client import make_client, make_pool
 from infra.object_store.s3_create import Creator, measure, open_data
 from infra.object_store.s3_errors import explain_code, explain_failure, explain_no_events

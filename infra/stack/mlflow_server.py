@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from infra.files import write_private
 from infra.stack.ports import Ports
-from infra.stack.secrets import Secrets, write_private
+from infra.stack.secrets import Secrets
 from infra.stack.service import Service, StackError, find_program, own_paths
 
 ADMIN = "admin"

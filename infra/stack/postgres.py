@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from infra.stack.secrets import write_private
+from infra.files import write_private
 from infra.stack.service import Service, StackError, find_program, own_paths
 
 HINT = "install PostgreSQL's server programs (Debian: apt install postgresql) and put initdb and postgres on the PATH"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.files import write_private
 from infra.stack.ports import Ports
-from infra.stack.secrets import write_private
 from infra.stack.service import Service, find_program, own_paths
 
 HINT = "pip install 'itrp[stack]'"

@@ -3,12 +3,11 @@
 import base64
 import dataclasses
 import json
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.object_store.file_sync import sync_folder
+from infra.files import write_private
 
 
 def _draw() -> str:
@@ -55,15 +54,3 @@ def keep_secrets(file: Path) -> Secrets:
     if dataclasses.asdict(kept) != known:
         write_private(file, json.dumps(dataclasses.asdict(kept), indent=1))
     return kept
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, from its first byte on."""
-    draft = file.with_name(file.name + ".draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(output.fileno())
-    draft.replace(file)
-    sync_folder(file.parent)

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.object_store.objects import ObjectStore, open_store
-from infra.object_store.parallel import get_many, map_in_order, open_pool
+from infra.object_store import ObjectStore, open_store
+from infra.parallel import map_in_order, open_pool
 from infra.stack.ports import choose_ports
 from infra.stack.seaweedfs import Identity, make_seaweedfs
 from tests.infra.object_store.s3.juicefs import BUCKET, JuiceFS
@@ -65,7 +65,7 @@ def measure(name: str, store: ObjectStore, threads: int, objects: int, size: int
     try:
         time_act("put", lambda: _each(threads, lambda key: store.put(key, body), keys))
         time_act("stat", lambda: _each(threads, store.stat, keys))
-        time_act("get", lambda: sum(len(data) for _, data in get_many(store, keys, threads=threads)))
+        time_act("get", lambda: _each(threads, store.get, keys))
         time_act("list", lambda: [*store.list(prefix)])
     finally:
         time_act("delete", lambda: store.delete(keys))

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from infra.catalog.database import Catalog, open_catalog
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from infra.stack.ports import choose_ports, free_ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.seaweedfs import Identity, make_seaweedfs

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from urllib3 import PoolManager
 
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 from tests.benchmarks.scaling_demand import ASSUMED, Assumptions, compute_demand
 from tests.benchmarks.scaling_rates import Rates, count_requests, land
 

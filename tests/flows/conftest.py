@@ -49,7 +49,7 @@ def itrp(
 def zone(tmp_path: Path) -> "Iterator[Zone]":
     """An empty one."""
     from infra.catalog.database import open_catalog
-    from infra.object_store.objects import open_store
+    from infra.object_store import open_store
     from tests.flows.landing_zone import Zone
 
     catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")

@@ -8,7 +8,7 @@ import torch
 
 from flows.jobs.training import _prepare_folder
 from infra.errors import StoreError
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from itrp.labels import Task
 from itrp.training.checkpoints import completed_rounds, round_folder, save_round
 from serving.assessment import CHECKPOINTS_TAG

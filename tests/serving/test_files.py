@@ -7,7 +7,7 @@ import pytest
 
 from infra.catalog.tables import Shard
 from infra.errors import ObjectMissingError
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from serving.files import local_file, local_shards
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import last_champion
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from infra.stack.ports import choose_ports
 from infra.stack.service import StackError, find_program
 from infra.stack.stack import Stack

@@ -198,7 +198,7 @@ def rejected(call: Callable[[], object]) -> bool:
 
 def test_workers_keys_open_their_own_bucket_alone(trained: Desk) -> None:
     from infra.errors import StoreError
-    from infra.object_store.objects import open_store
+    from infra.object_store import open_store
 
     environment = trained.stack.environment
     keys = (environment["ITRP_OBJECT_STORE_ACCESS_KEY"], environment["ITRP_OBJECT_STORE_SECRET_KEY"])

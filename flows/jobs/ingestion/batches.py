@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from flows.jobs.ingestion.checking import open_pool
 from flows.jobs.ingestion.report import PassedOver
 from infra.object_store.objects import ObjectInfo, ObjectStore, Selection
-from infra.object_store.parallel import map_in_order
+from infra.parallel import map_in_order
 
 LANDING_PREFIX = "landing/"
 _FORMS = (".jsonl", ".json", ".ndjson", ".jl", ".jsonlines")

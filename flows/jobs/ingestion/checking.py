@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from infra.errors import ObjectKeyError, ObjectMissingError
 from infra.object_store.objects import ObjectStore
-from infra.object_store.parallel import map_in_order
-from infra.object_store.parallel import open_pool as open_threads
+from infra.parallel import map_in_order
+from infra.parallel import open_pool as open_threads
 from itrp.data.images import MAX_BYTES
 from itrp.data.pairs import Candidate, Pair, Rejection
 from itrp.data.rejections import MissingImageError, RejectedError

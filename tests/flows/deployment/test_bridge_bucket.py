@@ -10,7 +10,7 @@ import pytest
 
 from flows.deployment import bridge
 from flows.deployment.bridge import follow_bucket
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 from infra.settings import Settings
 from tests.infra.object_store.s3.juicefs import JuiceFS
 

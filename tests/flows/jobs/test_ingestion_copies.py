@@ -10,8 +10,7 @@ from sqlalchemy import update
 from flows.jobs.ingestion import IngestReport
 from infra.catalog.database import open_catalog
 from infra.catalog.tables import LandingObject
-from infra.object_store.etags import listed_etag
-from infra.object_store.objects import open_store
+from infra.object_store import listed_etag, open_store
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 
 

@@ -19,7 +19,7 @@ from flows.jobs.ingestion import IngestReport, ingest_landing
 from infra.catalog.database import open_catalog
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import LandingObject, QuarantinedTweet, StoredTweet
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from itrp.data.shards import read_shard, shard_hash
 
 TWEETS, BATCHES, SHARD = 1200, 24, 70
@@ -27,7 +27,7 @@ RUN = """
 import sys
 from flows.jobs.ingestion import ingest_landing
 from infra.catalog.database import open_catalog
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 store, catalog = open_store(sys.argv[1]), open_catalog(sys.argv[2])
 print("ready", flush=True)
 print(ingest_landing(store, catalog, shard_size=int(sys.argv[3])).lines, flush=True)

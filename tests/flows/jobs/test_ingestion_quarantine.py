@@ -138,7 +138,7 @@ RUN = """
 import sys
 from flows.jobs.ingestion import ingest_landing, replay_quarantine
 from infra.catalog.database import open_catalog
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 store, catalog = open_store(sys.argv[1]), open_catalog(sys.argv[2])
 act = replay_quarantine if "replay" in sys.argv else ingest_landing
 report = act(store, catalog)

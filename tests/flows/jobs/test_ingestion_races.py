@@ -12,7 +12,7 @@ from flows.jobs.ingestion.commit import ConcurrentIngestionError
 from flows.jobs.ingestion.folder_races import store_folder
 from infra.catalog.database import open_catalog
 from infra.catalog.tables import LandingObject, QuarantinedTweet, StoredTweet
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import DataError
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
@@ -123,7 +123,7 @@ RUN = """
 import sys
 from flows.jobs.ingestion import ingest_landing
 from infra.catalog.database import open_catalog
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 store, catalog = open_store(sys.argv[1]), open_catalog(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

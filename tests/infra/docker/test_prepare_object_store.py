@@ -23,7 +23,7 @@ from minio.versioningconfig import SUSPENDED, VersioningConfig
 from pydantic import SecretStr
 
 from infra.docker import prepare_object_store as job
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 from infra.stack.ports import choose_ports
 from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prefect.utilities.templating import apply_values, find_placeholders
 
-from infra.object_store.objects import BucketAddress, parse_store_url
+from infra.object_store import BucketAddress, parse_store_url
 from infra.settings import PREFIX, find_unknown_variables, load_settings
 
 ROOT = Path(__file__).parents[3]

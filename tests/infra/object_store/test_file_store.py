@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ObjectKeyError, ObjectMissingError, StoreError
+from infra.object_store import ObjectStore, open_store
 from infra.object_store.file_store import ABANDONED_SECONDS
-from infra.object_store.objects import ObjectStore, open_store
 from tests.disk import record_disk
 
 
@@ -133,7 +133,7 @@ def test_an_object_cannot_be_a_folder_too(store: ObjectStore) -> None:
 KILLED_WRITER = """
 import sys
 from pathlib import Path
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 open_store(sys.argv[1]).{act}("landing/killed", Path(sys.argv[2]))
 """
 

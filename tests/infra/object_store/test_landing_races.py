@@ -14,7 +14,7 @@ from flows.jobs.ingestion import IngestReport, ingest_landing
 from infra.catalog.database import Catalog
 from infra.catalog.queries import count_quarantined, list_shards
 from infra.catalog.tables import LandingObject, StoredTweet
-from infra.object_store.objects import open_store
+from infra.object_store import open_store
 
 BATCHES, TWEETS, RUNS = 24, 10, 3
 

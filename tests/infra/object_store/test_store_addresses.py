@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import StoreError
-from infra.object_store.objects import open_store, parse_store_url
+from infra.object_store import open_store, parse_store_url
 
 
 def test_addresses() -> None:

@@ -9,7 +9,7 @@ import pytest
 from minio import Minio
 from minio.versioningconfig import ENABLED, VersioningConfig
 
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store
 from tests.infra.object_store.s3.juicefs import JuiceFS
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from infra.errors import EventsUnsupportedError, StoreError
-from infra.object_store import s3_store
+from infra.object_store import ObjectStore, open_store, s3_store
 from infra.object_store.bucket_events import coalesce, listen_created
-from infra.object_store.objects import ObjectStore, open_store
 from tests.infra.object_store.s3.juicefs import JuiceFS
 from tests.infra.object_store.s3.relay import Relay, http_answer, running
 

@@ -14,8 +14,7 @@ from flows.jobs.ingestion import IngestReport, ingest_landing
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import Shard
-from infra.object_store import s3_client
-from infra.object_store.objects import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store, s3_client
 from serving.files import local_shards
 from tests.infra.object_store.s3.juicefs import JuiceFS
 from tests.infra.object_store.s3.relay import Relay, http_answer, running

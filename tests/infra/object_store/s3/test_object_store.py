@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from infra.errors import InfraError, ObjectKeyError, ObjectMissingError, StoreError
-from infra.object_store.etags import content_of, listed_etag
-from infra.object_store.objects import ObjectStore, check_key, check_prefix, open_store
-from infra.object_store.parallel import get_many
+from infra.object_store import ObjectStore, check_key, content_of, listed_etag, open_store
+from infra.object_store.objects import check_prefix
+from infra.parallel import map_in_order, open_pool
 
 WRONG_KEYS = {
     "": "is empty",
@@ -194,7 +194,8 @@ def test_more_than_a_page_is_listed_read_and_deleted(store: ObjectStore, fresh: 
     assert [info.key for info in store.list(fresh)] == keys
     assert [info.key for info in store.list(fresh, endings=(".jsonl", ".json"))] == keys[199::200]
     assert [info.key for info in store.list(fresh, start_after=keys[700])] == keys[701:]
-    assert [*get_many(store, keys[::10])] == [*contents.items()][::10]
+    with open_pool() as pool:
+        assert [*map_in_order(pool, store.get, keys[::10])] == [*contents.values()][::10]
     store.delete(keys[1:])
     assert [info.key for info in store.list(fresh)] == keys[:1]
 

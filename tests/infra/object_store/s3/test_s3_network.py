@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from infra.errors import StoreError, StoreUnavailableError
-from infra.object_store import s3_client
-from infra.object_store.objects import ObjectStore, open_store
-from infra.object_store.parallel import get_many
+from infra.object_store import ObjectStore, open_store, s3_client
+from infra.parallel import map_in_order, open_pool
 from tests.infra.object_store.s3.juicefs import JuiceFS
 from tests.infra.object_store.s3.relay import Relay, http_answer, running
 
@@ -161,8 +160,9 @@ def test_many_reads_on_a_bad_network_give_whole_objects_in_order(
     def reject(number: int, head: bytes) -> bytes | None:
         return BUSY if number % 5 == 1 else None
 
-    with running(Relay(any_server.port, cut_after=cut, answer=reject)) as relay:
-        assert [*get_many(open_through(relay, any_server), contents, threads=8)] == [*contents.items()]
+    with running(Relay(any_server.port, cut_after=cut, answer=reject)) as relay, open_pool(8) as pool:
+        found = map_in_order(pool, open_through(relay, any_server).get, contents, ahead=16)
+        assert [*found] == [*contents.values()]
     assert len(relay.heads) > 60
 
 

@@ -14,8 +14,8 @@ import pytest
 from minio import Minio
 
 from infra.errors import ObjectMissingError, StoreError, StoreUnavailableError
+from infra.object_store import ObjectStore, open_store
 from infra.object_store.bucket_events import listen_created
-from infra.object_store.objects import ObjectStore, open_store
 from tests.infra.object_store.s3.juicefs import JuiceFS
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ObjectMissingError
-from infra.object_store.objects import ObjectStore, open_store
-from infra.object_store.parallel import get_many, map_in_order, open_pool
+from infra.object_store import ObjectStore, open_store
+from infra.parallel import map_in_order, open_pool
 
 
 @pytest.fixture
@@ -82,14 +82,17 @@ def test_an_error_comes_in_its_place_and_drops_the_rest() -> None:
 
 def test_many_objects(store: ObjectStore) -> None:
     keys = [f"{number:03d}" for number in range(99, -1, -1)]
-    expected = [(key, b"%d" % int(key)) for key in keys]
+    expected = [b"%d" % int(key) for key in keys]
     for threads in (1, 8):
-        assert [*get_many(store, keys, threads=threads)] == expected
-    assert [*get_many(store, iter(keys[:3]))] == expected[:3]
+        with open_pool(threads) as pool:
+            assert [*map_in_order(pool, store.get, keys, ahead=2 * threads)] == expected
+    with open_pool() as pool:
+        assert [*map_in_order(pool, store.get, iter(keys[:3]))] == expected[:3]
 
 
 def test_a_missing_object_among_many(store: ObjectStore) -> None:
-    found = get_many(store, ["000", "gone", "001"])
-    assert next(found) == ("000", b"0")
-    with pytest.raises(ObjectMissingError, match="no object lies at gone"):
-        next(found)
+    with open_pool() as pool:
+        found = map_in_order(pool, store.get, ["000", "gone", "001"])
+        assert next(found) == b"0"
+        with pytest.raises(ObjectMissingError, match="no object lies at gone"):
+            next(found)

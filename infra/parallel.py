@@ -7,8 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from infra.object_store.objects import ObjectStore
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -44,16 +42,3 @@ def map_in_order(
     finally:
         for future in window:
             future.cancel()
-
-
-def get_many(store: ObjectStore, keys: Iterable[str], *, threads: int = THREADS) -> Iterator[tuple[str, bytes]]:
-    """(key, whole object) in the order of the keys, read by so many threads; at most twice as many in memory.
-
-    Raises what `store.get` raises, at the key's place.
-    """
-
-    def get(key: str) -> tuple[str, bytes]:
-        return key, store.get(key)
-
-    with open_pool(threads) as pool:
-        yield from map_in_order(pool, get, keys, ahead=2 * threads)
