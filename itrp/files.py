@@ -1,10 +1,25 @@
-"""Files and folders that other processes may look for at any time: whole, or not there, and still so after a power cut."""
+"""Files: written whole, or not there, and still so after a power cut; and what reading a damaged one raises."""
 
+import lzma
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+DAMAGED_ARRAY: tuple[type[Exception], ...] = (
+    ValueError, TypeError, OverflowError, MemoryError, RecursionError, SyntaxError, tokenize.TokenError, OSError, EOFError,
+)  # fmt: skip
+"""What reading a damaged npy file raises, or no array at all. Its header is Python, which NumPy's reader mends and reads."""
+
+DAMAGED_ARCHIVE: tuple[type[Exception], ...] = (
+    *DAMAGED_ARRAY, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, struct.error,
+)  # fmt: skip
+"""The same of an npz file."""
 
 
 @contextmanager

@@ -8,8 +8,7 @@ import numpy as np
 
 from flows.jobs.datasets import find_data
 from flows.platform import Platform
-from itrp.baselines.majority import majority_rounds
-from itrp.baselines.vanilla import vanilla_rounds
+from itrp.baselines.untrained import majority_rounds, vanilla_rounds
 from itrp.clustering.pseudo_labels import Method
 from itrp.config import ExperimentConfig
 from itrp.data.annotations import select_set

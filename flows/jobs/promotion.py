@@ -27,7 +27,7 @@ from flows.jobs.training_warnings import (
     warning_tags,
 )
 from flows.platform import Platform
-from itrp.baselines.majority import predict_majority
+from itrp.baselines.untrained import predict_majority
 from itrp.clustering.agreement import agreement, cluster_balance, mean_confidence
 from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from itrp.baselines.config import ClipConfig
-from itrp.baselines.joint_network import JointNetwork, build_encoder
+from itrp.baselines.dual_encoder_network import DualEncoderNetwork, build_encoder
 from itrp.baselines.network import Batch, Heads
 from itrp.labels import Task
 from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
 
 
-class ClipNetwork(JointNetwork):
+class ClipNetwork(DualEncoderNetwork):
     """logits = heads([text embedding; picture embedding])."""
 
     def __init__(self, tasks: Sequence[Task], encoder: DualEncoder, normalise: bool) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from itrp.baselines.config import CmaClipConfig
-from itrp.baselines.joint_network import JointNetwork, build_encoder
+from itrp.baselines.dual_encoder_network import DualEncoderNetwork, build_encoder
 from itrp.baselines.network import Batch
 from itrp.errors import WeightsUnavailableError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
@@ -43,7 +43,7 @@ class ModalityAttention(nn.Module):
         return (self.weigh(vectors).unsqueeze(2) * vectors).sum(dim=1)
 
 
-class CmaClipNetwork(JointNetwork):
+class CmaClipNetwork(DualEncoderNetwork):
     """Sequence-wise attention shared by all tasks; modality-wise attention and an MLP for each."""
 
     def __init__(self, config: CmaClipConfig, tasks: Sequence[Task], encoder: DualEncoder) -> None:

@@ -41,8 +41,7 @@ def provide_zero_shot(config: ZeroShotConfig, folder: Path) -> ZeroShotConfig:
     """The same for a model that is asked without training."""
     if config.model != STAND_IN:
         return config
-    from itrp.baselines.stand_in_vlm import write_vlm
-    from itrp.baselines.stand_ins import write_clip
+    from itrp.baselines.stand_ins import write_clip, write_vlm
 
     name, write = ("clip", write_clip) if config.method == "similarity" else ("vlm", write_vlm)
     return config.model_copy(update={"model": str(_write_once(folder / name, write))})

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from itrp.baselines.config import LxmertConfig
-from itrp.baselines.damage import DAMAGED_ARCHIVE
 from itrp.baselines.detector import Detector
 from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.set_aside import SetAside, explain_row, keep_set_aside
 from itrp.data.shards import iter_rows
 from itrp.errors import DataError
-from itrp.files import write_atomically
+from itrp.files import DAMAGED_ARCHIVE, write_atomically
 from itrp.inference.embeddings import EmbeddingCache
 
 Regions = NDArray[Any]

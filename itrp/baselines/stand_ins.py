@@ -1,7 +1,7 @@
 """Stand-ins for pretrained checkpoints: small models of the same classes with random weights, saved as real ones are.
 
-For `itrp reproduce --preset small`, which runs every system where nothing can be downloaded. They read real words
-(MiniLM's tokenizer, whose package is always there) and know nothing.
+For `itrp reproduce --preset small`, which runs every system where nothing can be downloaded. They know nothing, and
+read real words (MiniLM's tokenizer, whose package is always there) but for the vision-language model, which reads bytes.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 from torchvision.models import get_model
 from transformers import (
@@ -18,10 +20,14 @@ from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
     CLIPModel,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
     LxmertConfig,
     LxmertModel,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
 )
@@ -38,6 +44,14 @@ _TOWER: dict[str, Any] = {
 DETECTOR, DETECTOR_SIZE = "fasterrcnn_mobilenet_v3_large_320_fpn", 96
 """torchvision's quickest Faster R-CNN, and the shortest side it sees pictures at: a tenth of a second each on one core."""
 _WORD_WIDTH = 50
+
+_VLM_TOKENS = ("<pad>", "<s>", "</s>", "<image>")
+_VLM_CHAT = (
+    "{% for m in messages %}{{ m['role'] }}:{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image>{% else %} {{ c['text'] }}{% endif %}{% endfor %}</s>{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+_VLM_TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def write_clip(folder: Path, seed: int) -> Path:
@@ -129,6 +143,28 @@ def write_detector(folder: Path, seed: int) -> Path:
     return folder / "detector.safetensors"
 
 
+def write_vlm(folder: Path, seed: int) -> Path:
+    """A LLaVA (CLIP and Llama of width 32) over bytes and pictures of 32 x 32, as it saves itself with its processor.
+
+    `folder` is made where it is missing, and returned. The same seed gives the same weights.
+    """
+    tokenizer = _make_byte_tokenizer()
+    vision = {**_VLM_TOWER, "model_type": "clip_vision_model", "image_size": 32, "patch_size": 8}
+    text = {**_VLM_TOWER, "model_type": "llama", "vocab_size": len(tokenizer), "max_position_embeddings": 8192}
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=_VLM_TOKENS.index("<image>"))
+    _save_random(LlavaForConditionalGeneration, config, folder, seed)
+    LlavaProcessor(
+        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        chat_template=_VLM_CHAT,
+        image_token="<image>",
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
+    return folder
+
+
 def measure_batch_norms(model: nn.Module, size: int, images: torch.Tensor | None = None) -> None:
     """Batch norm statistics as training would have left them, on 8 pictures of large random fields, size x size.
 
@@ -156,3 +192,17 @@ def _save_random(model_class: Any, config: PreTrainedConfig, folder: Path, seed:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model_class(config).save_pretrained(folder)
+
+
+def _make_byte_tokenizer() -> PreTrainedTokenizerFast:
+    """Bytes as tokens, the four answers with their space as one token each, <s> before every text."""
+    merges = [("Ġ", letter) for letter in "ABCD"]
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in merges)]
+    tokenizer = Tokenizer(models.BPE({piece: place for place, piece in enumerate([*_VLM_TOKENS, *pieces])}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in _VLM_TOKENS])
+    tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
+    )

@@ -1,5 +1,6 @@
 """A supervised system as it is trained, saved, loaded and asked: a network and its configuration."""
 
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from itrp.baselines.config import SupervisedConfig
+from itrp.baselines.config import NetworkConfig, SupervisedConfig
 from itrp.baselines.network import Inputs, Network
-from itrp.baselines.networks import build_network, load_network
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache
@@ -21,6 +21,14 @@ from itrp.models.device import autocast
 from itrp.models.itrp_model import MODEL_FILE, WEIGHTS_FILE, put_back
 
 NETWORK_FOLDER = "network"
+MODULES = {
+    "two-encoders": ("itrp.baselines.two_encoders", "two_encoders"),
+    "lstm-inception": ("itrp.baselines.lstm_inception", "lstm_inception"),
+    "clip": ("itrp.baselines.clip", "clip"),
+    "cma-clip": ("itrp.baselines.cma_clip", "cma_clip"),
+    "lxmert": ("itrp.baselines.lxmert", "lxmert"),
+}
+"""Module of each kind, and the NAME in its functions `load_NAME(config, tasks)` and `build_NAME(config, tasks, folder)`."""
 
 
 class SupervisedModel(nn.Module):
@@ -86,3 +94,17 @@ def restore_supervised_model(folder: Path, description: dict[str, object]) -> Su
         raise DataError(f"expected in {folder / WEIGHTS_FILE} the tensors that {MODEL_FILE} describes, found others")
     put_back(model, state)
     return model.eval()
+
+
+def load_network(config: NetworkConfig, tasks: Sequence[Task]) -> Network:
+    """The configured network with pretrained parts and heads drawn from torch's generator. Raises WeightsUnavailableError."""
+    module, name = MODULES[config.kind]
+    network: Network = getattr(importlib.import_module(module), f"load_{name}")(config, tasks)
+    return network
+
+
+def build_network(config: NetworkConfig, tasks: Sequence[Task], folder: Path) -> Network:
+    """The network that `Network.save` described in a folder, with weights still to be loaded."""
+    module, name = MODULES[config.kind]
+    network: Network = getattr(importlib.import_module(module), f"build_{name}")(config, tasks, folder)
+    return network

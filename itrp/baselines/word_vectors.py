@@ -14,9 +14,9 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from itrp.baselines.damage import DAMAGED_ARRAY
 from itrp.baselines.tweet_words import TweetWord, spellings, split_tweet
 from itrp.errors import WeightsUnavailableError
+from itrp.files import DAMAGED_ARRAY
 
 VECTORS_FILE, WORDS_FILE = "vectors.npy", "words.vocab.txt"
 UNKNOWN = 0

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from itrp.baselines.vanilla import vanilla_rounds
+from itrp.baselines.untrained import vanilla_rounds
 from itrp.clustering.mapping import apply_mapping
 from itrp.evaluation.class_mapping import ExampleNaming, JointNaming
 from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small random models of both sorts, as they save themselves."""
-    from itrp.baselines.stand_in_vlm import write_vlm
-    from itrp.baselines.stand_ins import write_clip
+    from itrp.baselines.stand_ins import write_clip, write_vlm
 
     folder = tmp_path_factory.mktemp("models")
     return {"similarity": write_clip(folder / "clip", 1), "vlm": write_vlm(folder / "vlm", 1)}

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from itrp.baselines.majority import majority_class, majority_rounds, predict_majority
-from itrp.baselines.vanilla import vanilla_rounds
+from itrp.baselines.untrained import majority_class, majority_rounds, predict_majority, vanilla_rounds
 from itrp.clustering.pseudo_labels import Method
 from itrp.errors import DataError
 from itrp.evaluation.results import Protocol, TaskPredictions, evaluate, evaluate_relations, format_evaluations

@@ -26,7 +26,7 @@ from itrp.pixel_format import PixelFormat
 ENCODER_FOLDER = "encoder"
 
 
-class JointNetwork(Network):
+class DualEncoderNetwork(Network):
     """A network on top of a dual encoder, all of whose parameters it fine-tunes."""
 
     mean: Tensor
@@ -81,7 +81,7 @@ def tokenize_rows(encoder: DualEncoder, texts: Sequence[str]) -> list[NDArray[np
 
 
 def build_encoder(folder: Path) -> DualEncoder:
-    """The encoder that `JointNetwork.save` described, with weights still to be loaded."""
+    """The encoder that `DualEncoderNetwork.save` described, with weights still to be loaded."""
     source = folder / ENCODER_FOLDER
     tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     image_processor = AutoImageProcessor.from_pretrained(source, local_files_only=True, trust_remote_code=False)
