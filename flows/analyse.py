@@ -33,7 +33,7 @@ def analyse_tweets(
     """Look at a data set's labels, words or disagreements.
 
     Args:
-        what: agreement (Krippendorff's alpha of an annotation table), clip (label quality by a joint encoder), words (of
+        what: agreement (Krippendorff's alpha of an annotation table), clip (label quality by a dual encoder), words (of
             each class), cases (where models and people differ), errors (labels that are probably wrong).
         data: Name of a data set with human labels; all but agreement need one.
         models: Such as itrp-text-task@champion itrp-image-task/3; the champions by default. For words, cases, errors.

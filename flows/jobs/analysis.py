@@ -72,7 +72,7 @@ def analyse_agreement(
 def analyse_clip(
     platform: Platform, data: str, joint: str, *, out: Path | None = None, flow_run_id: str | None = None
 ) -> AnalysisReport:
-    """The joint encoder's cosines against the labels of a data set. Raises WeightsUnavailableError, DataError."""
+    """The dual encoder's cosines against the labels of a data set. Raises WeightsUnavailableError, DataError."""
     labelled = _load(platform, data)
     cosines = open_answers(platform).joint_cosines(load_dual_encoder(joint), labelled)
     found, notes = check_label_quality(cosines, labelled.annotations)

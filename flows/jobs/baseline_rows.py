@@ -14,7 +14,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.annotations import select_set
 from itrp.data.inputs import ShardFile
 from itrp.errors import NotFoundError, WeightsUnavailableError
-from itrp.evaluation.class_mapping import JointNaming
+from itrp.evaluation.class_mapping import SimilarityNaming
 from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import CLASS_NAMES
@@ -47,7 +47,7 @@ def evaluate_baselines(
     """
     test_rows, _ = select_set(labelled.annotations, result.task, result.set)
     rows = []
-    if not isinstance(result.protocol, JointNaming):
+    if not isinstance(result.protocol, SimilarityNaming):
         rows = [evaluate_majority(labelled, result)]
     description = read_description(platform.registry.fetch(version))
     if is_supervised(description):

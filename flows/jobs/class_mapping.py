@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from itrp.errors import WrongUseError
-from itrp.evaluation.class_mapping import SURE, ExampleNaming, JointChoice, JointNaming
+from itrp.evaluation.class_mapping import SURE, ExampleNaming, SimilarityChoice, SimilarityNaming
 from itrp.evaluation.protocols import Choice, Protocol
 from itrp.labels import Task
 from itrp.models.dual_encoder import load_dual_encoder
@@ -14,14 +14,14 @@ from serving.assessment import Assessor, LabelledSet
 class Naming:
     """Who chooses mapping and checkpoint, and what a version named so says about it."""
 
-    protocol: Protocol | ExampleNaming | JointNaming
+    protocol: Protocol | ExampleNaming | SimilarityNaming
     joint_model: str | None = None
     """The dual encoder's hub id or folder, where it was one that chose."""
 
     @property
     def last_round_only(self) -> bool:
         """Whether the other checkpoints need not be asked."""
-        return self.protocol is Protocol.LAST or isinstance(self.protocol, JointNaming)
+        return self.protocol is Protocol.LAST or isinstance(self.protocol, SimilarityNaming)
 
     def tags(self, choice: Choice) -> dict[str, str]:
         """Tags of a version whose class names this choice gave: by whom, with what, how clearly."""
@@ -30,7 +30,7 @@ class Naming:
             tags["itrp.mapped_seed"] = str(self.protocol.seed)
         if self.joint_model is not None:
             tags["itrp.mapped_with"] = self.joint_model
-        if isinstance(choice, JointChoice):
+        if isinstance(choice, SimilarityChoice):
             tags |= {"itrp.mapped_gap": f"{choice.gap:.4f}", "itrp.mapped_z": f"{choice.z:.2f}"}
         return tags
 
@@ -41,7 +41,7 @@ class Naming:
                 f"class names and checkpoint from {self.protocol.examples} labelled pairs of the train split, drawn with seed "
                 f"{self.protocol.seed}"
             )
-        if not isinstance(choice, JointChoice):
+        if not isinstance(choice, SimilarityChoice):
             return ""
         doubt = "" if choice.z >= SURE else "; that may be chance: look at some pairs, or use --map-with 20"
         if choice.task is not Task.TEXT:
@@ -67,4 +67,4 @@ def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assess
     if map_with.isdecimal():
         return Naming(ExampleNaming(int(map_with), seed))
     cosines = assessor.joint_cosines(load_dual_encoder(map_with), labelled)
-    return Naming(JointNaming(cosines[labelled.dev_rows]), map_with)
+    return Naming(SimilarityNaming(cosines[labelled.dev_rows]), map_with)

@@ -1,4 +1,4 @@
-"""Are the labels any good? How well text and picture fit, judged by a joint encoder, against what people said.
+"""Are the labels any good? How well text and picture fit, judged by a dual encoder, against what people said.
 
 Sun et al. 2023: a relation says how much a picture shares with its text, so the cosine of a CLIP model should rise with
 the score 00 -> 1, 01 -> 2, 10 -> 3, 11 -> 4. Their Spearman correlations on ITR's test set: 0.09 on the controversial

@@ -62,11 +62,6 @@ class CmaClipNetwork(DualEncoderNetwork):
         vectors = self.pool(batch)
         return {task: self.mlps[str(task)](self._attention(task)(vectors)) for task in self.tasks}
 
-    def modality_weights(self, batch: Batch) -> dict[Task, Tensor]:
-        """How much each task looks at the text and at the picture: [b, 2] of each task, rows sum to 1."""
-        vectors = self.pool(batch)
-        return {task: self._attention(task).weigh(vectors) for task in self.tasks}
-
     def _attention(self, task: Task) -> ModalityAttention:
         return cast(ModalityAttention, self.attention[str(task)])
 

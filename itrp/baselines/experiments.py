@@ -50,14 +50,14 @@ SUPERVISED: dict[str, dict[Literal["paper", "small"], Callable[[], NetworkConfig
 small models of the same class with random weights."""
 
 
-JOINT = ("cma-clip",)
+BOTH_TASKS = ("cma-clip",)
 """Systems that learn both tasks in one model."""
 
 
 def supervised(preset: Literal["paper", "small"], system: str, task: Task) -> SupervisedConfig:
     """A supervised system: Adam 2e-5 and 10 epochs in the paper; the small ones take larger and fewer steps.
 
-    task: image-text for a system of JOINT, whose name has no task, and text or image otherwise.
+    task: image-text for a system of BOTH_TASKS, whose name has no task, and text or image otherwise.
     """
     name = f"{preset}-{system}" if task is Task.IMAGE_TEXT else f"{preset}-{system}-{task}"
     config = SupervisedConfig(name=name, task=task, network=SUPERVISED[system][preset]())
@@ -71,18 +71,18 @@ SUPERVISED_EXPERIMENTS: dict[str, Callable[[], SupervisedConfig]] = {
     make().name: make
     for preset in ("paper", "small")
     for system in SUPERVISED
-    for task in ((Task.IMAGE_TEXT,) if system in JOINT else (Task.TEXT, Task.IMAGE))
+    for task in ((Task.IMAGE_TEXT,) if system in BOTH_TASKS else (Task.TEXT, Task.IMAGE))
     for make in (partial(supervised, preset, system, task),)
 }
 """Every supervised experiment by name."""
 
-JOINT_MODEL, VLM = "openai/clip-vit-base-patch32", "Qwen/Qwen2-VL-2B-Instruct"
+DUAL_ENCODER, VLM = "openai/clip-vit-base-patch32", "Qwen/Qwen2-VL-2B-Instruct"
 """The models asked zero-shot where the user names no others."""
 
 
 def zero_shot(preset: Literal["paper", "small"], method: Literal["similarity", "vlm"]) -> ZeroShotConfig:
     """A model asked without training; the small ones are stand-ins with random weights."""
-    model = STAND_IN if preset == "small" else JOINT_MODEL if method == "similarity" else VLM
+    model = STAND_IN if preset == "small" else DUAL_ENCODER if method == "similarity" else VLM
     return ZeroShotConfig(name=f"{preset}-zero-shot-{method}", method=method, model=model)
 
 

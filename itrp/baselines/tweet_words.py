@@ -50,11 +50,6 @@ def split_tweet(text: str) -> list[TweetWord]:
     return [TweetWord(match.group(), str(match.lastgroup)) for match in _TOKEN.finditer(composed)]
 
 
-def tokenize_tweet(text: str) -> list[str]:
-    """The words of a tweet as they stand there, without their kinds (see `split_tweet`)."""
-    return [word.text for word in split_tweet(text)]
-
-
 def spellings(word: TweetWord) -> Iterator[str]:
     """What a word may be called in a vocabulary, the first that is there to be taken.
 

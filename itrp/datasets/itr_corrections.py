@@ -7,7 +7,7 @@ tweets. The labels before the change tell most of this, not all: where neighbour
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +40,6 @@ class Correction:
     after: str
     """Relation code it should be."""
 
-    @property
-    def changes(self) -> str:
-        """ "text", "image", "both" or "none": which labels differ."""
-        text, image = (old != new for old, new in zip(self.before, self.after, strict=True))
-        return "both" if text and image else "text" if text else "image" if image else "none"
-
 
 def read_controversial(path: Path) -> tuple[Correction, ...]:
     """The corrections in file order.
@@ -63,12 +57,6 @@ def read_controversial(path: Path) -> tuple[Correction, ...]:
             raise DataError(f"expected every row once in {path}, row {correction.row} is named twice")
         seen.add(correction.row)
     return tuple(corrections)
-
-
-def count_changes(corrections: Iterable[Correction]) -> dict[str, int]:
-    """How many corrections change the text label only, the image label only, and both."""
-    changes = [correction.changes for correction in corrections]
-    return {kind: changes.count(kind) for kind in ("text", "image", "both")}
 
 
 def apply_corrections(labels: ItrLabels, corrections: Sequence[Correction], *, vouched: bool = False) -> Annotations:

@@ -7,7 +7,6 @@ escapes. People write both again with pandas, R and spreadsheets, and join texts
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from itrp.datasets.delimited import Dialect, Names, Row, TextTable
 from itrp.datasets.itr_texts import read_texts
 from itrp.errors import DataError
-from itrp.labels import RELATIONS, relation_code
 
 __all__ = ["LABEL_COLUMNS", "PUBLISHED_ROWS", "PUBLISHED_TRAIN_ROWS", "ItrLabels", "read_itr_labels", "read_texts"]
 
@@ -84,12 +82,6 @@ class ItrLabels:
         """[n] "train" or "test", by file order."""
         train = PUBLISHED_TRAIN_ROWS if len(self) == PUBLISHED_ROWS else len(self) * 4 // 5
         return np.where(np.arange(len(self)) < train, "train", "test")
-
-    def counts(self, split: str) -> dict[str, int]:
-        """Relation code -> number of rows of a split."""
-        rows = np.flatnonzero(self.split == split)
-        counted = Counter(relation_code(self.text[row], self.image[row]) for row in rows)
-        return {code: counted[code] for code in RELATIONS}
 
     def with_texts(self, texts: dict[str, str]) -> "ItrLabels":
         """The same rows with the texts of a texts file; a row it does not name keeps what it has."""

@@ -14,18 +14,11 @@ _SPACE = re.compile(r"\s*")
 _PAGE = re.compile(rb'\s*(?:\[|\{\s*"(?:data|includes|meta|errors|__twarc)"\s*:)')
 
 
-def parse_json(data: bytes) -> Any:
-    """The JSON value. Raises RejectedError with the code text_not_utf8 or record_not_json."""
-    try:
-        return json.loads(data.decode())
-    except UnicodeDecodeError as error:
-        raise _reject_bytes(error) from error
-    except (ValueError, RecursionError) as error:
-        raise _reject_json(error) from error
-
-
 def parse_values(data: bytes) -> list[Any]:
-    """The JSON values of a line: one, or several objects one after the other. Raises RejectedError as `parse_json`."""
+    """The JSON values of a line: one, or several objects one after the other.
+
+    Raises RejectedError with the code text_not_utf8 or record_not_json.
+    """
     try:
         text = data.decode()
         return [json.loads(text)]

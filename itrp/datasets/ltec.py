@@ -20,7 +20,7 @@ from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError
 from itrp.datasets.image_files import read_image
 from itrp.errors import DataError
-from itrp.labels import RELATIONS, UNLABELLED, Task
+from itrp.labels import UNLABELLED
 
 RELATION_CODES = ("11", "01", "10", "00")
 """The file's relation 0..3 as the code `TI`: adds and represented, adds only, represented only, neither."""
@@ -97,14 +97,6 @@ class LtecFolder:
         )
         split = np.array([assign_split(id_) for id_ in ids], dtype=np.str_)
         return Annotations(ids, split, text, image, np.zeros(len(ids), dtype=bool), text, image)
-
-    def counts(self, split: str | None = None) -> dict[str, int]:
-        """Relation code -> number of rows that have one, of one split or of both."""
-        labels = self.annotations()
-        relations = labels.labels(Task.IMAGE_TEXT)
-        chosen = (relations != UNLABELLED) & (labels.split == split if split else True)
-        found = np.bincount(relations[chosen], minlength=len(RELATIONS))
-        return {code: int(count) for code, count in zip(RELATIONS, found, strict=True)}
 
 
 def assign_split(tweet_id: str) -> str:

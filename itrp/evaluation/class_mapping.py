@@ -1,6 +1,6 @@
 """Class names for clusters from a few labels, or from none: what stands in for a labelled train split.
 
-`ExampleNaming` asks a person for m labels; `JointNaming` asks a dual encoder of texts and pictures (CLIP, SigLIP) and
+`ExampleNaming` asks a person for m labels; `SimilarityNaming` asks a dual encoder of texts and pictures (CLIP, SigLIP) and
 needs no label. Each is a protocol of its own in `itrp.evaluation.results`, with its own name in every report.
 
 The m labels choose the checkpoint too: on synthetic tweets that is better than the last checkpoint from some ten labels on
@@ -14,7 +14,7 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.clustering.mapping import Mapping, best_mapping
+from itrp.clustering.mapping import Mapping
 from itrp.errors import DataError
 from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
@@ -45,7 +45,7 @@ class CosineNames:
 
 
 @dataclass(frozen=True)
-class JointChoice(Choice):
+class SimilarityChoice(Choice):
     """A choice by similarity; gap and z as in `CosineNames`."""
 
     gap: float
@@ -72,17 +72,6 @@ def keep_examples(labels: NDArray[np.integer], examples: int, seed: int) -> NDAr
     return kept
 
 
-def name_by_examples(
-    clusters: NDArray[np.integer], labels: NDArray[np.integer], classes: int, examples: int = 20, seed: int = 0
-) -> Mapping:
-    """The permutation of the classes with the best accuracy over a few labelled rows, drawn as `keep_examples` does.
-
-    clusters: [n] in 0..classes-1. labels: [n] in 0..classes-1 or UNLABELLED. Of equally good permutations the
-    lexicographically first: a cluster that no example falls into takes what the others leave. Raises DataError.
-    """
-    return best_mapping(clusters, keep_examples(labels, examples, seed), classes)
-
-
 def name_by_cosines(clusters: NDArray[np.integer], cosines: NDArray[np.floating], classes: int) -> CosineNames:
     """The clusters in the order of their mean text-picture cosine: the least similar one is class 0.
 
@@ -100,7 +89,7 @@ def name_by_cosines(clusters: NDArray[np.integer], cosines: NDArray[np.floating]
     if len(clusters) != len(cosines) or not np.isfinite(cosines).all():
         raise DataError(
             f"expected one finite cosine a pair, found {len(clusters)} clusters and {len(cosines)} cosines, "
-            f"{int((~np.isfinite(cosines)).sum())} of them not finite: check the joint model"
+            f"{int((~np.isfinite(cosines)).sum())} of them not finite: check the dual encoder"
         )
     sizes = np.bincount(clusters, minlength=classes)
     if len(sizes) != classes or not sizes.all():
@@ -148,7 +137,7 @@ class ExampleNaming:
 
 
 @dataclass(frozen=True, eq=False)
-class JointNaming:
+class SimilarityNaming:
     """The protocol `joint`: mapping of the last checkpoint by text-picture similarity; no label is looked at."""
 
     cosines: NDArray[np.floating]
@@ -157,10 +146,12 @@ class JointNaming:
     def __str__(self) -> str:
         return "joint"
 
-    def choose(self, task: Task, rounds: Sequence[RoundPredictions], dev_labels: NDArray[np.integer]) -> JointChoice:
+    def choose(
+        self, task: Task, rounds: Sequence[RoundPredictions], dev_labels: NDArray[np.integer]
+    ) -> SimilarityChoice:
         """The last checkpoint, its mapping by `name_by_cosines`. Raises DataError as that does, and for no rounds."""
         if not rounds:
             raise DataError("expected predictions of at least one checkpoint, found none: train a model first")
         last = max(rounds, key=lambda each: each.round)
         names = name_by_cosines(last.dev, self.cosines, len(CLASS_NAMES[task]))
-        return JointChoice(last.round, names.mapping, names.gap, names.z, task)
+        return SimilarityChoice(last.round, names.mapping, names.gap, names.z, task)

@@ -165,13 +165,13 @@ def load_dual_encoder(name: str) -> DualEncoder:
     encoder of texts and pictures.
     """
     source = find_checkpoint(name)
-    with explain_loading("joint encoder", name, _REMEDY):
+    with explain_loading("dual encoder", name, _REMEDY):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         image_processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
         model = load_whole(AutoModel, name, torch.float32)
     if not all(hasattr(model, needed) for needed in _NEEDED):
         raise WeightsUnavailableError(
-            f"the joint encoder {name!r} holds a {type(model).__name__}: expected a model of texts and pictures "
+            f"the dual encoder {name!r} holds a {type(model).__name__}: expected a model of texts and pictures "
             f"with {', '.join(_NEEDED)}; {_REMEDY}"
         )
     return DualEncoder(model, tokenizer, image_processor)

@@ -20,7 +20,7 @@ from itrp.errors import WeightsUnavailableError
 def explain_loading(what: str, name: str, remedy: str) -> Iterator[None]:
     """Turn whatever loading raises into one line: what was looked for, where, and `remedy`, how to provide it.
 
-    what: for example "joint encoder". Raises WeightsUnavailableError. transformers' loading reports are kept quiet.
+    what: for example "dual encoder". Raises WeightsUnavailableError. transformers' loading reports are kept quiet.
     """
     transformers_logging.disable_progress_bar()
     try:

@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 
 from itrp.baselines.untrained import vanilla_rounds
 from itrp.clustering.mapping import apply_mapping
-from itrp.evaluation.class_mapping import ExampleNaming, JointNaming
+from itrp.evaluation.class_mapping import ExampleNaming, SimilarityNaming
 from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 from itrp.labels import RELATIONS, UNLABELLED, Task
 from tests.benchmarks.mapping_figure import plot_labels
@@ -113,7 +113,7 @@ def tell_similarity(cosines: NDArray[np.float32], labelled: LabelledTweets) -> N
 def tell_gaps(system: str, seed: int, parts: list[Part], cosines: NDArray[np.float32]) -> None:
     """Print how clearly similarity names each model's clusters, and whether all dev labels say the same."""
     for part in parts if len(parts) == 1 else ():
-        choice = JointNaming(cosines).choose(part.task, part.rounds, np.full(DEV, UNLABELLED))
+        choice = SimilarityNaming(cosines).choose(part.task, part.rounds, np.full(DEV, UNLABELLED))
         told = "as" if _agree(parts, (_plain(choice),)) else "not as"
         print(f"{system}, seed {seed}: gap {choice.gap:.2f}, z {choice.z:.1f}; mapping {told} by all dev labels")
 
@@ -164,7 +164,7 @@ def _on_last(examples: int) -> Chooser:
 
 def _by_similarity(cosines: NDArray[np.floating]) -> Chooser:
     """The mapping of the last checkpoint by row `draw` of [draws, n_dev] cosines."""
-    return lambda task, rounds, labels, draw: JointNaming(cosines[draw]).choose(task, rounds, labels)
+    return lambda task, rounds, labels, draw: SimilarityNaming(cosines[draw]).choose(task, rounds, labels)
 
 
 def _repeat(

@@ -23,7 +23,7 @@ from itrp.baselines.network import Network
 from itrp.baselines.stand_ins import write_clip, write_detector, write_lxmert, write_word_vectors
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model, restore_supervised_model
 from itrp.baselines.supervised_training import SupervisedTrainer
-from itrp.baselines.tweet_words import tokenize_tweet
+from itrp.baselines.tweet_words import split_tweet
 from itrp.config import ImageEncoderConfig, OptimizerConfig, TextEncoderConfig
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile
@@ -289,7 +289,7 @@ def detector_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def words_file(tweets: list[SyntheticTweet], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Vectors of every word of the tweets as it stands there."""
-    words = sorted({word for tweet in tweets for word in tokenize_tweet(tweet.text)})
+    words = sorted({word.text for tweet in tweets for word in split_tweet(tweet.text)})
     return write_word_vectors(tmp_path_factory.mktemp("words"), words, seed=0)
 
 

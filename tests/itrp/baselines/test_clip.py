@@ -153,7 +153,7 @@ def test_weights_that_lack_a_tensor_are_refused(
 
 def test_weights_that_are_not_to_be_had_are_named(explain_refusal: Callable) -> None:
     message = explain_refusal(ClipConfig(name="no-such/clip"))
-    assert message.startswith("the joint encoder 'no-such/clip' was looked for as a local folder")
+    assert message.startswith("the dual encoder 'no-such/clip' was looked for as a local folder")
     assert "give the hub id of a CLIP or SigLIP model, or a FOLDER holding config.json" in message
 
 

@@ -46,10 +46,16 @@ def test_modality_attention_by_hand() -> None:
     torch.testing.assert_close(attention(vectors), torch.tensor([[0.75 * 1 + 0.25 * 4, 0], [1, 4]]))
 
 
+def weigh_modalities(network: CmaClipNetwork, batch: dict[str, torch.Tensor]) -> dict[Task, torch.Tensor]:
+    """How much each task looks at the text and at the picture: [b, 2] of each task."""
+    vectors = network.pool(batch)
+    return {task: network.attention[task].weigh(vectors) for task in network.tasks}
+
+
 def test_modality_weights_sum_to_one_and_are_the_tasks_own(model: SupervisedModel, batch_of: Callable) -> None:
     network = model.network.eval()
     with torch.no_grad():
-        weights = network.modality_weights(batch_of(network, [(SHORT, 0), (LONG, 1), ("stocks fell", 2)]))
+        weights = weigh_modalities(network, batch_of(network, [(SHORT, 0), (LONG, 1), ("stocks fell", 2)]))
     assert set(weights) == set(BOTH)
     for values in weights.values():
         assert values.shape == (3, 2)
@@ -64,7 +70,7 @@ def test_fresh_attention_weighs_both_modalities_equally(
 ) -> None:
     network = make_model(config).network.eval()
     with torch.no_grad():
-        weights = network.modality_weights(batch_of(network, [(SHORT, 0)]))
+        weights = weigh_modalities(network, batch_of(network, [(SHORT, 0)]))
     assert all(torch.equal(values, torch.full((1, 2), 0.5)) for values in weights.values())
 
 

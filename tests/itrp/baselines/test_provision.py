@@ -13,7 +13,7 @@ from itrp.baselines.experiments import SUPERVISED_EXPERIMENTS, ZERO_SHOT_EXPERIM
 from itrp.baselines.provision import has_stand_ins, provide_stand_ins, provide_zero_shot
 from itrp.baselines.stand_ins import DETECTOR, DETECTOR_SIZE
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model
-from itrp.baselines.tweet_words import tokenize_tweet
+from itrp.baselines.tweet_words import split_tweet
 from itrp.config import override
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
@@ -117,7 +117,7 @@ def test_word_vectors_know_the_words_of_the_texts_and_other_texts_other_words(tm
     config = find_supervised("small-lstm-inception-text")
     path = Path(provide_stand_ins(config, tmp_path, texts).network.words)
     words = {line.split(" ")[0] for line in path.read_text(encoding="utf-8").splitlines()}
-    assert words == {word.lower() for text in texts for word in tokenize_tweet(text)}
+    assert words == {word.text.lower() for text in texts for word in split_tweet(text)}
     assert provide_stand_ins(config, tmp_path, texts[::-1]).network.words == str(path)
     assert provide_stand_ins(config, tmp_path, [*texts, "Überraschung!"]).network.words != str(path)
 

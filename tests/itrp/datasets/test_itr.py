@@ -9,11 +9,20 @@ import pytest
 from itrp.data.pairs import Rejection
 from itrp.data.rejections import MissingImageError
 from itrp.datasets.itr import ItrFolder
-from itrp.datasets.itr_corrections import apply_corrections, count_changes, read_controversial
+from itrp.datasets.itr_corrections import apply_corrections, read_controversial
 from itrp.datasets.itr_labels import read_itr_labels, read_texts
 from itrp.errors import DataError
 from itrp.labels import Task
-from tests.itrp.datasets.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
+from tests.itrp.datasets.itr_files import (
+    ONE_HOT,
+    codes,
+    count_changes,
+    count_relations,
+    labels,
+    write_list,
+    write_published,
+    write_quoted,
+)
 
 REAL = Path(__file__).parents[3].parent / "shared/data/itr"
 real = [
@@ -97,8 +106,8 @@ def test_counts(tmp_path: Path) -> None:
         tmp_path / "t.csv", *(f"{n},{labels(c)},,," for n, c in enumerate(["11", "11", "00", "01", "10"]))
     )
     read = read_itr_labels(path)
-    assert read.counts("train") == {"00": 1, "01": 1, "10": 0, "11": 2}
-    assert read.counts("test") == {"00": 0, "01": 0, "10": 1, "11": 0}
+    assert count_relations(read, "train") == {"00": 1, "01": 1, "10": 0, "11": 2}
+    assert count_relations(read, "test") == {"00": 0, "01": 0, "10": 1, "11": 0}
 
 
 def test_corrections(tmp_path: Path) -> None:
@@ -183,8 +192,8 @@ class TestReal:
         read = read_itr_labels(REAL / "textimage.csv")
         assert len(read) == 4471
         assert len(read.repaired) == 32
-        assert read.counts("train") == {"00": 1224, "01": 908, "10": 791, "11": 653}
-        assert read.counts("test") == {"00": 289, "01": 239, "10": 190, "11": 177}
+        assert count_relations(read, "train") == {"00": 1224, "01": 908, "10": 791, "11": 653}
+        assert count_relations(read, "test") == {"00": 289, "01": 239, "10": 190, "11": 177}
 
     def test_former_form_gives_the_same(self, tmp_path: Path) -> None:
         read = read_itr_labels(REAL / "textimage.csv")
@@ -197,7 +206,7 @@ class TestReal:
         assert np.array_equal(former.text, read.text)
         assert np.array_equal(former.image, read.image)
         assert former.repaired == ()
-        assert former.counts("test") == {"00": 289, "01": 239, "10": 190, "11": 177}
+        assert count_relations(former, "test") == {"00": 289, "01": 239, "10": 190, "11": 177}
 
     def test_relabelling(self) -> None:
         corrections = read_controversial(REAL / "controversial_samples.txt")

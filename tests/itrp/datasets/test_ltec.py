@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.itrp.itr_files import count_relations
 
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError
@@ -47,7 +48,7 @@ def test_ids_come_from_the_file_names_and_labels_from_the_relation(tmp_path: Pat
     assert annotations.image.tolist() == [1, 1, 0, 0]
     assert annotations.labels(Task.IMAGE_TEXT, corrected=True).tolist() == [3, 1, 2, 0]
     assert not annotations.controversial.any()
-    assert source.counts() == {"00": 1, "01": 1, "10": 1, "11": 1}
+    assert count_relations(source.annotations()) == {"00": 1, "01": 1, "10": 1, "11": 1}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_two_relations_of_one_tweet_are_a_conflict(tmp_path: Path) -> None:
     assert isinstance(records[2], Rejection)
     assert (records[2].code, records[2].id) == ("id_conflict", "1")
     assert "expected one relation a tweet, found 00 in row 2 (0-based) after 11" in records[2].reason
-    assert source.counts() == {"00": 1, "01": 0, "10": 0, "11": 2}
+    assert count_relations(source.annotations()) == {"00": 1, "01": 0, "10": 0, "11": 2}
 
 
 @pytest.mark.parametrize("relation", [4, "4", -1, "", None, True, 1.0, "00", "11"])
@@ -178,7 +179,7 @@ def test_the_split_follows_from_the_id_alone(tmp_path: Path) -> None:
     assert 900 < splits.count("train") < 1100
     source = open_rows(tmp_path, make_row("3", "3"), make_row("1", "2"))
     assert source.annotations().split.tolist() == ["train", "test"]
-    assert source.counts("train") == {"00": 1, "01": 0, "10": 0, "11": 0}
+    assert count_relations(source.annotations(), "train") == {"00": 1, "01": 0, "10": 0, "11": 0}
 
 
 @pytest.mark.e2e
@@ -189,8 +190,8 @@ def test_real_label_file(tmp_path: Path) -> None:
     source = LtecFolder(REAL, tmp_path)
     assert len(source.rows) == 812
     assert [row for row in source.rows if row.rejection] == []
-    assert source.counts() == {"11": 392, "01": 72, "10": 296, "00": 52}
-    assert source.counts("train") == {"00": 31, "01": 37, "10": 155, "11": 205}
-    assert source.counts("test") == {"00": 21, "01": 35, "10": 141, "11": 187}
+    assert count_relations(source.annotations()) == {"11": 392, "01": 72, "10": 296, "00": 52}
+    assert count_relations(source.annotations(), "train") == {"00": 31, "01": 37, "10": 155, "11": 205}
+    assert count_relations(source.annotations(), "test") == {"00": 21, "01": 35, "10": 141, "11": 187}
     records = json.loads(REAL.read_text(encoding="utf-8"))
     assert sum(row.id != record["tweet_id"] for row, record in zip(source.rows, records, strict=True)) == 805

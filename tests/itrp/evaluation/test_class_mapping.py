@@ -9,11 +9,10 @@ from itrp.clustering.mapping import best_mapping
 from itrp.errors import DataError
 from itrp.evaluation.class_mapping import (
     ExampleNaming,
-    JointChoice,
-    JointNaming,
+    SimilarityChoice,
+    SimilarityNaming,
     keep_examples,
     name_by_cosines,
-    name_by_examples,
 )
 from itrp.evaluation.results import RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import UNLABELLED, Task
@@ -63,8 +62,8 @@ def test_no_more_examples_than_labels(examples: int) -> None:
 def test_names_by_examples() -> None:
     """Cluster 1 is class 0 in 9 of 10 rows: all examples tell it, and one tells it or its contrary."""
     clusters, labels = repeat((1, 10), (0, 10)), repeat((0, 9), (1, 1), (1, 9), (0, 1))
-    assert name_by_examples(clusters, labels, 2, examples=20) == best_mapping(clusters, labels, 2) == (1, 0)
-    answers = [name_by_examples(clusters, labels, 2, examples=1, seed=seed) for seed in range(400)]
+    assert best_mapping(clusters, keep_examples(labels, 20, seed=0), 2) == best_mapping(clusters, labels, 2) == (1, 0)
+    answers = [best_mapping(clusters, keep_examples(labels, 1, seed), 2) for seed in range(400)]
     assert answers.count((1, 0)) / 400 == pytest.approx(0.9, abs=0.06)  # standard error 0.015
     assert set(answers) == {(0, 1), (1, 0)}
 
@@ -72,7 +71,7 @@ def test_names_by_examples() -> None:
 def test_four_clusters_by_examples() -> None:
     clusters = np.tile(ints(2, 0, 3, 1), 30)
     labels = np.tile(ints(0, 1, 2, 3), 30)
-    assert name_by_examples(clusters, labels, 4, examples=40, seed=5) == (1, 3, 0, 2)
+    assert best_mapping(clusters, keep_examples(labels, 40, seed=5), 4) == (1, 3, 0, 2)
 
 
 @pytest.mark.parametrize(("clusters", "cosines", "mapping"), [
@@ -148,14 +147,14 @@ def test_examples_choose_the_checkpoint_and_similarity_takes_the_last() -> None:
     every = ExampleNaming(6).choose(Task.TEXT, ROUNDS[::-1], LABELS)
     assert (every.round, every.mapping) == (1, (0, 1))
     assert ExampleNaming(6).choose(Task.TEXT, ROUNDS[1:], LABELS).mapping == (1, 0)
-    joint = JointNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9])).choose(Task.TEXT, ROUNDS[::-1], LABELS)
+    joint = SimilarityNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9])).choose(Task.TEXT, ROUNDS[::-1], LABELS)
     assert (joint.round, joint.mapping) == (2, (0, 1))
-    assert isinstance(joint, JointChoice)
+    assert isinstance(joint, SimilarityChoice)
     assert joint.gap > 5
 
 
 def test_joint_naming_never_looks_at_labels() -> None:
-    rule = JointNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9]))
+    rule = SimilarityNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9]))
     nothing = np.full(6, UNLABELLED)
     choice = rule.choose(Task.IMAGE, ROUNDS, nothing)
     assert choice == rule.choose(Task.IMAGE, ROUNDS, 1 - LABELS)
@@ -178,7 +177,7 @@ def test_rules_are_protocols_with_names_of_their_own() -> None:
     assert (result.round, result.mapping, result.accuracy) == (1, (0, 1), 1.0)
     assert str(result.protocol) == "dev-6"
     assert dict(result.figures())["test_raw/dev-6/accuracy"] == 1.0
-    joint = JointNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9]))
+    joint = SimilarityNaming(np.array([0.9, 0.8, 0.1, 0.2, 0.1, 0.9]))
     assert evaluate(joint, "raw", Task.TEXT, predictions).accuracy == 0.25
     assert dict(evaluate(joint, "raw", Task.TEXT, predictions).figures())["test_raw/joint/accuracy"] == 0.25
 
@@ -192,7 +191,7 @@ def test_two_models_and_one_of_four_clusters() -> None:
     four = [RoundPredictions(1, ints(3, 3, 2, 2, 1, 1, 0, 0), ints(3, 2, 1, 0))]
     cosines = np.array([0.10, 0.11, 0.20, 0.21, 0.30, 0.31, 0.40, 0.41])
     relations = TaskPredictions(four, np.full(8, UNLABELLED), ints(0, 1, 2, 3))
-    assert [each.f1 for each in evaluate_relations(JointNaming(cosines), "raw", relations)] == [1.0, 1.0, 1.0]
+    assert [each.f1 for each in evaluate_relations(SimilarityNaming(cosines), "raw", relations)] == [1.0, 1.0, 1.0]
 
 
 def test_what_is_named_already_keeps_its_names() -> None:
@@ -201,4 +200,4 @@ def test_what_is_named_already_keeps_its_names() -> None:
     result = evaluate(ExampleNaming(6), "raw", Task.TEXT, predictions)
     assert (result.round, result.mapping, result.accuracy) == (2, (0, 1), 0.25)
     with pytest.raises(DataError, match="at least one checkpoint"):
-        JointNaming(np.empty(0)).choose(Task.TEXT, [], ints())
+        SimilarityNaming(np.empty(0)).choose(Task.TEXT, [], ints())

@@ -267,7 +267,7 @@ def test_an_encoder_that_cannot_be_had_is_explained_in_one_line(name: str, monke
     line = str(caught.value)
     assert "\n" not in line
     assert (
-        f"the joint encoder {name!r} was looked for as a local folder, in the Hugging Face cache and on the hub" in line
+        f"the dual encoder {name!r} was looked for as a local folder, in the Hugging Face cache and on the hub" in line
     )
     assert "FOLDER holding config.json, model.safetensors, tokenizer.json and preprocessor_config.json" in line
 
