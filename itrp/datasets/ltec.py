@@ -18,7 +18,7 @@ import numpy as np
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError
-from itrp.datasets.image_files import read_image
+from itrp.datasets.folders import read_image
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
 

@@ -11,10 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from itrp.data.rejections import RejectedError
-from itrp.datasets.keys import resolve_key
+from itrp.data.texts import is_utf8
 
 IMAGE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp")
 """Endings a picture beside the batch may have, in the order they are looked for."""
+
+MAX_KEY_BYTES = 1024
+"""Longest key of an object (S3's limit), in bytes of UTF-8."""
+MAX_NAME_BYTES = 255
+"""Longest name between two slashes: a store in a folder cannot keep a longer one."""
 
 NAMING = (
     "name the picture's key in the field image, or tell the photo in attachments.media (X API v2) or "
@@ -135,3 +140,40 @@ def _names_of_address(address: str) -> tuple[str, ...]:
 
 def _dicts(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def resolve_key(image: object, source: str) -> str | None:
+    """The picture's key from the bucket's root, or None when the record names no picture.
+
+    image: relative to the batch file's folder, or from the bucket's root when it begins with "/".
+    Raises RejectedError, image_key_invalid, for a key that leads out of the bucket or cannot be one.
+    """
+    if image is None or image == "":
+        return None
+    if not isinstance(image, str):
+        raise RejectedError(
+            "image_key_invalid", f"expected the picture's key as a string, found a {type(image).__name__}"
+        )
+    if not is_utf8(image) or "\\" in image or any(ord(character) < 32 or ord(character) == 127 for character in image):
+        raise RejectedError(
+            "image_key_invalid",
+            f"expected a key of printable characters with / between folders, found {ascii(image)[:200]}",
+        )
+    joined = image.lstrip("/") if image.startswith("/") else posixpath.join(posixpath.dirname(source), image)
+    key = posixpath.normpath(joined)
+    if key in (".", "..") or key.startswith("../"):
+        raise RejectedError(
+            "image_key_invalid",
+            f"expected a key inside the store, found {image[:200]!r}, which leads out of it",
+        )
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise RejectedError(
+            "image_key_invalid",
+            f"expected a key of at most {MAX_KEY_BYTES} bytes, found {len(key.encode()):,}",
+        )
+    if max(len(segment.encode()) for segment in key.split("/")) > MAX_NAME_BYTES:
+        raise RejectedError(
+            "image_key_invalid",
+            f"expected names of at most {MAX_NAME_BYTES} bytes between the slashes, found a longer one",
+        )
+    return key

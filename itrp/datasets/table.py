@@ -14,9 +14,8 @@ from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rounded_ids import find_rounding
 from itrp.data.texts import is_utf8
 from itrp.data.validation import describe_id, parse_time
-from itrp.datasets.contradictions import find_contradictions
 from itrp.datasets.delimited import restore_bytes
-from itrp.datasets.image_files import read_image
+from itrp.datasets.folders import find_contradictions, read_image
 from itrp.datasets.ltec import assign_split
 from itrp.datasets.table_columns import choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id

@@ -7,7 +7,7 @@ from pathlib import Path
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Rejection
 from itrp.datasets.broken_lines import describe_broken_lines
-from itrp.datasets.image_files import read_image
+from itrp.datasets.folders import read_image
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
 from itrp.errors import DataError
 

@@ -8,8 +8,8 @@ import pytest
 
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import RejectedError
-from itrp.datasets.keys import resolve_key
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
+from itrp.datasets.media import resolve_key
 from itrp.datasets.tweets import read_tweets
 
 SOURCE = "landing/day/batch.jsonl"
