@@ -9,8 +9,7 @@ from sqlalchemy import Select, func, select
 
 from infra.catalog.database import Catalog
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
-from itrp.data.pairs import REASONS
-from itrp.data.remedies import describe_reason, find_remedy
+from itrp.data.rejections import REASONS, describe_reason, find_remedy
 from itrp.errors import NotFoundError, WrongUseError
 
 LANDING = "landing"

@@ -74,32 +74,8 @@ class Rejection:
     source: str
     line: int
     code: str
-    """One of `itrp.data.pairs.REASONS`."""
+    """One of `itrp.data.rejections.REASONS`."""
     reason: str
     """A sentence a person can act on: what was found, what was expected."""
     id: str | None = None
     image_key: str | None = None
-
-
-REASONS: dict[str, str] = {
-    "batch_damaged": "the batch file's compressed data end too early or are broken",
-    "record_not_json": "the line is not a tweet as a JSON object",
-    "record_too_long": "the line is longer than any tweet can be",
-    "id_missing": "the record has no id",
-    "id_invalid": "the id is not 1 to 64 of the characters A-Z a-z 0-9 _ -",
-    "id_rounded": "the ids of the whole batch lost their last digits in a spreadsheet or as floating-point numbers",
-    "id_conflict": "the id is already stored with another text or picture",
-    "text_missing": "the record has no text",
-    "text_empty": "the text is empty or only white space",
-    "text_not_utf8": "the text is not UTF-8",
-    "text_with_nul": "the text holds a NUL character",
-    "text_too_long": "the text is longer than a tweet can be",
-    "image_not_named": "the record names no picture",
-    "image_key_invalid": "the picture's key leads out of the store",
-    "image_missing": "no object lies at the picture's key",
-    "image_empty": "the picture has zero bytes",
-    "image_not_a_picture": "the object is not a JPEG, PNG, GIF or WebP",
-    "image_truncated": "pixels of the picture are missing: the file ends early, or in zeros",
-    "image_too_large": "the picture has more bytes or pixels than the limit, or takes too much memory to decode",
-}
-"""Every reason code of the quarantine and what it means."""

@@ -26,7 +26,7 @@ class SetAside:
     row: int
     """0-based in the shard."""
     code: str
-    """One of `itrp.data.pairs.REASONS`."""
+    """One of `itrp.data.rejections.REASONS`."""
     reason: str
 
 

@@ -11,7 +11,8 @@ from flows.jobs.scoring import find_archive
 from infra.catalog.queries import set_aside_by
 from infra.catalog.tables import LabelFile, SetAsideTweet, Shard
 from infra.errors import StoreUnavailableError
-from itrp.data.pairs import REASONS, Pair
+from itrp.data.pairs import Pair
+from itrp.data.rejections import REASONS
 from itrp.datasets.synthetic import generate_tweets
 from itrp.errors import DataError
 from serving.labels import decode_labels, encode_labels, read_set_aside_rows

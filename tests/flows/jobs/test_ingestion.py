@@ -12,7 +12,7 @@ from flows.jobs.ingestion.report import MiscountError
 from infra.catalog.queries import find_tweet, list_shards
 from infra.catalog.tables import LandingObject, QuarantinedTweet, StoredTweet
 from infra.errors import StoreError
-from itrp.data.pairs import REASONS
+from itrp.data.rejections import REASONS
 from itrp.data.shards import read_shard
 from tests.flows.failing_store import FailingStore
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, draw, encode, tweet

@@ -13,8 +13,7 @@ from flows.jobs.ingestion import ingest_folder
 from flows.jobs.ingestion.group import ROWS_KEPT
 from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quarantine, parse_since
 from infra.catalog.tables import QuarantinedTweet
-from itrp.data.pairs import REASONS
-from itrp.data.remedies import REMEDIES, describe_reason, find_remedy
+from itrp.data.rejections import REASONS, REMEDIES, describe_reason, find_remedy
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import NotFoundError, WrongUseError
 from tests.flows.cli.test_main import HEAVY, run_light

@@ -11,8 +11,8 @@ import torch
 from itrp.config import ExperimentConfig
 from itrp.data.annotations import Annotations, select_set
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside, iter_pixels
-from itrp.data.pairs import REASONS, Pair
-from itrp.data.rejections import RejectedError
+from itrp.data.pairs import Pair
+from itrp.data.rejections import REASONS, RejectedError
 from itrp.data.set_aside import SetAside, explain_row, keep_set_aside, read_set_aside
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError

@@ -12,7 +12,8 @@ from PIL import Image
 
 from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
-from itrp.data.pairs import REASONS, Pair
+from itrp.data.pairs import Pair
+from itrp.data.rejections import REASONS
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.inference.embedders import ImageEmbedder, TextEmbedder, prepare_image, prepare_text
 from itrp.inference.embeddings import EmbeddingCache
