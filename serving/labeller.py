@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.set_aside import keep_set_aside, read_set_aside
-from itrp.inference.calibration import Calibration, draw_calibration
 from itrp.inference.embeddings import EmbeddingCache, keep_array, vector_file
+from itrp.inference.int8 import Calibration, draw_calibration
 from itrp.inference.label_check import settle_runtime
 from itrp.inference.pipeline import Embedded, EmbeddingStream, Job, count_workers
 from itrp.inference.prediction import predict_shard

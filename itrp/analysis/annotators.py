@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from itrp.analysis.resampling import resampled_interval
 from itrp.errors import DataError, WrongUseError
+from itrp.evaluation.bootstrap import resampled_interval
 
 Level = Literal["nominal", "ordinal", "interval"]
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval")
@@ -109,7 +109,7 @@ def measure_agreement(
         len(counts),
         seed=seed,
         resamples=resamples,
-        confidence=confidence,
+        level=confidence,
     )
     used = (labels != "").any(axis=0)
     alpha = _alpha(counts, domain, level)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from itrp.analysis.resampling import resampled_interval
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError
+from itrp.evaluation.bootstrap import resampled_interval
 from itrp.labels import UNLABELLED, Task
 
 PUBLISHED = {"controversial raw": 0.09, "controversial corrected": 0.28, "test raw": 0.38}

@@ -21,8 +21,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from itrp.baselines.config import LxmertConfig
 from itrp.errors import WeightsUnavailableError, WrongUseError
-from itrp.models.pretrained import digest_model
-from itrp.models.state_dicts import read_state_dict
+from itrp.models.pretrained import digest_model, read_state_dict
 
 DETECTOR_FILE = "detector.safetensors"
 

@@ -1,4 +1,5 @@
-"""How sure a weighted F1 is: percentile bootstrap intervals, for one system, the mean of several, and the difference of two.
+"""How sure a weighted F1 is: percentile bootstrap intervals, for one system, the mean of several, the difference
+of two, and any other statistic.
 
 Drawing n rows with replacement and counting their cells (label, prediction) gives exactly a multinomial draw
 of n over the observed cell frequencies, and the weighted F1 depends on the rows through these counts alone.
@@ -6,6 +7,7 @@ So the counts are drawn directly: the same distribution as resampling row number
 which makes a thousand resamples cost c*c*1000 numbers instead of n*1000.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +111,26 @@ def paired_bootstrap(
     low, high = _interval(differences, level)
     ahead = (differences > 0).mean() + 0.5 * (differences == 0).mean()
     return PairedComparison(float(_difference(counts)), low, high, float(ahead))
+
+
+def resampled_interval(
+    statistic: Callable[[NDArray[np.int64]], float],
+    n: int,
+    *,
+    seed: int,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Ends (low, high) of the percentile interval of `statistic` over row numbers [n] drawn from n with replacement.
+
+    Resamples for which the statistic is NaN (not defined) are left out; no resample, or none defined: (NaN, NaN).
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.array([statistic(rng.integers(0, n, n)) for _ in range(resamples)], dtype=np.float64)
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return float("nan"), float("nan")
+    return _interval(drawn, level)
 
 
 def _difference(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,7 +16,6 @@ from itrp.clustering.mapping import Mapping, apply_mapping
 from itrp.errors import DataError
 from itrp.evaluation.bootstrap import bootstrap_interval
 from itrp.evaluation.class_mapping import NamingRule
-from itrp.evaluation.plain_tables import align_rows
 from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round, weighted_f1
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task, combine_labels
 
@@ -30,6 +29,7 @@ __all__ = [
     "Protocol",
     "RoundPredictions",
     "TaskPredictions",
+    "align_rows",
     "choose_round",
     "evaluate",
     "evaluate_relations",
@@ -290,4 +290,17 @@ def _report_classes(task: Task, labels: NDArray[np.int64], predictions: NDArray[
     return [
         ClassFigures(name=name, precision=float(p), recall=float(r), f1=float(f), support=int(s))
         for name, p, r, f, s in zip(names, *columns, strict=True)
+    ]
+
+
+def align_rows(rows: Sequence[Sequence[str]], words: int) -> list[str]:
+    """Rows of equal length (the header is one) as lines; the first `words` columns to the left, the others, numbers, to the
+    right, so that the decimal points stand under each other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < words else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
     ]

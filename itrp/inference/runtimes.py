@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from itrp.errors import WrongUseError
-from itrp.inference.calibration import Calibration
 from itrp.inference.embeddings import IMAGES_TOGETHER
+from itrp.inference.int8 import Calibration
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from itrp.config import ImageEncoderConfig
 from itrp.errors import WeightsUnavailableError, WrongUseError
-from itrp.models.state_dicts import read_state_dict
+from itrp.models.pretrained import read_state_dict
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 PACKAGED_WEIGHTS = "IMAGENET1K_V1"

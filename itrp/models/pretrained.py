@@ -1,15 +1,17 @@
-"""Checkpoints of transformers as a user names them: found, loaded whole or refused in one line, and described."""
+"""Checkpoints as a user names them, transformers' and files of tensors: found, loaded whole or refused in one line, described."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -75,6 +77,27 @@ def load_whole(
             f"{unfit[0]!r} first; give a folder as save_pretrained writes it"
         )
     return model.eval()
+
+
+def read_state_dict(path: Path, setting: str) -> Mapping[str, Tensor]:
+    """Tensors by name from a .safetensors file, or a pickle of nothing but tensors (`weights_only=True`).
+
+    setting: the name of the setting that gave the path. Raises WeightsUnavailableError for anything else.
+    """
+    try:
+        is_safetensors = path.suffix == ".safetensors"
+        state = load_file(path) if is_safetensors else torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, EOFError, OSError, RuntimeError) as error:
+        raise WeightsUnavailableError(
+            f"{setting}: expected a state dict of tensors in {path}, and it cannot be read as one "
+            f"({type(error).__name__}; code in a pickle is never run); save it with safetensors or torch.save(state_dict)"
+        ) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsUnavailableError(
+            f"{setting}: expected a state dict in {path}, tensors by name, found something else; "
+            "save the model's state_dict() and nothing around it"
+        )
+    return state
 
 
 def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> bytes:

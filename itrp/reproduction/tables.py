@@ -5,8 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from itrp.evaluation.plain_tables import align_rows
-from itrp.evaluation.results import Protocol
+from itrp.evaluation.results import Protocol, align_rows
 from itrp.reproduction.cells import CellResult
 from itrp.reproduction.grids import TABLES, TITLES, Cell
 

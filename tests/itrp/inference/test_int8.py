@@ -13,10 +13,9 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile, iter_pixels, read_ids, read_texts
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
-from itrp.inference.calibration import CALIBRATED, TRIED, Calibration, draw_calibration
 from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.embeddings import embed_pixels, embed_tokens
-from itrp.inference.int8 import _quietly
+from itrp.inference.int8 import CALIBRATED, TRIED, Calibration, _quietly, draw_calibration
 from itrp.inference.label_check import AGREEMENT, measure_agreement, settle_runtime
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.models.itrp_model import build_model

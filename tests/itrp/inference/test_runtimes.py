@@ -16,9 +16,9 @@ from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WrongUseError
 from itrp.inference import runtimes as inference
-from itrp.inference.calibration import Calibration
 from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.embeddings import embed_pixels, embed_tokens
+from itrp.inference.int8 import Calibration
 from itrp.inference.runtimes import Runtime, choose_runtimes, exact_runtime, gains_by_bf16, multiplies_bf16
 from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
 from itrp.pixel_format import PixelFormat

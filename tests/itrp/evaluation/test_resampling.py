@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itrp.analysis.resampling import resampled_interval
+from itrp.evaluation.bootstrap import resampled_interval
 
 
 def test_the_interval_of_a_mean() -> None:
@@ -12,7 +12,7 @@ def test_the_interval_of_a_mean() -> None:
     low, high = resampled_interval(lambda rows: values[rows].mean(), 400, seed=1, resamples=4000)
     half = 1.96 * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
-    narrow = resampled_interval(lambda rows: values[rows].mean(), 400, seed=1, resamples=4000, confidence=0.5)
+    narrow = resampled_interval(lambda rows: values[rows].mean(), 400, seed=1, resamples=4000, level=0.5)
     assert low < narrow[0] < narrow[1] < high
 
 
