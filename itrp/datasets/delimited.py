@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from itrp.errors import DataError
+from itrp.errors import AmbiguousTableError, DataError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MAX_FIELD_CHARACTERS = 1024 * 1024
@@ -92,10 +92,6 @@ class _Traces:
 class _Fault:
     row: int
     told: str
-
-
-class AmbiguousTableError(DataError):
-    """A file that two ways of reading fit, which give different values."""
 
 
 class TextTable:

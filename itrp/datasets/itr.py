@@ -7,12 +7,12 @@ from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rounded_ids import find_rounding
 from itrp.data.validation import describe_id
-from itrp.datasets.delimited import AmbiguousTableError, restore_bytes
+from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.folders import find_contradictions, read_image
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
-from itrp.errors import DataError
+from itrp.errors import AmbiguousTableError, DataError
 
 
 class ItrFolder:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from itrp.data.validation import parse_time
-from itrp.errors import DataError, WrongUseError
+from itrp.errors import ColumnError
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "id": ("tweet_id", "id_str", "id", "status_id", "status_id_str", "tweet_id_str", "post_id"),
@@ -27,10 +27,6 @@ NEEDED = ("id", "text", "image")
 ASKED = (*NEEDED, "created_at")
 """Roles that have an option of their own."""
 MEANING = {"id": "the tweets' ids", "text": "the texts", "image": "the pictures' files", "created_at": "the times"}
-
-
-class ColumnError(WrongUseError, DataError):
-    """A column that is needed cannot be told from the table: the user has to name it."""
 
 
 def find_candidates(names: Sequence[str], given: Mapping[str, str | None]) -> dict[str, list[str]]:

@@ -13,16 +13,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from itrp.config import ExperimentConfig
-from itrp.errors import ItrpError, WrongUseError
+from itrp.errors import PeersDifferError, WrongUseError
 from itrp.models.itrp_model import ItrpModel
 from itrp.randomness import round_seed
 from itrp.training.training_set import TrainingSet
 
 Value = TypeVar("Value")
-
-
-class PeersDifferError(ItrpError):
-    """Processes that train one model have come to hold different things: going on would give nobody's model."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from itrp.datasets.delimited import AmbiguousTableError, TextTable
-from itrp.errors import DataError
+from itrp.datasets.delimited import TextTable
+from itrp.errors import AmbiguousTableError, DataError
 
 NAMES = ["id", "in_reply_to_user_id", "text", "lang"]
 NASTY = [

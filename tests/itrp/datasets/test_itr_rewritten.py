@@ -11,12 +11,11 @@ import pandas as pd
 import pytest
 
 from itrp.data.pairs import Rejection
-from itrp.datasets.delimited import AmbiguousTableError
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, read_controversial
 from itrp.datasets.itr_labels import LABEL_COLUMNS, read_itr_labels
 from itrp.datasets.itr_texts import read_texts
-from itrp.errors import DataError
+from itrp.errors import AmbiguousTableError, DataError
 from tests.itrp.datasets.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
 TRICKY = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.itrp.itr_files import count_relations
+from tests.itrp.datasets.itr_files import count_relations
 
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError

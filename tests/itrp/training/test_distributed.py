@@ -57,7 +57,8 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from itrp.config import ExperimentConfig
-from itrp.training.distributed import Peers, PeersDifferError
+from itrp.training.distributed import Peers
+from itrp.errors import PeersDifferError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.data.inputs import ShardFile
 from itrp.models.itrp_model import build_model
