@@ -166,9 +166,12 @@ def test_an_empty_folder_is_taken_and_nothing_else_is_left_behind(write, tmp_pat
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_nothing_half_written_is_ever_visible(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    def stop(number: int) -> None:
+    seen: list[int] = []
+
+    def stop(more: int) -> None:
         assert not (tmp_path / "x").exists()
-        if number == 10:
+        seen.append(more)
+        if len(seen) == 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
