@@ -15,6 +15,8 @@ do not come back together."""
 MAX_PAUSE_SECONDS = 10.0
 """No pause is longer, not even if the server asks for it (MinIO asks for two minutes while it starts)."""
 SERVER_FAULTS = (500, 502, 503, 504)
+CONFLICT = 409
+"""AWS: another conditional write of the key is under way; worth trying again."""
 FAULT_CODES = {"InternalError", "ServiceUnavailable", "SlowDown", "SlowDownWrite"}
 """The same for single objects of a bulk deletion, which have an error code but no status."""
 CONNECT_SECONDS = 5.0
@@ -24,7 +26,9 @@ CONNECTIONS = 64
 """Connections that are kept open, at least as many as threads that read or write at once."""
 
 
-def make_pool(retries: int | None = None, *, read_seconds: float | None = None) -> PoolManager:
+def make_pool(
+    retries: int | None = None, *, read_seconds: float | None = None, faults: tuple[int, ...] = SERVER_FAULTS
+) -> PoolManager:
     """Connections that try again on server faults, broken connections and time-outs, not on refusals."""
     policy = Retry(
         total=RETRIES if retries is None else retries,
@@ -32,7 +36,7 @@ def make_pool(retries: int | None = None, *, read_seconds: float | None = None) 
         backoff_jitter=BACKOFF_SECONDS,
         backoff_max=MAX_PAUSE_SECONDS,
         retry_after_max=int(MAX_PAUSE_SECONDS),
-        status_forcelist=SERVER_FAULTS,
+        status_forcelist=faults,
         allowed_methods=None,
         raise_on_status=False,
     )

@@ -2,7 +2,7 @@
 
 import re
 
-from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -17,14 +17,12 @@ from infra.object_store.addresses import BucketAddress
 
 _KEYS = "ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
 
-_CLOCKS = "has another time than this machine, by over 15 minutes: set both clocks"
-
 _BY_CODE = {
     "InvalidAccessKeyId": "does not know the access key: correct ITRP_OBJECT_STORE_ACCESS_KEY",
     "SignatureDoesNotMatch": "found the secret key wrong: correct ITRP_OBJECT_STORE_SECRET_KEY",
     "AccessDenied": f"refused the keys: correct {_KEYS}, or give them the right to read and write the bucket",
     "NoSuchBucket": "has no such bucket: create it, or correct the name in ITRP_OBJECT_STORE_URL",
-    "RequestTimeTooSkewed": _CLOCKS,
+    "RequestTimeTooSkewed": "has another time than this machine, by over 15 minutes: set both clocks",
     "PreconditionFailed": "has another object at the key than when reading began: read it again",
     "AuthorizationHeaderMalformed": "expects another region: add &region=NAME to ITRP_OBJECT_STORE_URL",
     "PermanentRedirect": "keeps the bucket in another region: add &region=NAME to ITRP_OBJECT_STORE_URL",
@@ -32,26 +30,34 @@ _BY_CODE = {
 }
 """What the server did and the next step, by S3 error code."""
 
-_PRESIGNED_TOO_EARLY_OR_LATE = re.compile("request (has expired|is not valid yet)", re.IGNORECASE)
-"""How servers say AccessDenied to a request that was signed in its URL by a clock that is wrong."""
-
 _NO_EVENTS = {"NotImplemented", "MethodNotAllowed"}
 _NOT_IMPLEMENTED = 501
 
 
-def explain_failure(error: Exception, address: BucketAddress, key: str | None) -> StoreError:
-    """The error to raise for one of the S3 client's or of urllib3's.
+def status_of(error: MinioException) -> int | None:
+    """The HTTP status of the answer that an error tells of; None when it tells of none."""
+    if isinstance(error, S3Error):
+        return int(error.response.status)
+    found = re.search(r"(?:Response|HTTP status) code:? (\d+)", str(error))
+    return int(found[1]) if found else None
 
-    urllib3's own messages hold request lines, and presigned ones a signature: they are never repeated.
+
+def explain_failure(error: MinioException | HTTPError, address: BucketAddress, key: str | None) -> StoreError:
+    """The error to raise for one of the S3 client's or of urllib3's, whose own messages hold request lines: they are
+    never repeated.
     """
     if isinstance(error, S3Error):
         return explain_code(error.code or "without a code", error.message, address, key, error.response.status)
     if isinstance(error, HTTPError):
         return _explain_connection(error, address, key)
+    status = status_of(error)
+    if status and (status >= 500 or isinstance(error, ServerError)):
+        # As a proxy answers before a server that is down.
+        return explain_code(f"HTTP {status}", None, address, key, status)
     if isinstance(error, InvalidResponseError):
-        return _explain_other_answer(error, address, key)
-    if isinstance(error, ServerError):
-        return explain_code(f"HTTP {error.status_code}", None, address, key, error.status_code)
+        return StoreError(
+            f"what answers at {address.server} is no S3 server: correct the endpoint in ITRP_OBJECT_STORE_URL"
+        )
     return StoreError(f"the S3 client failed with {type(error).__name__} at {_place(address, key)}")
 
 
@@ -65,13 +71,11 @@ def explain_code(
         return ObjectMissingError(f"no object lies at {key} in {address.url}: put it there, or correct the key")
     answer = f"{code} ({message})" if message else code
     step = _BY_CODE.get(code, f"answered {answer}: look at the server's log and try again")
-    if _PRESIGNED_TOO_EARLY_OR_LATE.search(message or ""):
-        step = _CLOCKS
     kind = StoreUnavailableError if status >= 500 and status != _NOT_IMPLEMENTED else StoreError
     return kind(f"the S3 server at {address.server} {step} ({_place(address, key)})")
 
 
-def explain_no_events(error: Exception | None, address: BucketAddress) -> StoreError:
+def explain_no_events(error: MinioException | HTTPError | None, address: BucketAddress) -> StoreError:
     """The error to raise when a server was asked for events and gave none; None: it answered something else."""
     rejected = isinstance(error, S3Error) and error.code in _NO_EVENTS
     if error is not None and not rejected:
@@ -79,16 +83,6 @@ def explain_no_events(error: Exception | None, address: BucketAddress) -> StoreE
     return EventsUnsupportedError(
         f"expected the S3 server at {address.server} to tell of new objects, found that it has no bucket events: "
         f"list the bucket from time to time, or use a server that has them, such as MinIO ({_place(address, None)})"
-    )
-
-
-def _explain_other_answer(error: InvalidResponseError, address: BucketAddress, key: str | None) -> StoreError:
-    status = re.search(r"Response code: (\d+)", str(error))
-    if status and int(status[1]) >= 500:
-        # As a proxy does before a server that is down.
-        return explain_code(f"HTTP {status[1]}", None, address, key, int(status[1]))
-    return StoreError(
-        f"what answers at {address.server} is no S3 server: correct the endpoint in ITRP_OBJECT_STORE_URL"
     )
 
 

@@ -21,7 +21,7 @@ MAX_BREAKS = 5
 class ResumingReader(io.RawIOBase):
     """Bytes of an object; where the connection breaks, the rest of the same content is asked for."""
 
-    def __init__(self, fetch: Fetch, explain: Callable[[Exception], StoreError]) -> None:
+    def __init__(self, fetch: Fetch, explain: Callable[[HTTPError], StoreError]) -> None:
         self._fetch = fetch
         self._explain = explain
         self._position = 0

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import mmap
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +23,7 @@ from infra.object_store import s3_client
 from infra.object_store.addresses import BucketAddress
 from infra.object_store.objects import TEMPORARY, ObjectInfo, PassOver, Selection, check_key
 from infra.object_store.s3_client import make_client, make_pool
-from infra.object_store.s3_create import Creator, measure, open_data
-from infra.object_store.s3_errors import explain_code, explain_failure, explain_no_events
+from infra.object_store.s3_errors import explain_code, explain_failure, explain_no_events, status_of
 from infra.object_store.s3_listing import iter_objects
 from infra.object_store.s3_reader import ResumingReader
 
@@ -34,6 +34,8 @@ PART_BYTES = 16 << 20
 SILENT_SECONDS = 5.0
 """A server that sends events sends a sign of life twice a second; silent for so long, it is taken for gone."""
 EVENT_STREAM = "text/event-stream"
+_NOT_CREATED = {412: False, 501: None}
+"""What a refused conditional write means, by its HTTP status: an object lies there, or the server knows no conditions."""
 
 
 class S3Store:
@@ -41,9 +43,9 @@ class S3Store:
 
     def __init__(self, address: BucketAddress, access_key: str, secret_key: str) -> None:
         self._address = address
-        http = make_pool()
-        self._client = make_client(address, access_key, secret_key, http)
-        self._creator = Creator(address, self._client, http)
+        faults = (*s3_client.SERVER_FAULTS, s3_client.CONFLICT)
+        self._client = make_client(address, access_key, secret_key, make_pool())
+        self._creator = make_client(address, access_key, secret_key, make_pool(faults=faults))
         self._impatient = make_client(address, access_key, secret_key, make_pool(0))
         self._listener = make_client(address, access_key, secret_key, make_pool(0, read_seconds=SILENT_SECONDS))
 
@@ -105,8 +107,9 @@ class S3Store:
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         check_key(key)
-        size = measure(data)
-        with open_data(data) as stream, self._explaining(key):
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        stream = data.open("rb") if isinstance(data, Path) else io.BytesIO(data)
+        with stream, self._explaining(key):
             written = self._client.put_object(self._address.bucket, key, stream, size, part_size=PART_BYTES)
         date = written.http_headers.get("date") if written.http_headers else None
         modified = parsedate_to_datetime(date) if date else None
@@ -117,12 +120,28 @@ class S3Store:
         # Looking first spares sending what is there, and keeps it where the server ignores the condition.
         if self._lies_at(key):
             return False
-        created = self._creator.create(key, data)
+        created = self._create(key, data)
         if created is None:
             server = self._address.server
             logger.warning("%s refuses If-None-Match: two writers of %s at once can both win", server, key)
             self.put(key, data)
         return created is not False
+
+    def _create(self, key: str, data: bytes | Path) -> bool | None:
+        """Write where nothing lies: True when written, False when an object lies there, None when the server refuses
+        conditions and nothing was done.
+        """
+        # The client's own put_object has no argument for the header, and as metadata it is silently ignored.
+        condition: DictType = {"If-None-Match": "*"}
+        with self._explaining(key), _as_body(data) as body:
+            try:
+                self._creator._execute("PUT", self._address.bucket, key, body, condition)
+            except MinioException as error:
+                status = status_of(error)
+                if status not in _NOT_CREATED:
+                    raise
+                return _NOT_CREATED[status]
+        return True
 
     def delete(self, keys: Iterable[str]) -> None:
         doomed = [check_key(key) for key in keys]
@@ -147,10 +166,10 @@ class S3Store:
         probe = f"{TEMPORARY}/check-{uuid.uuid4().hex}"
         with self._explaining():
             next(iter(self._impatient.list_objects(self._address.bucket, prefix=probe)), None)
-            created = self._creator.create(probe, b"probe")
+            created = self._create(probe, b"probe")
             if created is None:
                 self._client.put_object(self._address.bucket, probe, io.BytesIO(b"probe"), len(b"probe"))
-            first_writer_wins = self._creator.create(probe, b"probe") is False
+            first_writer_wins = self._create(probe, b"probe") is False
             self._client.remove_object(self._address.bucket, probe)
         if not first_writer_wins:
             logger.warning(
@@ -211,6 +230,16 @@ class S3Store:
     def _log_passed_over(self, key: str, reason: str) -> None:
         if reason:
             logger.warning("passed over %r in %s: %s", key, self.url, reason)
+
+
+@contextmanager
+def _as_body(data: bytes | Path) -> Iterator[bytes]:
+    """The data as the one body that the client signs and sends; a file is mapped, not read, because it may be large."""
+    if isinstance(data, bytes) or not data.stat().st_size:
+        yield b"" if isinstance(data, Path) else data
+        return
+    with data.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        yield cast(bytes, mapped)
 
 
 def _in_utc(moment: datetime | None) -> datetime:
