@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from flows.cli.arguments import parse_arguments
 from flows.cli.console import start
+from flows.cli.main import parse_arguments
 from infra.errors import InfraError, SettingsError
 from infra.logs import ROOMS
 from infra.settings import Settings
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         launch = read_launch(os.environ)
         rank = launch.rank
         with redirect_stdout(sys.stderr):
-            settings = start(args, flows=False)
+            settings = start(args)
             if rank:
                 for room in ROOMS:
                     logging.getLogger(room).setLevel(logging.WARNING)

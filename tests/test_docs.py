@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.arguments import parse_arguments
+from flows.cli.main import parse_arguments
 from infra.settings import PREFIX, Settings
 
 CHECKOUT = Path(__file__).parents[1]

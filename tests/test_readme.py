@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.arguments import parse_arguments
-from flows.cli.main import main
+from flows.cli.main import main, parse_arguments
 from itrp.datasets.synthetic import write_itr_layout, write_landing_layout, write_twitter100k_layout
 
 CHECKOUT = Path(__file__).parents[1]

@@ -2,7 +2,10 @@
 
 import argparse
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -10,11 +13,18 @@ Report = dict[str, Any]
 """What a command found out: printed as JSON, or by its own text."""
 
 
-def start(args: argparse.Namespace, *, flows: bool = True, private: bool = True, told: str = "") -> Any:
+def uses_flows() -> bool:
+    """Whether a Prefect server is configured: then the command runs its flow, else the flow's job, without Prefect."""
+    from flows.runtime.server_address import find_server
+
+    return find_server() is not None
+
+
+def start(args: argparse.Namespace, *, flows: bool = False, private: bool = True, told: str = "") -> "Settings":
     """Settings read, environment and console ready; returns the settings.
 
-    private: unless it is set, new files are as readable as the user has it. told: what is said of the work before the imports,
-    which take seconds.
+    flows: Prefect is going to run, and is imported. private: unless it is set, new files are as readable as the user has it.
+    told: what is said of the work before the imports, which take seconds.
     """
     from flows.runtime.orchestration import configure_console, prepare_environment
     from infra.logs import configure_logging
@@ -25,20 +35,17 @@ def start(args: argparse.Namespace, *, flows: bool = True, private: bool = True,
     prepare_environment(settings, verbose=args.verbose)
     if private:
         keep_private(settings)
+    configure_logging(args.verbose, settings.secrets)
     if told:
-        configure_logging(args.verbose, settings.secrets)
         logger.info("%s", told)
     if flows:
         make_work_folder(settings)
         configure_console(settings, verbose=args.verbose)
-    else:
-        configure_logging(args.verbose, settings.secrets)
     return settings
 
 
 def tell_server() -> None:
-    """Say what is waited for before the first line of a flow: where none is configured, a Prefect server of its own."""
-    from prefect.settings import get_current_settings
+    """Say what is waited for before the first line of a flow."""
+    from flows.runtime.server_address import find_server
 
-    url = get_current_settings().api.url
-    logger.info("%s", f"asking the Prefect server {url}" if url else "starting a Prefect server for this command")
+    logger.info("asking the Prefect server %s", find_server())

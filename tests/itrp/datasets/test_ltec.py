@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.itrp.datasets.itr_files import count_relations
 
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError
 from itrp.datasets.ltec import LtecFolder, assign_split, read_ltec_rows
 from itrp.errors import DataError
 from itrp.labels import Task
+from tests.itrp.datasets.itr_files import count_relations
 
 REAL = Path(__file__).parents[3].parent / "shared/data/ltec/ltec-image-text-relation.json"
 

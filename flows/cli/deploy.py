@@ -1,14 +1,33 @@
-"""The commands that set up and accompany the production stack: `itrp deploy`, `itrp bridge`."""
+"""`itrp deploy`: the production stack set up on its servers."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from flows.cli.console import Report, start
+from flows.cli.parsing import add_command
 from infra.errors import SettingsError
 
+if TYPE_CHECKING:
+    from flows.cli.parsing import Commands
 
-def deploy(args: argparse.Namespace) -> tuple[Report, str]:
+
+def add_parser(commands: "Commands") -> None:
+    """`itrp deploy`."""
+    parser = add_command(
+        commands,
+        "deploy",
+        "put work pools, deployments, automations and MLflow's webhook on the servers",
+        "The Prefect server is the one PREFECT_API_URL names. May be run again at any time: what people have changed in the "
+        "page (schedules, paused automations, the type of a work pool) stays.",
+    )
+    parser.add_argument(
+        "--reset-schedules", action="store_true", help="put the schedules back to what they are at first"
+    )
+
+
+def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Put work pools, deployments, automations and MLflow's webhook on the servers."""
-    settings = start(args)
+    settings = start(args, flows=True)
     from prefect.settings import get_current_settings
 
     if not get_current_settings().api.url:
@@ -41,12 +60,3 @@ def deploy(args: argparse.Namespace) -> tuple[Report, str]:
     )
     lines.append("by its bare name in every folder: prefect config set PREFECT_PLUGINS_ENABLED=true, once a person")
     return report, "\n".join(lines)
-
-
-def bridge(args: argparse.Namespace) -> tuple[Report, str]:
-    """Serve until a signal comes."""
-    settings = start(args)
-    from flows.deployment.bridge import serve
-
-    serve(settings, args.host, args.port)
-    return {"stopped": True}, "stopped"

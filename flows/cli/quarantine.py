@@ -1,21 +1,22 @@
-"""`itrp quarantine`: its grammar, and the command."""
+"""`itrp quarantine`: the tweets that were rejected, by reason."""
 
 import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from flows.cli.console import Report, start
+from flows.cli.console import Report, start, uses_flows
 from flows.cli.parsing import add_command, whole
 
 if TYPE_CHECKING:
     from flows.cli.parsing import Commands
 
+
 SHOWN = 10
 """Rows of each reason that a person sees without asking for more."""
 
 
-def add_quarantine(commands: "Commands") -> None:
-    """`itrp quarantine`"""
+def add_parser(commands: "Commands") -> None:
+    """`itrp quarantine`."""
     parser = add_command(
         commands,
         "quarantine",
@@ -39,25 +40,30 @@ def add_quarantine(commands: "Commands") -> None:
     )
 
 
-def quarantine(args: argparse.Namespace) -> tuple[Report, str]:
+def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Replay where asked, then list."""
     from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quarantine, parse_since
 
     chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
-    settings = start(args, flows=args.replay)
-    from infra.catalog.database import open_catalog
-    from infra.work_folder import make_work_folder
+    flows = args.replay and uses_flows()
+    settings = start(args, flows=flows)
+    from flows.platform import open_platform
 
-    make_work_folder(settings)
-    catalog = open_catalog(settings.catalog_url)
+    platform = open_platform(settings)
+    catalog = platform.catalog
     limit = args.limit if args.limit is not None or args.json else SHOWN
     groups = list_quarantine(catalog, chosen, limit)  # wrong use is told before anything is tried
     report: Report = {}
     told = ""
     if args.replay:
-        from flows.ingest import ingest_tweets
+        if flows:
+            from flows.ingest import ingest_tweets
 
-        tried = ingest_tweets("landing", replay=True)
+            tried = ingest_tweets("landing", replay=True)
+        else:
+            from flows.jobs.ingestion.run import run_ingestion
+
+            tried = run_ingestion(platform.store, catalog, "landing", replay=True)
         groups = list_quarantine(catalog, chosen, limit)
         report["replay"] = dataclasses.asdict(tried)
         told = f"{tried.lines} tried again = {tried.pairs} stored + {tried.duplicates} duplicates + {tried.quarantined} refused\n"

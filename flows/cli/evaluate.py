@@ -1,0 +1,77 @@
+"""`itrp evaluate`: models against human labels."""
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from flows.cli.console import Report, start, uses_flows
+from flows.cli.parsing import REFERENCE, add_command, whole
+
+if TYPE_CHECKING:
+    from flows.cli.parsing import Commands
+
+
+def add_parser(commands: "Commands") -> None:
+    """`itrp evaluate`."""
+    parser = add_command(
+        commands,
+        "evaluate",
+        "compare models with human labels; give a new model its class names",
+        "One model is evaluated on its task, a text and an image model together on the image-text task. Under dev and last, a "
+        "model whose clusters have no class names yet gets them: they are registered as a new version, the new challenger.",
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=REFERENCE)
+    parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
+    chooser = parser.add_mutually_exclusive_group()
+    chooser.add_argument(
+        "--protocol",
+        choices=("dev", "oracle", "last"),
+        default="dev",
+        help="who chooses mapping and checkpoint (default: %(default)s)",
+    )
+    chooser.add_argument(
+        "--map-with",
+        type=_naming,
+        metavar="N_OR_MODEL",
+        help="in place of a protocol: choose mapping and checkpoint with N labelled pairs of the train split (reported as "
+        "dev-N), or the last one's mapping with a CLIP or SigLIP model by hub id or folder, without labels (reported as joint)",
+    )
+    parser.add_argument("--seed", type=whole, default=0, help="of the draw of --map-with N (default: %(default)s)")
+    parser.add_argument(
+        "--set",
+        choices=("raw", "RM", "RL"),
+        default="raw",
+        help="test set: as published, controversial removed, relabelled (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> tuple[Report, str]:
+    """Evaluate; a new model gets its class names."""
+    from serving.registry import parse_reference
+
+    for reference in args.models:
+        parse_reference(reference)
+    flows = uses_flows()
+    settings = start(args, flows=flows)
+    if flows:
+        from flows.evaluate import evaluate_itrp
+
+        report = evaluate_itrp(args.models, args.data, args.protocol, args.set, args.map_with, args.seed)
+    else:
+        from flows.jobs.evaluation import run_evaluation
+        from flows.platform import open_platform
+
+        report = run_evaluation(
+            open_platform(settings), args.models, args.data,
+            protocol=args.protocol, set_name=args.set, map_with=args.map_with, seed=args.seed,
+        )  # fmt: skip
+    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "table"}
+    lines = [report.table, report.naming, f"models: {', '.join(report.models)}"]
+    return figures, "\n".join(filter(None, lines))
+
+
+def _naming(text: str) -> str:
+    """A number of 1 or more, or the name of a model."""
+    if not text.strip() or (text.isdecimal() and int(text) < 1):
+        raise argparse.ArgumentTypeError(f"expected a number of labelled pairs from 1 on, or a model, found {text!r}")
+    return text

@@ -1,0 +1,117 @@
+"""`itrp ingest`: tweets with images become checked shards."""
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from flows.cli.console import Report, start, uses_flows
+from flows.cli.parsing import add_command
+from itrp.errors import WrongUseError
+
+if TYPE_CHECKING:
+    from flows.cli.parsing import Commands
+
+
+def add_parser(commands: "Commands") -> None:
+    """`itrp ingest`."""
+    parser = add_command(
+        commands,
+        "ingest",
+        "turn tweets with pictures into checked shards",
+        "itrp ingest landing | itrp ingest twitter100k DIR --name N | "
+        "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N | "
+        "itrp ingest ltec ltec-image-text-relation.json --images DIR --name N | "
+        "itrp ingest csv FILE --name N [--id COL] [--text COL] [--image COL] [--created-at COL]",
+    )
+    parser.add_argument(
+        "layout",
+        nargs="?",
+        choices=("landing", "twitter100k", "itr", "ltec", "csv"),
+        default="landing",
+        help="where the tweets lie",
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        help="Twitter100k's folder (text.txt, images/), ITR's or LTEC's label file, or a table (CSV, TSV or Parquet)",
+    )
+    parser.add_argument("--name", help="what the data set shall be called")
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        help="ITR: folder of T<tweet id>.jpg; LTEC: of its unpacked pictures; csv: where the pictures' names start, if not "
+        "beside the table",
+    )
+    parser.add_argument("--controversial", metavar="FILE", help="ITR: the relabelling list (controversial_samples.txt)")
+    parser.add_argument(
+        "--texts", metavar="FILE", help="ITR: CSV or JSONL with tweet_id and tweet, for the label file without texts"
+    )
+    for option, holds in (
+        ("--id", "ids"),
+        ("--text", "texts"),
+        ("--image", "pictures' files"),
+        ("--created-at", "times"),
+    ):
+        parser.add_argument(
+            option, metavar="COL", help=f"csv: column with the {holds}, where its name is not a usual one"
+        )
+    parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
+    parser.add_argument(
+        "--start-after",
+        metavar="KEY",
+        default="",
+        help="landing: pass over all keys up to this one, as landing/2026-11-24/",
+    )
+
+
+def run(args: argparse.Namespace) -> tuple[Report, str]:
+    """The landing zone, its quarantine, or a data set in a folder."""
+    columns = _check(args)
+    flows = uses_flows()
+    settings = start(args, flows=flows)
+    from flows.jobs.ingestion.report import describe
+    from flows.jobs.ingestion.run import open_folder, run_ingestion
+
+    given = {
+        "images": args.images,
+        "controversial": args.controversial,
+        "texts": args.texts,
+        "columns": columns or None,
+    }
+    if args.layout != "landing":  # wrong paths are told before anything starts
+        open_folder(args.layout, args.path, **given)
+    given |= {"replay": args.replay, "start_after": args.start_after}
+    if flows:
+        from flows.ingest import ingest_tweets
+
+        report = ingest_tweets(args.layout, args.path, args.name, **given)
+    else:
+        from flows.platform import open_platform
+
+        platform = open_platform(settings)
+        report = run_ingestion(platform.store, platform.catalog, args.layout, args.path, args.name, **given)
+    return dataclasses.asdict(report), describe(report)
+
+
+def _check(args: argparse.Namespace) -> dict[str, str]:
+    """The columns named. Raises WrongUseError for options that do not belong to the layout."""
+    if args.layout != "landing" and args.replay:
+        raise WrongUseError("--replay tries the landing zone's quarantine again: itrp ingest landing --replay")
+    if args.start_after and (args.layout != "landing" or args.replay):
+        raise WrongUseError(
+            "--start-after passes over old keys of the landing zone: itrp ingest landing --start-after KEY"
+        )
+    if args.layout == "landing" and any((args.path, args.name, args.images, args.controversial, args.texts)):
+        raise WrongUseError("itrp ingest landing takes no path and no name: it reads landing/ of the object store")
+    if args.layout != "landing" and not (args.path and args.name):
+        raise WrongUseError(
+            f"itrp ingest {args.layout} needs a path and a name: itrp ingest {args.layout} PATH --name NAME"
+        )
+    columns = {role: getattr(args, role) for role in ("id", "text", "image", "created_at") if getattr(args, role)}
+    if columns and args.layout != "csv":
+        raise WrongUseError(
+            "--id, --text, --image and --created-at name columns of a table: itrp ingest csv FILE --name NAME"
+        )
+    if args.layout == "csv" and (args.controversial or args.texts):
+        raise WrongUseError("itrp ingest csv takes neither --controversial nor --texts: they belong to ITR")
+    return columns

@@ -1,0 +1,40 @@
+"""`itrp synthetic`: synthetic tweets with known truth."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from flows.cli.console import Report, start
+from flows.cli.parsing import add_command, whole
+
+if TYPE_CHECKING:
+    from flows.cli.parsing import Commands
+
+
+def add_parser(commands: "Commands") -> None:
+    """`itrp synthetic`."""
+    parser = add_command(commands, "synthetic", "write synthetic tweets with known truth")
+    parser.add_argument("folder", metavar="DIR", help="a folder that does not exist yet or is empty")
+    parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True, help="of the files")
+    parser.add_argument("--pairs", type=whole, required=True, help="how many, 20 to 100000")
+    parser.add_argument(
+        "--seed", type=whole, default=0, help="the same seed draws the same tweets (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> tuple[Report, str]:
+    """Write a folder of tweets."""
+    from pathlib import Path
+
+    start(args, private=False)
+    from itrp.datasets import synthetic
+    from itrp.progress import ProgressBar, count_stage
+
+    write = {
+        "itr": synthetic.write_itr_layout,
+        "twitter100k": synthetic.write_twitter100k_layout,
+        "landing": synthetic.write_landing_layout,
+    }[args.layout]
+    with ProgressBar() as bar:
+        folder = write(Path(args.folder), args.pairs, args.seed, count_stage(bar, "tweets drawn", args.pairs))
+    text = f"{args.pairs} tweets in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
+    return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
