@@ -19,6 +19,7 @@ from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
+from itrp.evaluation.labelled_predictions import predictions_on
 from itrp.evaluation.results import TaskPredictions
 from itrp.inference.embeddings import EmbeddingCache, keep_array
 from itrp.inference.prediction import predict_shards
@@ -26,7 +27,6 @@ from itrp.labels import Task
 from itrp.models.device import choose_device
 from itrp.models.dual_encoder import DualEncoder
 from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
-from itrp.reproduction.predictions import predictions_on
 from itrp.systems import System, load_system
 from itrp.training.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.training.training_set import list_set_aside

@@ -1,14 +1,14 @@
-"""A trained model's answers: cluster probabilities of pairs, from shards or from memory."""
+"""A trained system's predictions: cluster probabilities of pairs, from shards or from memory."""
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from itrp.baselines.supervised_model import SupervisedModel
 from itrp.data.inputs import ShardFile
 from itrp.data.pairs import Pair
 from itrp.data.rejections import RejectedError
@@ -17,11 +17,32 @@ from itrp.data.shards import encode_shard, shard_hash
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import Vectors
 from itrp.models.itrp_model import ItrpModel
-from itrp.systems import System
+
+
+class BatchSettings(Protocol):
+    """The part of a system's configuration that predicting takes."""
+
+    @property
+    def embed_batch_size(self) -> int:
+        """Pairs at a time."""
+        ...
+
+
+class ShardPredictor(Protocol):
+    """A system that predicts shards in its own way, as the supervised ones do."""
+
+    @property
+    def config(self) -> BatchSettings:
+        """What it was trained with."""
+        ...
+
+    def predict_shard(self, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
+        """[n, k] probabilities of a shard's pairs, in stored order."""
+        ...
 
 
 def embed_shard(model: ItrpModel, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
-    """Text and picture vectors of a shard, [n, d_text] and [n, d_image]; those of a frozen encoder come from the cache."""
+    """Text and image vectors of a shard, [n, d_text] and [n, d_image]; those of a frozen encoder come from the cache."""
     text = (
         cache.embed_texts(model.text, shard)
         if model.config.text.finetune
@@ -43,24 +64,26 @@ def classify_vectors(model: ItrpModel, text: Vectors, image: Vectors, device: to
     return torch.softmax(logits.float(), dim=1).cpu().numpy()
 
 
-def predict_shard(system: System, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
+def predict_shard(system: ItrpModel | ShardPredictor, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
     """[n, k] cluster probabilities of a shard's pairs, in stored order; of a supervised system, class probabilities."""
-    if isinstance(system, SupervisedModel):
-        return system.predict_shard(shard, cache)
-    return classify_vectors(system, *embed_shard(system, shard, cache), cache.device)
+    if isinstance(system, ItrpModel):
+        return classify_vectors(system, *embed_shard(system, shard, cache), cache.device)
+    return system.predict_shard(shard, cache)
 
 
-def predict_shards(system: System, shards: Sequence[ShardFile], cache: EmbeddingCache) -> NDArray[np.float32]:
+def predict_shards(
+    system: ItrpModel | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
+) -> NDArray[np.float32]:
     """[n, k] probabilities of several shards' pairs, one after the other."""
     return np.concatenate([predict_shard(system, shard, cache) for shard in shards])
 
 
 def predict_pairs(
-    system: System, texts: Sequence[str], images: Sequence[bytes], device: torch.device
+    system: ItrpModel | ShardPredictor, texts: Sequence[str], images: Sequence[bytes], device: torch.device
 ) -> NDArray[np.float32]:
-    """[n, k] probabilities of n texts and their pictures' bytes, by way of a shard that is thrown away.
+    """[n, k] probabilities of n texts and their images' bytes, by way of a shard that is thrown away.
 
-    Raises RejectedError for bytes that are no picture.
+    Raises RejectedError for bytes that are no image.
     """
     pairs = [Pair(str(row), text, data, str(row)) for row, (text, data) in enumerate(zip(texts, images, strict=True))]
     data = encode_shard(pairs)
@@ -69,7 +92,7 @@ def predict_pairs(
         path.write_bytes(data)
         cache = EmbeddingCache(Path(folder), device, system.config.embed_batch_size)
         shard = ShardFile(shard_hash(data), path, len(pairs))
-        answers = predict_shard(system, shard, cache)
+        predictions = predict_shard(system, shard, cache)
         for rejected in read_set_aside(shard.hash, cache.folder) or ():
             raise RejectedError(rejected.code, f"the picture in row {rejected.row}: {rejected.reason}")
-        return answers
+        return predictions

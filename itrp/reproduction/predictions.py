@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.baselines.zero_shot_similarity import choose_task_threshold, similarity_rounds
-from itrp.data.annotations import Annotations, select_set
+from itrp.data.annotations import Annotations
 from itrp.errors import DataError
 from itrp.evaluation.cost import Cost
-from itrp.evaluation.results import Protocol, RoundPredictions, TaskPredictions
+from itrp.evaluation.labelled_predictions import find_test_side, predictions_on
+from itrp.evaluation.results import Protocol, TaskPredictions
 from itrp.files import write_atomically
 from itrp.labels import Task
 
@@ -73,7 +74,7 @@ class SimilarityPredictions:
         self, task: Task, annotations: Annotations, set_name: str, protocol: Protocol, *, rows_of: Task | None = None
     ) -> TaskPredictions:
         """As `Answers.on`, for the text and the image task; the threshold is the protocol's."""
-        test_rows, test_labels = _test_side(annotations, task, set_name, rows_of)
+        test_rows, test_labels = find_test_side(annotations, task, set_name, rows_of)
         dev, test = self.cosines[self.dev_rows], self.cosines[test_rows]
         dev_labels = annotations.labels(task)[self.dev_rows]
         seen = test_labels if protocol is Protocol.ORACLE else None
@@ -83,34 +84,6 @@ class SimilarityPredictions:
     def save(self, folder: Path) -> None:
         """As `Answers.save`."""
         _save(folder, self, {"cosines": self.cosines}, {})
-
-
-def predictions_on(
-    annotations: Annotations,
-    task: Task,
-    set_name: str,
-    rounds: Mapping[int, NDArray[np.int64]],
-    dev_rows: NDArray[np.intp],
-    *,
-    named: bool = False,
-    rows_of: Task | None = None,
-) -> TaskPredictions:
-    """Clusters [n] of all pairs by round as predictions on a test set, with everything a protocol may want to see.
-
-    `rows_of`: the task whose test rows are taken, the same one by default.
-    """
-    test_rows, test_labels = _test_side(annotations, task, set_name, rows_of)
-    whole = np.flatnonzero(annotations.split == "test")
-    return TaskPredictions(
-        rounds=[
-            RoundPredictions(number, clusters[dev_rows], clusters[test_rows], clusters[whole])
-            for number, clusters in rounds.items()
-        ],
-        dev_labels=annotations.labels(task)[dev_rows],
-        test_labels=test_labels,
-        named=named,
-        whole_labels=(annotations.labels(task)[whole], annotations.labels(task, corrected=True)[whole]),
-    )
 
 
 AnyPredictions: TypeAlias = Answers | SimilarityPredictions
@@ -137,11 +110,3 @@ def _save(
         np.savez_compressed(file, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
     with write_atomically(folder / FACTS_FILE) as draft:
         draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
-
-
-def _test_side(
-    annotations: Annotations, task: Task, set_name: str, rows_of: Task | None
-) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """(rows, labels) of a test set."""
-    rows, _ = select_set(annotations, rows_of or task, set_name)
-    return rows, annotations.labels(task, corrected=set_name == "RL")[rows]
