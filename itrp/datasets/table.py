@@ -17,7 +17,7 @@ from itrp.data.validation import describe_id, parse_time
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.folders import find_contradictions, read_image
 from itrp.datasets.ltec import assign_split
-from itrp.datasets.table_columns import choose_column, find_candidates
+from itrp.datasets.table_columns import NEEDED, choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
@@ -35,7 +35,8 @@ class TableSource:
 
     table: a CSV, TSV or Parquet file, or a pandas frame. id, text, image, created_at: names of columns; those not given
     are guessed from the usual names. folder: where relative names of pictures start; by default the file's folder, for a
-    frame the working directory. A picture may lie anywhere: its name may be absolute.
+    frame the working directory. A picture may lie anywhere: its name may be absolute. In a frame it may also be a
+    pathlib.Path, or the file's bytes. numbered: a table without a column of ids gets the numbers of its rows, from 0, as ids.
     Labels (text_is_represented, image_adds: 1, 0 or nothing) become annotations; the split is that of the column split,
     else each id's hash decides, one half each.
 
@@ -54,11 +55,13 @@ class TableSource:
         image: str | None = None,
         created_at: str | None = None,
         folder: Path | None = None,
+        numbered: bool = False,
     ) -> None:
         given = {"id": id, "text": text, "image": image, "created_at": created_at}
+        needed = tuple(role for role in NEEDED if role != "id") if numbered else NEEDED
 
         def find(names: Sequence[str]) -> dict[str, list[str]]:
-            found = find_candidates(names, given)
+            found = find_candidates(names, given, needed)
             roles.update(found)
             return found
 
@@ -74,7 +77,12 @@ class TableSource:
         else:
             columns = read_frame(table, find)
         self._values = _choose(roles, columns)
+        if "id" not in self._values:
+            self._values["id"] = [*range(len(self._values["text"]))]
         self._values["id"] = [unwrap_id(value) for value in self._values["id"]]
+        self._images: dict[str, bytes] = {}
+        """Key -> bytes, of a frame's cells that hold the picture itself."""
+        self._values["image"] = [self._name_image(value) for value in self._values["image"]]
         self._check_columns()
         self._annotations = self._read_annotations()
 
@@ -112,11 +120,21 @@ class TableSource:
 
     def read_image(self, key: str) -> bytes:
         """The bytes of a picture. Raises MissingImageError when there is no such file."""
-        return read_image(Path(key))
+        held = self._images.get(key)
+        return read_image(Path(key)) if held is None else held
 
     def annotations(self) -> Annotations | None:
         """Labels of all rows, row i for the record with line i + 1; None when the table has no labels."""
         return self._annotations
+
+    def _name_image(self, value: object) -> object:
+        """A cell as the name of a file; bytes are named by their hash, which makes them part of the fingerprint."""
+        if isinstance(value, bytes | bytearray | memoryview):
+            data = bytes(value)
+            name = hashlib.sha256(data).hexdigest()
+            self._images[str(self.folder / name)] = data
+            return name
+        return str(value) if isinstance(value, Path) else value
 
     def _locate(self, image: str | None) -> str | None:
         if not image or not image.strip():
@@ -192,7 +210,7 @@ def _reject_name(image: object) -> str | None:
     if image is None:
         return None
     if not isinstance(image, str):
-        return f"expected the picture's file name, found a {type(image).__name__}"
+        return f"expected the picture's file name or its bytes, found a {type(image).__name__}"
     if _URL.match(image):
         return f"expected the picture's file, found an address, {image[:200]!a}: load the picture and name its file"
     if not is_utf8(image) or any(ord(character) < 32 or ord(character) == 127 for character in image):

@@ -29,8 +29,10 @@ ASKED = (*NEEDED, "created_at")
 MEANING = {"id": "the tweets' ids", "text": "the texts", "image": "the pictures' files", "created_at": "the times"}
 
 
-def find_candidates(names: Sequence[str], given: Mapping[str, str | None]) -> dict[str, list[str]]:
-    """Role -> columns that may hold it, the likeliest first. Raises ColumnError for a role that has none."""
+def find_candidates(
+    names: Sequence[str], given: Mapping[str, str | None], needed: Sequence[str] = NEEDED
+) -> dict[str, list[str]]:
+    """Role -> columns that may hold it, the likeliest first. Raises ColumnError for a role that is needed and has none."""
     found: dict[str, list[str]] = {}
     for role, usual in USUAL_NAMES.items():
         simple = {_simplify(name): name for name in names}
@@ -39,7 +41,7 @@ def find_candidates(names: Sequence[str], given: Mapping[str, str | None]) -> di
             found[role] = [simple[key] for key in dict.fromkeys(map(_simplify, usual)) if key in simple]
         else:
             found[role] = [wanted] if wanted in names else []
-        if not found[role] and (role in NEEDED or wanted is not None):
+        if not found[role] and (role in needed or wanted is not None):
             named = f" {wanted!r}" if wanted is not None else ""
             raise ColumnError(
                 f"expected a column{named} with {MEANING[role]}, found the columns {_list(names)}: say which with "
@@ -81,7 +83,7 @@ def _read(role: str, value: Any) -> Any:
 
 
 def _option(role: str) -> str:
-    return f"--{role.replace('_', '-')} COLUMN"
+    return f"--{role.replace('_', '-')} COLUMN, in Python {role}=COLUMN"
 
 
 def _simplify(name: str) -> str:

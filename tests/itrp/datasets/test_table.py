@@ -307,3 +307,31 @@ def test_real_tables() -> None:
     assert sum(isinstance(outcome, Pair) for outcome in news) >= 1200
     rated = TableSource(REAL / "captions_rated/pairs.csv", id="image")
     assert sum(isinstance(record, Candidate) for record in rated.candidates()) == 2961
+
+
+def test_a_frame_may_hold_paths_or_the_images_themselves(tmp_path: Path) -> None:
+    frame = make_frame(tmp_path).astype(object)
+    files = [tmp_path / name for name in frame["image"]]
+    frame["image"] = [files[0], files[1].read_bytes(), memoryview(files[2].read_bytes())]
+    source = TableSource(frame, folder=tmp_path)
+    pairs = check(source)
+    assert [pair.image for pair in pairs if isinstance(pair, Pair)] == [file.read_bytes() for file in files]
+    frame.at[1, "image"] = draw(tmp_path / "another.jpg").read_bytes()
+    assert TableSource(frame, folder=tmp_path).fingerprint != source.fingerprint
+    frame["image"] = [b"", 3.5, None]
+    refused = [(o.code, o.reason) for o in check(TableSource(frame, folder=tmp_path)) if isinstance(o, Rejection)]
+    assert [code for code, _ in refused] == ["image_empty", "image_key_invalid", "image_not_named"]
+    assert refused[1][1] == "expected the picture's file name or its bytes, found a float"
+
+
+def test_rows_without_ids_are_numbered_where_that_is_wanted(tmp_path: Path) -> None:
+    frame = make_frame(tmp_path).drop(columns="id")
+    with pytest.raises(
+        DataError, match=r"expected a column with the tweets' ids.*say which with --id COLUMN, in Python id="
+    ):
+        TableSource(frame, folder=tmp_path)
+    assert [o.id for o in check(TableSource(frame, folder=tmp_path, numbered=True))] == ["0", "1", "2"]
+    own = TableSource(frame.assign(id=IDS), folder=tmp_path, numbered=True)
+    assert [o.id for o in check(own)] == [*map(str, IDS)]
+    with pytest.raises(DataError, match="expected a column 'key' with the tweets' ids"):
+        TableSource(frame, folder=tmp_path, numbered=True, id="key")
