@@ -83,7 +83,7 @@ def _read(role: str, value: Any) -> Any:
 
 
 def _option(role: str) -> str:
-    return f"--{role.replace('_', '-')} COLUMN, in Python {role}=COLUMN"
+    return f"--{role.replace('_', '-')} COLUMN"
 
 
 def _simplify(name: str) -> str:
