@@ -16,13 +16,15 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands,
         "agreement",
-        "do the models of several seeds agree? a figure of quality that needs no labels",
-        "The version that scores (before there is one, the newest) is compared with the newest version of each other seed of "
-        "the same experiment, settings and data, on the newest unlabelled tweets (2,000 at most), clusters aligned.",
+        "measure how far the models of several seeds agree: a figure of quality that needs no labels",
+        "Compares the version that scores (or, without one, the newest) with the newest version of each other seed of the same "
+        "experiment, settings and data, on the newest unlabelled tweets (2,000 at most), clusters aligned.",
     )
     parser.add_argument("task", nargs="?", choices=("text", "image"), help="one task; both by default")
     parser.add_argument(
-        "--data", metavar="NAME", help="data set to look at (default: landing, before there is one the training data)"
+        "--data",
+        metavar="NAME",
+        help="data set to compare on (default: landing, or the training data while there is none)",
     )
 
 

@@ -15,19 +15,27 @@ def add_parser(commands: "Commands") -> None:
     """`itrp analyse`."""
     parser = commands.add_parser(
         "analyse",
-        help="look at labels, words and disagreements: tables, pictures and pages",
+        help="analyse labels, words and disagreements: tables, images and pages",
         description="Each analysis writes PNG or HTML and its numbers as CSV, and logs them to MLflow. All take --out DIR and "
-        "--json; `itrp analyse WHAT --help` says the rest.",
+        "--json; `itrp analyse WHAT --help` explains each.",
     )
     whats = parser.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=OneLineParser)
-    agreement = add_command(whats, "agreement", "do annotators agree? Krippendorff's alpha of a table of labels")
+    agreement = add_command(whats, "agreement", "how far annotators agree: Krippendorff's alpha of a table of labels")
     agreement.add_argument("table", metavar="TABLE.csv", help="one column an annotator, or rows item,annotator,label")
     agreement.add_argument("--level", choices=("nominal", "ordinal", "interval"), help="default: nominal")
-    clip = add_command(whats, "clip", "are the labels any good? text-picture similarity by CLIP against the relation")
-    clip.add_argument("--joint", required=True, metavar="MODEL", help="hub id or folder of a CLIP or SigLIP model")
-    words = add_command(whats, "words", "which words go with which class, by models and people, as word clouds")
+    clip = add_command(whats, "clip", "how good the labels are: text-image similarity by CLIP against the relation")
+    # --joint is its former name
+    clip.add_argument(
+        "--dual-encoder",
+        "--joint",
+        dest="joint",
+        required=True,
+        metavar="MODEL",
+        help="hub id or folder of a CLIP or SigLIP",
+    )
+    words = add_command(whats, "words", "which words go with which class, for models and people, as word clouds")
     words.add_argument("--fewest-tweets", type=whole, metavar="N", help="leave out words of fewer tweets (default: 10)")
-    cases = add_command(whats, "cases", "where models and people differ: a page with the pictures")
+    cases = add_command(whats, "cases", "where models and people differ: a page with the images")
     cases.add_argument("--examples", type=whole, metavar="N", help="how many to show of each group (default: 6)")
     errors = add_command(whats, "errors", "which labels are probably wrong, by confident learning")
     for each in (clip, words, cases, errors):

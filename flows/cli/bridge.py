@@ -15,7 +15,7 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands,
         "bridge",
-        "serve MLflow's webhook and listen to the bucket: moved champions and new tweets start their runs at once",
+        "serve MLflow's webhook and listen to the bucket, so that moved champions and new tweets start their runs at once",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=whole, default=4300, help="port to listen at (default: %(default)s)")

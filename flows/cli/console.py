@@ -48,4 +48,4 @@ def tell_server() -> None:
     """Say what is waited for before the first line of a flow."""
     from flows.runtime.server_address import find_server
 
-    logger.info("asking the Prefect server %s", find_server())
+    logger.info("connecting to the Prefect server %s", find_server())

@@ -16,13 +16,11 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands,
         "deploy",
-        "put work pools, deployments, automations and MLflow's webhook on the servers",
-        "The Prefect server is the one PREFECT_API_URL names. May be run again at any time: what people have changed in the "
-        "page (schedules, paused automations, the type of a work pool) stays.",
+        "create work pools, deployments, automations and MLflow's webhook on the servers",
+        "PREFECT_API_URL names the Prefect server. You may run it again at any time: what people have changed in the page "
+        "(schedules, paused automations, the type of a work pool) stays.",
     )
-    parser.add_argument(
-        "--reset-schedules", action="store_true", help="put the schedules back to what they are at first"
-    )
+    parser.add_argument("--reset-schedules", action="store_true", help="restore the original schedules")
 
 
 def run(args: argparse.Namespace) -> tuple[Report, str]:
@@ -58,5 +56,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     lines.append(
         f"MLflow's webhook: {webhook or 'none (needs ITRP_BRIDGE_URL and ITRP_WEBHOOK_SECRET); the registry is polled'}"
     )
-    lines.append("by its bare name in every folder: prefect config set PREFECT_PLUGINS_ENABLED=true, once a person")
+    lines.append(
+        "a deployment's bare name works in every folder after: prefect config set PREFECT_PLUGINS_ENABLED=true"
+    )
     return report, "\n".join(lines)

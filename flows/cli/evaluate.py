@@ -17,8 +17,8 @@ def add_parser(commands: "Commands") -> None:
         commands,
         "evaluate",
         "compare models with human labels; give a new model its class names",
-        "One model is evaluated on its task, a text and an image model together on the image-text task. Under dev and last, a "
-        "model whose clusters have no class names yet gets them: they are registered as a new version, the new challenger.",
+        "Evaluates one model on its task, a text and an image model together on the image-text task. Under dev and last, a model "
+        "whose clusters have no class names yet gets them as a new version, the new challenger.",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help=REFERENCE)
     parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
@@ -33,10 +33,11 @@ def add_parser(commands: "Commands") -> None:
         "--map-with",
         type=_naming,
         metavar="N_OR_MODEL",
-        help="in place of a protocol: choose mapping and checkpoint with N labelled pairs of the train split (reported as "
-        "dev-N), or the last one's mapping with a CLIP or SigLIP model by hub id or folder, without labels (reported as joint)",
+        help="instead of a protocol: choose mapping and checkpoint with N labelled pairs of the train split (reported as "
+        "dev-N), or the last checkpoint's mapping with a dual encoder, the hub id or folder of a CLIP or SigLIP, without labels "
+        "(reported as joint)",
     )
-    parser.add_argument("--seed", type=whole, default=0, help="of the draw of --map-with N (default: %(default)s)")
+    parser.add_argument("--seed", type=whole, default=0, help="seed of the draw of --map-with N (default: %(default)s)")
     parser.add_argument(
         "--set",
         choices=("raw", "RM", "RL"),
@@ -73,5 +74,5 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
 def _naming(text: str) -> str:
     """A number of 1 or more, or the name of a model."""
     if not text.strip() or (text.isdecimal() and int(text) < 1):
-        raise argparse.ArgumentTypeError(f"expected a number of labelled pairs from 1 on, or a model, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected at least 1 labelled pair, or a model, found {text!r}")
     return text

@@ -17,7 +17,7 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands,
         "ingest",
-        "turn tweets with pictures into checked shards",
+        "check tweets with images and store them as shards",
         "itrp ingest landing | itrp ingest twitter100k DIR --name N | "
         "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N | "
         "itrp ingest ltec ltec-image-text-relation.json --images DIR --name N | "
@@ -35,12 +35,12 @@ def add_parser(commands: "Commands") -> None:
         nargs="?",
         help="Twitter100k's folder (text.txt, images/), ITR's or LTEC's label file, or a table (CSV, TSV or Parquet)",
     )
-    parser.add_argument("--name", help="what the data set shall be called")
+    parser.add_argument("--name", help="name of the data set")
     parser.add_argument(
         "--images",
         metavar="DIR",
-        help="ITR: folder of T<tweet id>.jpg; LTEC: of its unpacked pictures; csv: where the pictures' names start, if not "
-        "beside the table",
+        help="ITR: folder of T<tweet id>.jpg; LTEC: folder of its unpacked images; csv: folder that the images' paths start "
+        "from, if it is not the table's",
     )
     parser.add_argument("--controversial", metavar="FILE", help="ITR: the relabelling list (controversial_samples.txt)")
     parser.add_argument(
@@ -49,18 +49,16 @@ def add_parser(commands: "Commands") -> None:
     for option, holds in (
         ("--id", "ids"),
         ("--text", "texts"),
-        ("--image", "pictures' files"),
+        ("--image", "image files"),
         ("--created-at", "times"),
     ):
-        parser.add_argument(
-            option, metavar="COL", help=f"csv: column with the {holds}, where its name is not a usual one"
-        )
+        parser.add_argument(option, metavar="COL", help=f"csv: column with the {holds}, if it has no usual name")
     parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
     parser.add_argument(
         "--start-after",
         metavar="KEY",
         default="",
-        help="landing: pass over all keys up to this one, as landing/2026-11-24/",
+        help="landing: skip all keys up to this one, for example landing/2026-11-24/",
     )
 
 
@@ -98,9 +96,7 @@ def _check(args: argparse.Namespace) -> dict[str, str]:
     if args.layout != "landing" and args.replay:
         raise WrongUseError("--replay tries the landing zone's quarantine again: itrp ingest landing --replay")
     if args.start_after and (args.layout != "landing" or args.replay):
-        raise WrongUseError(
-            "--start-after passes over old keys of the landing zone: itrp ingest landing --start-after KEY"
-        )
+        raise WrongUseError("--start-after skips old keys of the landing zone: itrp ingest landing --start-after KEY")
     if args.layout == "landing" and any((args.path, args.name, args.images, args.controversial, args.texts)):
         raise WrongUseError("itrp ingest landing takes no path and no name: it reads landing/ of the object store")
     if args.layout != "landing" and not (args.path and args.name):

@@ -71,11 +71,11 @@ COMMANDS: dict[str, Command] = {
 SERVING = ("bridge",)
 """Commands that serve until a signal comes, and end in their own way."""
 GOING_ON = {
-    "train": "goes on where it stopped",
-    "ingest": "goes on where it stopped: no tweet is stored twice",
-    "score": "goes on where it stopped: what is labelled stays labelled",
-    "reproduce": "goes on where it stopped: finished runs are kept",
-    "evaluate": "does it again: predictions that were made are kept",
+    "train": "continues where it stopped",
+    "ingest": "continues where it stopped: no tweet is stored twice",
+    "score": "continues where it stopped: labelled tweets keep their labels",
+    "reproduce": "continues where it stopped: it keeps finished runs",
+    "evaluate": "repeats it: it keeps the predictions that exist",
 }
 """What the same command line does the next time, train's with --resume."""
 
@@ -105,7 +105,7 @@ def _run_command(args: argparse.Namespace) -> int:
         if args.verbose:
             traceback.print_exc()
         return _fail(
-            f"{type(error).__name__}: {str(error)[:500]}; --verbose shows where, `itrp doctor` what answers", 1
+            f"{type(error).__name__}: {str(error)[:500]}; --verbose shows where, `itrp doctor` which part fails", 1
         )
     except KeyboardInterrupt:
         print("itrp: stopped", file=sys.stderr)
@@ -121,7 +121,7 @@ def advise(command: str, arguments: list[str]) -> str:
     if command == "train" and "--resume" not in arguments:
         arguments = [*arguments, "--resume"]
     typed = shlex.join(["itrp", *arguments])
-    return f"{typed} {GOING_ON.get(command, 'does it from the beginning')}"
+    return f"{typed} {GOING_ON.get(command, 'starts from the beginning')}"
 
 
 def _fail(error: Exception | str, status: int) -> int:
@@ -133,9 +133,9 @@ def build_parser() -> OneLineParser:
     """The whole grammar."""
     parser = OneLineParser(
         prog="itrp",
-        description="Is the text of a tweet represented in its picture, and does the picture add to its meaning? "
-        "ITRp answers without labels: ingest tweets, train two models, evaluate, promote, score.",
-        epilog="Settings are ITRP_… variables; `itrp doctor` shows what they lead to. "
+        description="Does a tweet's image represent its text, and does the image add to the meaning? "
+        "ITRp answers both without labels: ingest tweets, train two models, evaluate, promote, score.",
+        epilog="Settings are ITRP_… variables; `itrp doctor` shows what each part uses. "
         "Exit status: 0, 1 when the work failed, 2 for wrong use. 130: stopped by Ctrl-C.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)

@@ -24,12 +24,12 @@ def add_parser(commands: "Commands") -> None:
         "--dry-run", action="store_true", help="move nothing; show how many of the last scored labels would change"
     )
     parser.add_argument(
-        "--to", metavar="VERSION", help="move the champion to this version without asking the gate (roll back)"
+        "--to", metavar="VERSION", help="move the champion to this version without the gate (roll back)"
     )
     parser.add_argument(
         "--accept",
         action="store_true",
-        help="promote on label-free figures where there is no labelled data set, and in spite of warnings about the training",
+        help="promote on label-free figures without a labelled data set, and in spite of warnings about the training",
     )
 
 
@@ -65,4 +65,6 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
 
 
 def _tell_flips(changed: int, looked_at: int) -> str:
-    return f"  {changed} of the {looked_at} last scored labels would change" if looked_at else "  nothing is scored yet"
+    return (
+        f"  {changed} of the {looked_at} last scored labels would change" if looked_at else "  no tweet has a label yet"
+    )

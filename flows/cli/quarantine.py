@@ -20,13 +20,13 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands,
         "quarantine",
-        "list the tweets that were refused, by reason, with what mends them; try them again",
-        "Each reason with its remedy, and its tweets with the object and line they stand in. With --replay the tweets of the "
-        "landing zone are first tried again, all of them; what is listed then is what is left.",
+        "list the rejected tweets by reason, each with its remedy; try them again",
+        "Prints each reason with its remedy, and its tweets with their object and line. With --replay, first tries all tweets of "
+        "the landing zone again and then lists the rest.",
     )
-    parser.add_argument("--reason", metavar="CODE", help="only this reason, as image_missing")
+    parser.add_argument("--reason", metavar="CODE", help="only this reason, for example image_missing")
     parser.add_argument(
-        "--since", metavar="DATE", help="only what was refused from then on, as 2026-11-29 or 2026-11-29T18:00"
+        "--since", metavar="DATE", help="only rejections since then, for example 2026-11-29 or 2026-11-29T18:00"
     )
     parser.add_argument("--data", metavar="NAME", help="only this data set")
     parser.add_argument(
@@ -66,7 +66,10 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             tried = run_ingestion(platform.store, catalog, "landing", replay=True)
         groups = list_quarantine(catalog, chosen, limit)
         report["replay"] = dataclasses.asdict(tried)
-        told = f"{tried.lines} tried again = {tried.pairs} stored + {tried.duplicates} duplicates + {tried.quarantined} refused\n"
+        told = (
+            f"{tried.lines} tried again = {tried.pairs} stored + {tried.duplicates} duplicates + {tried.quarantined} "
+            "rejected\n"
+        )
     report["quarantined"] = sum(group.count for group in groups)
     report["reasons"] = [dataclasses.asdict(group) for group in groups]
     return report, told + emit_quarantine(groups)

@@ -18,7 +18,7 @@ def add_parser(commands: "Commands") -> None:
         commands,
         "reproduce",
         "run the paper's tables and figure, beside the published numbers",
-        "Runs what is missing and goes on after a kill; writes a page with ours, published and difference of every cell.",
+        "Runs what is missing and continues after a kill; writes a page with ours, published and difference of every cell.",
     )
     parser.add_argument("table", choices=("table3", "table4", "table5", "figure4", "all"))
     parser.add_argument(
@@ -30,9 +30,15 @@ def add_parser(commands: "Commands") -> None:
         default="paper",
         help="the paper's settings, its public code's, or small ones for a laptop (default: %(default)s)",
     )
-    parser.add_argument("--seeds", type=whole, default=6, help="how many (default: %(default)s)")
-    parser.add_argument("--joint", metavar="MODEL", help="CLIP or SigLIP asked zero-shot: hub id or folder")
-    parser.add_argument("--vlm", metavar="MODEL", help="vision-language model asked zero-shot: hub id or folder")
+    parser.add_argument("--seeds", type=whole, default=6, help="number of seeds (default: %(default)s)")
+    parser.add_argument(
+        "--dual-encoder",
+        "--joint",
+        dest="joint",
+        metavar="MODEL",
+        help="CLIP or SigLIP, used zero-shot: hub id or folder",
+    )
+    parser.add_argument("--vlm", metavar="MODEL", help="vision-language model, used zero-shot: hub id or folder")
     parser.add_argument("--words", metavar="FILE", help="pretrained word vectors for the LSTM")
     parser.add_argument("--regions", metavar="FILE", help="npz of region features for LXMERT")
 

@@ -14,8 +14,10 @@ def add_parser(commands: "Commands") -> None:
     """`itrp synthetic`."""
     parser = add_command(commands, "synthetic", "write synthetic tweets with known truth")
     parser.add_argument("folder", metavar="DIR", help="a folder that does not exist yet or is empty")
-    parser.add_argument("--layout", choices=("itr", "twitter100k", "landing"), required=True, help="of the files")
-    parser.add_argument("--pairs", type=whole, required=True, help="how many, 20 to 100000")
+    parser.add_argument(
+        "--layout", choices=("itr", "twitter100k", "landing"), required=True, help="layout of the files"
+    )
+    parser.add_argument("--pairs", type=whole, required=True, help="number of tweets, 20 to 100000")
     parser.add_argument(
         "--seed", type=whole, default=0, help="the same seed draws the same tweets (default: %(default)s)"
     )

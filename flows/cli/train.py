@@ -18,7 +18,7 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands, "train", "train a model (ITRp without labels, or a baseline) and register it as challenger"
     )
-    parser.add_argument("experiment", help="paper-text, small-image, paper-clip-text …; a wrong name lists all")
+    parser.add_argument("experiment", help="paper-text, small-image, paper-clip-text …; a wrong name prints the list")
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -28,7 +28,7 @@ def add_parser(commands: "Commands") -> None:
     )
     parser.add_argument("--data", required=True, metavar="NAME", help="data set to train on")
     parser.add_argument(
-        "--resume", action="store_true", help="go on where a killed run of the same settings and data stopped"
+        "--resume", action="store_true", help="continue where a killed run of the same settings and data stopped"
     )
 
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     config = override(find_trainable(args.experiment), args.overrides)
     unnamed = isinstance(config, ExperimentConfig)
     if args.watch is not None and not unnamed:
-        args.watch.advice = f"{shlex.join(['itrp', *sys.argv[1:]])} does it from the beginning: no round of it is kept"
+        args.watch.advice = f"{shlex.join(['itrp', *sys.argv[1:]])} starts from the beginning: no round of it is kept"
     flows = uses_flows()
     settings = start(args, flows=flows, told=f"{args.experiment} on {args.data}: loading libraries")
     from flows.jobs.datasets import find_data
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     text = (
         f"{' and '.join(report.models)} (challenger) from {report.experiment} on {args.data}: {report.rounds} "
         f"{'rounds' if unnamed else 'epochs'}, MLflow run {report.run_id}\n"
-        f"next: itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'tells its F1'}"
+        f"next: itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'measures its F1'}"
     )
     text = "\n".join([text, *(f"warning: {warning}" for warning in report.warnings)])
     return dataclasses.asdict(report), text

@@ -16,9 +16,9 @@ def add_parser(commands: "Commands") -> None:
     parser = add_command(
         commands,
         "zero-shot",
-        "evaluate a model that is asked without training: CLIP, SigLIP, or a vision-language model",
-        "A dual encoder (CLIP, SigLIP) answers by one similarity threshold a task, a vision-language model by the likelihood "
-        "of the four relations; beside it the most frequent class, and what 1,000 tweets cost.",
+        "evaluate a model without training it: CLIP, SigLIP, or a vision-language model",
+        "A dual encoder (CLIP, SigLIP) predicts by one similarity threshold a task, a vision-language model by the likelihood of "
+        "the four relations. The table also has the most frequent class, and what 1,000 tweets cost.",
     )
     parser.add_argument("model", metavar="MODEL", help="hub id or folder")
     parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")

@@ -294,7 +294,7 @@ WRONG = {
     "unknown analysis": (["mood"], "invalid choice: 'mood'"),
     "no table": (["agreement"], "the following arguments are required: TABLE.csv"),
     "unknown level": (["agreement", "t.csv", "--level", "ratio"], "invalid choice: 'ratio'"),
-    "no dual encoder": (["clip", "--data", "x"], "the following arguments are required: --joint"),
+    "no dual encoder": (["clip", "--data", "x"], "the following arguments are required: --dual-encoder/--joint"),
     "no data": (["words"], "the following arguments are required: --data"),
     "no reference": (
         ["cases", "--data", "x", "--models", "bert"],

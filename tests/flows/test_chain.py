@@ -97,7 +97,7 @@ def test_from_landing_to_explanation(
         assert decision["promoted"] is True
     told = itrp(work, "promote", "image", "--to", "4", "--dry-run")
     assert "itrp-image-task/4 dry run (champion before: itrp-image-task/4)" in told.out
-    assert "nothing is scored yet" in told.out
+    assert "no tweet has a label yet" in told.out
 
     scored = read_object(itrp(work, "score", "--json"))
     assert KEYS["score"] <= scored.keys()

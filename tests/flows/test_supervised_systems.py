@@ -49,7 +49,9 @@ def test_the_command_line_names_both_versions(
     assert first.startswith(
         "itrp-text-task/3 and itrp-image-task/3 (challenger) from small-cma-clip on labelled: 1 epochs, MLflow run "
     )
-    assert second == "next: itrp evaluate itrp-text-task@challenger itrp-image-task@challenger --data NAME tells its F1"
+    assert (
+        second == "next: itrp evaluate itrp-text-task@challenger itrp-image-task@challenger --data NAME measures its F1"
+    )
     assert warning.startswith("warning: every epoch trained on 36 pairs, expected at least 2 batches of 40")
 
 

@@ -125,13 +125,13 @@ def test_who_ignores_the_signal_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("train small-text --data 'my tweets' seed=3", "--data 'my tweets' seed=3 --resume goes on where it stopped"),
-        ("train small-text --resume --data x", "itrp train small-text --resume --data x goes on where it stopped"),
-        ("score --backfill", "itrp score --backfill goes on where it stopped: what is labelled stays labelled"),
-        ("ingest landing", "itrp ingest landing goes on where it stopped: no tweet is stored twice"),
-        ("reproduce DIR", "itrp reproduce DIR goes on where it stopped: finished runs are kept"),
-        ("evaluate itrp-text-task/1 --data x", "--data x does it again: predictions that were made are kept"),
-        ("demo", "itrp demo does it from the beginning"),
+        ("train small-text --data 'my tweets' seed=3", "--data 'my tweets' seed=3 --resume continues where it stopped"),
+        ("train small-text --resume --data x", "itrp train small-text --resume --data x continues where it stopped"),
+        ("score --backfill", "itrp score --backfill continues where it stopped: labelled tweets keep their labels"),
+        ("ingest landing", "itrp ingest landing continues where it stopped: no tweet is stored twice"),
+        ("reproduce DIR", "itrp reproduce DIR continues where it stopped: it keeps finished runs"),
+        ("evaluate itrp-text-task/1 --data x", "--data x repeats it: it keeps the predictions that exist"),
+        ("demo", "itrp demo starts from the beginning"),
     ],
 )
 def test_the_line_names_the_command_that_goes_on(command: str, told: str) -> None:
@@ -150,7 +150,7 @@ def test_while_libraries_load(platform: "Platform", prefect_server: str) -> None
     press(process)
     out, err = read_rest(process)
     assert (process.returncode, out) == (130, "")
-    assert err == ("itrp: stopped; itrp train small-text --data unlabelled --resume goes on where it stopped\n")
+    assert err == ("itrp: stopped; itrp train small-text --data unlabelled --resume continues where it stopped\n")
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ def test_training_is_stopped_and_resumed_by_the_command_it_names(platform: "Plat
     out, err = read_rest(process)
     *_, last = err.splitlines()
     assert (process.returncode, out) == (130, "")
-    assert last == f"itrp: stopped; {command} --resume goes on where it stopped"
+    assert last == f"itrp: stopped; {command} --resume continues where it stopped"
     assert "Traceback" not in err
 
     client = platform.registry.client

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flows.cli.arguments import parse_arguments
 
 if TYPE_CHECKING:
     from flows.platform import Platform
@@ -58,6 +59,14 @@ def test_every_command_has_help(itrp: Callable[..., Any], tmp_path: Path, comman
     assert "--json" in done.out
 
 
+@pytest.mark.parametrize(
+    "command", [["analyse", "clip", "--data", "x"], ["reproduce", "figure4", "--data", "x"]], ids=lambda words: words[0]
+)
+def test_the_dual_encoder_has_its_former_name_too(command: list[str]) -> None:
+    named = [parse_arguments([*command, option, "some/clip"]) for option in ("--dual-encoder", "--joint")]
+    assert [each.joint for each in named] == ["some/clip", "some/clip"]
+
+
 def test_help_imports_nothing_heavy() -> None:
     done = run_light([*HEAVY, "sqlalchemy", "pydantic", "numpy"], "--help")
     assert (done.returncode, done.stderr) == (0, "[]\n")
@@ -85,7 +94,7 @@ WRONG = {
         ["evaluate", "itrp-text-task/1", "--data", "x", "--protocol", "last", "--map-with", "20"], "not allowed with",
     ),
     "mapping with nothing": (
-        ["evaluate", "itrp-text-task/1", "--data", "x", "--map-with", "0"], "expected a number of labelled pairs from 1 on",
+        ["evaluate", "itrp-text-task/1", "--data", "x", "--map-with", "0"], "expected at least 1 labelled pair, or a model",
     ),
     "version of no task": (["promote", "--to", "3"], "--to VERSION needs the task it is for: itrp promote text --to 3"),
     "unknown task": (["promote", "both"], "invalid choice: 'both'"),
