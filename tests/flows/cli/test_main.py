@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flows.cli.arguments import parse_arguments
+
+from flows.cli.main import parse_arguments
 
 if TYPE_CHECKING:
     from flows.platform import Platform
