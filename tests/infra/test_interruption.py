@@ -179,7 +179,7 @@ def test_training_is_stopped_and_resumed_by_the_command_it_names(platform: "Plat
     assert run.info.status == "KILLED"
     assert read_state(run.data.tags[FLOW_RUN_TAG]) == ("CANCELLED", "stopped at the command line")
 
-    resume = last.partition("; ")[2].partition(" goes on")[0]
+    resume = last.partition("; ")[2].partition(" continues")[0]
     done = subprocess.run(
         ["bash", "-c", resume], env={**os.environ, **settings}, capture_output=True, text=True, check=False
     )
