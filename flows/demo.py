@@ -145,7 +145,7 @@ def _tell(figures: dict[str, Any], evaluated: list[Any], settings: Settings) -> 
         f"the new tweets' labels are the truth for {correct['text_is_represented']:.1%} (text represented), "
         f"{correct['image_adds']:.1%} (image adds), {correct['relation']:.1%} (both); chance 50 %, 50 %, 25 %",
         "",
-        f"everything lies in {settings.work_dir}:",
+        f"everything is in {settings.work_dir}:",
         "  tweets/                 the synthetic tweets, with truth.csv",
         "  objects/                shards/, labels/ (Parquet), checkpoints/, landing/",
         "  catalog.db mlflow.db prefect.db   what came from where, runs and models, flow runs",

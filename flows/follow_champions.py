@@ -19,7 +19,7 @@ from itrp.errors import NotReadyError
 from serving.outages import is_outage
 
 
-@io_task("find-moves", "compare the registry's champions with those known")
+@io_task("find-moves", "compare the registry's champions with the known ones")
 def find_moves_task(platform: Platform) -> list[ChampionMove]:
     """Moves nobody has noticed yet."""
     return find_moves(platform)
@@ -49,7 +49,7 @@ def ask_for_labels_task(platform: Platform) -> int:
     return behind
 
 
-@io_task("look-round", "look for what is silently wrong")
+@io_task("look-round", "check for silent failures")
 def look_round_task(platform: Platform) -> list[Finding]:
     """Findings, each an event at most once a day."""
     findings = examine_shift(platform)
@@ -58,7 +58,7 @@ def look_round_task(platform: Platform) -> list[Finding]:
         create_table_artifact(
             key="night-watch",
             table=[{"what": finding.kind, "told": finding.told} for finding in findings],
-            description=f"{sum(finding.wrong for finding in findings)} of them need somebody",
+            description=f"{sum(finding.wrong for finding in findings)} of them need attention",
         )
     return findings
 

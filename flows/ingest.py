@@ -32,7 +32,7 @@ def ingest_task(platform: Platform, data: str, arguments: dict[str, Any] | None 
 def _describe_artifact(report: IngestReport) -> str:
     """What stands above the table: what its figures mean, and the names of what was passed over."""
     rows = [f"- `{name}`" for name in report.passed_over_names]
-    names = ["", "Passed over, the first of them:", "", *rows] if rows else []
+    names = ["", "Skipped, the first of them:", "", *rows] if rows else []
     return "\n".join(["lines = pairs + duplicates + quarantined", *names])
 
 

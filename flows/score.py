@@ -22,7 +22,7 @@ from serving.champions import Champions
 from serving.scorer import BatchScorer
 
 
-@io_task("pin-champions", "pin the champions and find what they have to label")
+@io_task("pin-champions", "pin the champions and find what to label")
 def pin_task(platform: Platform, *, backfill: bool) -> tuple[Champions, Backlog]:
     """Choose models and shards."""
     return pin_work(platform, backfill=backfill)
@@ -112,7 +112,7 @@ def _show(
         create_table_artifact(
             key="set-aside",
             table=report.set_aside_tweets,
-            description=f"{report.set_aside} tweets could not be labelled; the others of their shards are",
+            description=f"{report.set_aside} tweets could not be labelled; the others of their shards have labels",
         )
     for version in (pair.text, pair.image):
         link_version(platform.settings, version)

@@ -70,7 +70,7 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
     """Backfill, promotion and zombies."""
     yield AutomationCore(
         name="itrp: a new champion labels the archive",
-        description="follow-champions has noticed that the alias was moved, or that the pair is behind and nobody scores: every "
+        description="follow-champions has found that the alias moved, or that the pair is behind and nobody scores: every "
         "shard gets labels of the new pair.",
         trigger=EventTrigger(
             expect={CHAMPION_MOVED, LABELS_BEHIND},
@@ -83,7 +83,7 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
     )
     yield AutomationCore(
         name="itrp: a named challenger goes to the gate",
-        description="A version whose clusters have class names was registered: promote it if it beats the champion.",
+        description="A new version has class names for its clusters: promote it if it beats the champion.",
         trigger=EventTrigger(
             expect={MODEL_REGISTERED}, match=ResourceSpecification({MAPPED_LABEL: "yes"}), posture=Posture.Reactive,
             threshold=1, within=timedelta(0),
@@ -95,7 +95,7 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
     yield AutomationCore(
         name="itrp: a run without a heartbeat has crashed",
         description=f"Its worker or machine died. Heartbeats come every {HEARTBEAT_SECONDS} s "
-        "(PREFECT_FLOWS_HEARTBEAT_FREQUENCY); the next run goes on where it stopped.",
+        "(PREFECT_FLOWS_HEARTBEAT_FREQUENCY); the next run continues where it stopped.",
         trigger=EventTrigger(
             after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, match=ANY_RUN, for_each={"prefect.resource.id"},
             posture=Posture.Proactive, threshold=1, within=timedelta(seconds=SILENCE_SECONDS),
@@ -117,7 +117,7 @@ def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iter
         actions=[
             SendNotification(
                 block_document_id=block, subject="itrp: tweets in quarantine",
-                body="{{ event.payload.quarantined }} of {{ event.payload.lines }} tweets were refused: "
+                body="{{ event.payload.quarantined }} of {{ event.payload.lines }} tweets were rejected: "
                 "{{ event.payload.by_code }}. Repair them, then run ingest-tweets with replay.",
             )
         ],
@@ -136,7 +136,7 @@ def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iter
     )  # fmt: skip
     yield AutomationCore(
         name="itrp: nothing was scored for a day",
-        description="The server itself notices, though schedules, workers and flows may all be still.",
+        description="The server itself notices, even when schedules, workers and flows all stand still.",
         trigger=EventTrigger(
             expect={"prefect.flow-run.Completed", "prefect.flow-run.Waiting"}, match=ANY_RUN, match_related=SCORING,
             posture=Posture.Proactive, threshold=1, within=timedelta(hours=SILENT_HOURS),
@@ -144,8 +144,8 @@ def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iter
         actions=[
             SendNotification(
                 block_document_id=block, subject="itrp: nothing was scored for a day",
-                body=f"No run of score-tweets has ended well for {SILENT_HOURS} hours: see whether its schedule is on, its "
-                "runs are late, or its worker is gone; `itrp doctor` says more.",
+                body=f"No run of score-tweets has ended well for {SILENT_HOURS} hours: check whether its schedule is on, its "
+                "runs are late, or its worker is gone; `itrp doctor` shows more.",
             )
         ],
     )  # fmt: skip
@@ -166,7 +166,7 @@ def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iter
         yield _watch_late_runs(block, pool, numbers)
     yield AutomationCore(
         name="itrp: a pool has lost its last worker",
-        description="What is scheduled there waits until one is started. A restart is no alarm.",
+        description="Scheduled runs wait there until a worker starts. A restart is no alarm.",
         trigger=EventTrigger(
             after={"prefect.work-pool.not-ready"}, expect={"prefect.work-pool.ready"},
             match=ResourceSpecification({"prefect.resource.id": "prefect.work-pool.*", "prefect.resource.name": [*pools]}),
@@ -176,7 +176,7 @@ def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iter
         actions=[
             SendNotification(
                 block_document_id=block, subject="itrp: the pool {{ event.resource.name }} has no worker",
-                body="Its runs wait until a worker of the pool {{ event.resource.name }} is started (docs/operations.md).",
+                body="Its runs wait: start a worker of the pool {{ event.resource.name }} (docs/operations.md).",
             )
         ],
     )  # fmt: skip
@@ -187,7 +187,7 @@ def _watch_late_runs(block: UUID, pool: str, deployments: Sequence[UUID]) -> Aut
     numbers = [f"prefect.deployment.{each}" for each in deployments]
     return AutomationCore(
         name=f"itrp: late runs of the pool {pool}, and nobody takes them",
-        description=f"A run is late, and in {UNSERVED_SECONDS} s no run of the pool has begun or said that it is alive.",
+        description=f"A run is late, and in {UNSERVED_SECONDS} s no run of the pool has begun or sent a heartbeat.",
         trigger=EventTrigger(
             after={LATE}, expect=MOVES, match=ANY_RUN,
             match_related=ResourceSpecification(
@@ -200,7 +200,7 @@ def _watch_late_runs(block: UUID, pool: str, deployments: Sequence[UUID]) -> Aut
         actions=[
             SendNotification(
                 block_document_id=block, subject="itrp: {{ flow_run.name }} is late",
-                body=f"No worker takes the runs of the pool {pool}: start one, or see whether the pool is paused.\n"
+                body=f"No worker takes the runs of the pool {pool}: start one, or check whether the pool is paused.\n"
                 "{{ flow_run|ui_url }}",
             )
         ],

@@ -57,7 +57,7 @@ def make_app(secret: str, start: StartRun = start_run) -> FastAPI:
     async def receive(request: Request) -> dict[str, bool]:
         body = await _read_body(request)
         if not is_genuine(request.headers, body, secret):
-            logger.warning("refused a call whose signature is not MLflow's, or that is over five minutes old")
+            logger.warning("rejected a call whose signature is not MLflow's, or that is over five minutes old")
             raise HTTPException(401, "the signature or its time is wrong")
         moved = _is_champion(_parse(body))
         if moved:
@@ -91,11 +91,11 @@ def follow_bucket(settings: Settings, stop: threading.Event, start: StartRun = s
             try:
                 start("ingest-tweets", uuid.uuid4().hex, named)
             except Exception as error:  # the schedule finds what this misses
-                logger.warning("ingest-tweets was not started: %s", error)
+                logger.warning("cannot start ingest-tweets: %s", error)
     except EventsUnsupportedError as error:
-        logger.info("no bucket events, the schedule looks for new tweets: %s", error)
+        logger.info("no bucket events, the schedule finds new tweets: %s", error)
     except StoreError as error:
-        logger.warning("bucket events are given up, the schedule looks for new tweets: %s", error)
+        logger.warning("bucket events have stopped, the schedule finds new tweets: %s", error)
 
 
 async def _read_body(request: Request) -> bytes:
@@ -103,7 +103,7 @@ async def _read_body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, "no delivery of MLflow is so long")
+            raise HTTPException(413, "the body is longer than any delivery of MLflow")
     return body
 
 
@@ -124,5 +124,5 @@ async def _in_thread(start: StartRun, name: str, key: str) -> None:
     try:
         await run_in_threadpool(start, name, key, {})
     except Exception as error:
-        logger.warning("%s was not started: %s", name, error)
+        logger.warning("cannot start %s: %s", name, error)
         raise HTTPException(503, "Prefect does not answer: deliver it again") from None

@@ -98,7 +98,7 @@ def _create_pools() -> None:
 
 def _list_pools() -> dict[str, str]:
     """POOLS, and that of score-tweets where it has one of its own."""
-    return {load_settings().scoring_pool: "Scoring: its workers need no right to change a model.", **POOLS}
+    return {load_settings().scoring_pool: "Scoring: its workers need no right to change models.", **POOLS}
 
 
 def _apply(plan: Plan, reset_schedules: bool) -> tuple[str, UUID]:

@@ -60,7 +60,7 @@ def _extend_the_command(logger: logging.Logger) -> None:
     if not inspect.iscoroutinefunction(finder) or [*inspect.signature(finder).parameters] != [
         "client", "name", "deployment_id",
     ]:  # fmt: skip
-        logger.debug("no bare deployment names: this Prefect finds deployments in another way")
+        logger.debug("no bare deployment names: this version of Prefect finds deployments in another way")
         return
     command._get_deployment = _find_bare_names_too(finder)
 
@@ -103,7 +103,7 @@ async def _list_full_names(client: "PrefectClient", **filters: Any) -> list[str]
 
 def _tell_nearest(name: str, candidates: list[str]) -> str:
     if not candidates:
-        return "there are no deployments yet: `itrp deploy` makes ours"
+        return "there are no deployments yet: `itrp deploy` creates ours"
     nearest = sorted(candidates, key=lambda each: -SequenceMatcher(None, name, each).ratio())
     more = f" and {len(nearest) - LISTED} more (prefect deployment ls)" if len(nearest) > LISTED else ""
     return f"there are: {', '.join(nearest[:LISTED])}{more}"

@@ -35,7 +35,7 @@ def apply_webhook(settings: Settings) -> str | None:
     if known:
         client.update_webhook(known[0].webhook_id, url=url, events=EVENTS, secret=secret, status="ACTIVE")
     else:
-        client.create_webhook(NAME, url, EVENTS, "tells itrp of moved champions", secret, "ACTIVE")
+        client.create_webhook(NAME, url, EVENTS, "sends moved champions to itrp", secret, "ACTIVE")
     return url
 
 

@@ -57,7 +57,7 @@ def evaluate_baselines(
         training = find_data(platform, version.tags[DATASET_TAG])
         pretrained = build_model(config).to(assessor.embeddings.device)
     except (NotFoundError, WeightsUnavailableError) as error:
-        logger.warning("no vanilla clustering beside it: %s", error)
+        logger.warning("no vanilla clustering to compare with: %s", error)
         return rows
     train_shards = limit_shards(
         local_shards(platform.store, training.shards, platform.settings.cache_dir), config.pairs

@@ -39,7 +39,9 @@ def find_moves(platform: Platform) -> list[ChampionMove]:
         version = platform.registry.find(task, CHAMPION)
         if version is None:
             if known is not None:
-                logger.warning("the %s task has no champion any more (it was %s): scoring waits", task, known.version)
+                logger.warning(
+                    "the %s task has no champion any more (the last was %s): scoring waits", task, known.version
+                )
         elif known is None or known.version != version.version:
             moves.append(ChampionMove(version, _find_version(platform, task, known.version if known else None)))
     return moves

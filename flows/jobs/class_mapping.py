@@ -43,11 +43,11 @@ class Naming:
             )
         if not isinstance(choice, SimilarityChoice):
             return ""
-        doubt = "" if choice.z >= SURE else "; that may be chance: look at some pairs, or use --map-with 20"
+        doubt = "" if choice.z >= SURE else "; that may be chance: check some pairs, or use --map-with 20"
         if choice.task is not Task.TEXT:
-            doubt += "; for what the image adds similarity is a guess (docs/decisions.md): check with --map-with 20"
+            doubt += "; for the image task similarity is a guess (docs/decisions.md): check with --map-with 20"
         return (
-            f"class names of the {choice.task} task by text-picture similarity ({self.joint_model}): mean cosines "
+            f"class names of the {choice.task} task by text-image similarity ({self.joint_model}): mean cosines "
             f"{choice.gap:.2f} standard deviations apart, {choice.z:.1f} standard errors{doubt}"
         )
 
@@ -61,8 +61,8 @@ def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assess
         return Naming(Protocol(protocol))
     if protocol != str(Protocol.DEV):
         raise WrongUseError(
-            f"expected a protocol or --map-with, found {protocol} and {map_with!r}: --map-with chooses mapping and "
-            "checkpoint by itself"
+            f"expected a protocol or --map-with, found {protocol} and {map_with!r}: --map-with alone chooses mapping and "
+            "checkpoint"
         )
     if map_with.isdecimal():
         return Naming(ExampleNaming(int(map_with), seed))

@@ -33,7 +33,7 @@ def find_data(platform: Platform, name: str) -> KnownData:
         dataset = get_dataset(session, name)
         known = sorted(session.scalars(select(Dataset.name)))
         if dataset is None:
-            there = f"there are {', '.join(known)}" if known else "there is none yet; `itrp ingest` makes one"
+            there = f"there are {', '.join(known)}" if known else "there is none yet; `itrp ingest` creates one"
             raise NotFoundError(f"no data set is called {name!r}: {there}")
         shards = list_shards(session, name)
         if not shards:

@@ -71,7 +71,7 @@ def examine(settings: Settings, orchestration: Mapping[str, Callable[[], str]]) 
     checks: list[Check] = []
     for part, tell in parts.items():
         failed = next((check for check in checks if check.part in NEEDS.get(part, ()) and not check.ok), None)
-        checks.append(Check(part, False, f"not asked: {failed.part} fails") if failed else _run(part, tell))
+        checks.append(Check(part, False, f"not checked: {failed.part} fails") if failed else _run(part, tell))
     return checks
 
 

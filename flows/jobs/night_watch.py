@@ -54,8 +54,8 @@ def examine_champions(platform: Platform) -> list[Finding]:
             known = last_champion(session, str(task))
         if known is not None and platform.registry.find(task, CHAMPION) is None:
             told = (
-                f"the {task} task has no champion any more (it was {MODEL_NAMES[task]}/{known.version}), so nothing is labelled: "
-                f"itrp promote {task} --to {known.version}, or move the alias in MLflow"
+                f"the {task} task has no champion any more (the last was {MODEL_NAMES[task]}/{known.version}), so nothing "
+                f"gets labels: itrp promote {task} --to {known.version}, or move the alias in MLflow"
             )
             found.append(Finding("champion-missing", told))
     try:
@@ -101,7 +101,7 @@ def _versions_in_use(registry: Registry) -> list[ModelVersion]:
 
 def _tell_overdue(oldest: Shard) -> str:
     return (
-        f"shard {oldest.hash[:12]} has waited for labels since {oldest.created_at:%Y-%m-%d %H:%M} UTC, over a day: see whether "
+        f"shard {oldest.hash[:12]} has waited for labels since {oldest.created_at:%Y-%m-%d %H:%M} UTC, over a day: check that "
         "score-tweets runs, or run `itrp score`"
     )
 

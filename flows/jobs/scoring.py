@@ -267,5 +267,5 @@ def _report(
 
 def _tell_archive(champions: Champions, new: int, archive: int, backfill: bool) -> None:
     behind = f"{archive} shards of the archive have labels of older pairs and none of this one ({champions.pair})"
-    after = f": they are labelled after the {new} new ones; ITRP_BACKFILL=false keeps scoring to new shards"
+    after = f": scoring labels them after the {new} new ones; ITRP_BACKFILL=false keeps scoring to new shards"
     logger.info("%s%s", behind, after if backfill else ": `itrp score --backfill` labels them")

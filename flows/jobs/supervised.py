@@ -56,7 +56,7 @@ def open_trainer(platform: Platform, config: SupervisedConfig, labelled: Labelle
     texts = [text for shard in labelled.shards for text in read_texts(shard)]
     provided = provide_stand_ins(config, platform.settings.cache_dir / "stand-ins", texts)
     if provided is not config:
-        logger.warning("%s: parts of it are stand-ins with random weights, its figures say nothing", config.name)
+        logger.warning("%s: parts of it are stand-ins with random weights, its figures mean nothing", config.name)
     cache = EmbeddingCache(
         platform.settings.cache_dir / "embeddings", choose_device(platform.settings.device), config.embed_batch_size
     )

@@ -104,9 +104,7 @@ def _compare_seeds(platform: Platform, versions: Sequence[ModelVersion]) -> None
     try:
         record_agreement(platform, versions)
     except Exception as error:  # the model is trained and registered: what is found out about it must not undo that
-        logger.warning(
-            "how far the seeds agree is not known (%s: %s); ask `itrp agreement`", type(error).__name__, error
-        )
+        logger.warning("agreement between seeds is unknown (%s: %s); run `itrp agreement`", type(error).__name__, error)
 
 
 def train_unsupervised(
@@ -220,7 +218,7 @@ def _forget_resuming(store: ObjectStore, prefix: str, trainer: Trainer) -> None:
     try:
         _delete_optimizer(store, prefix, trainer.rounds)
     except StoreError as error:  # the model is trained and registered
-        logger.warning("the optimizer's state under %s is of no use any more and stays: %s", prefix, error)
+        logger.warning("the optimizer's state under %s is no longer needed, and cannot be deleted: %s", prefix, error)
 
 
 def _follow_rounds(

@@ -67,9 +67,7 @@ def compare_if_possible(compare: Callable[[], Finding | None]) -> Finding | None
     try:
         return compare()
     except Exception as error:
-        logger.warning(
-            "whether text and image model answer the same is not known (%s: %s)", type(error).__name__, error
-        )
+        logger.warning("whether text and image model predict the same is unknown (%s: %s)", type(error).__name__, error)
         return None
 
 

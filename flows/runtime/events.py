@@ -76,7 +76,7 @@ def emit_set_aside(report: ScoringReport) -> None:
     """One event a scoring run that met tweets it could not label: nothing of ours should have stored them."""
     if report.set_aside:
         pair = f"text-{report.text_version}_image-{report.image_version}"
-        told = f"{report.set_aside} tweets could not be labelled, the others of their shards are. {'; '.join(report.telling)}"
+        told = f"{report.set_aside} tweets could not be labelled; others of their shards have labels. {'; '.join(report.telling)}"
         payload = {"set_aside": report.set_aside, "tweets": report.set_aside_tweets, "told": told[:2000]}
         _tell(TWEETS_SET_ASIDE, f"itrp.labels.{pair}", f"set aside by {pair}", payload, {ALERT_LABEL: "yes"})
 

@@ -85,7 +85,9 @@ def _in_states(*types: StateType) -> FlowRunFilter:
 
 def _explain(deployments: Sequence[DeploymentResponse]) -> str:
     if any(schedule.active for deployment in deployments for schedule in deployment.schedules):
-        return "schedules are on, but the server plans no runs; see the log of its scheduler (prefect server services)"
+        return (
+            "schedules are on, but the server plans no runs; check the log of its scheduler (prefect server services)"
+        )
     if any(deployment.schedules for deployment in deployments):
         return "every schedule is paused; resume them on the page Deployments"
-    return "none has a schedule; itrp deploy --reset-schedules brings them back"
+    return "none has a schedule; itrp deploy --reset-schedules restores them"

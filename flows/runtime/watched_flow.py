@@ -95,9 +95,7 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
         return
     told = _tell(error)
     step = (
-        ""
-        if isinstance(error, ItrpError | InfraError)
-        else "\n\nThis is a fault of itrp: report it with the run's logs."
+        "" if isinstance(error, ItrpError | InfraError) else "\n\nThis is a bug of itrp: report it with the run's logs."
     )
     create_markdown_artifact(
         key="failure",
@@ -125,8 +123,8 @@ def _explain_lost_slot(name: str) -> SlotLostError:
     return SlotLostError(
         f"expected to be the only run of {name}, found that Prefect's server no longer knows of it: its lease of the slot is "
         "gone, as after a restart of a server that keeps leases in its memory (PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE), or "
-        "the server could not be reached for minutes. This run was ended before another began beside it, its time was not up. "
-        "What it has done is kept; the next run goes on where it stopped"
+        "the server could not be reached for minutes. This run ended before another began beside it; its time was not up. "
+        "What it has done stays; the next run continues where it stopped"
     )
 
 

@@ -24,7 +24,7 @@ def write_model_card(
     asked = " ".join(f"**{CLASS_NAMES[task][1]}?**" for task in config.tasks)
     return f"""# {config.name} (seed {config.seed})
 
-Answers for a tweet with a picture: {asked} ({config.task} task)
+Predicts for a tweet with an image: {asked} ({config.task} task)
 
 | setting | value |
 |---|---|
@@ -73,5 +73,5 @@ def _describe_supervised(config: SupervisedConfig, epochs: Sequence[EpochResult]
         "optimizer": f"{config.optimizer.name}, {config.optimizer.learning_rate}",
     }
     if has_stand_ins(config):
-        settings["stand-ins"] = "parts have random weights instead of pretrained ones: the figures say nothing"
-    return settings, "Its outputs are classes: no mapping is to be chosen."
+        settings["stand-ins"] = "parts have random weights instead of pretrained ones: the figures mean nothing"
+    return settings, "Its outputs are classes: it needs no mapping."

@@ -95,7 +95,7 @@ def _fetch_image(candidate: Candidate, fetch: Callable[[str], bytes]) -> tuple[s
     except MissingImageError as error:
         raise RejectedError(
             "image_missing",
-            f"expected a picture at {key[:600]!r}, found nothing: upload it, then replay the quarantine",
+            f"expected an image at {key[:600]!r}, found nothing: upload it, then replay the quarantine",
         ) from error
     check_image(image)
     return key, image

@@ -65,7 +65,7 @@ def test_one_seed_is_told_how_to_train_another(trained: "Platform") -> None:
     assert (found.data, found.figures()) == ("landing", [])
     assert found.next_step == NEXT_SEED
     assert str(found) == (
-        "text: small-text was trained with one seed (itrp-text-task/2), and how far seeds agree takes two: " + NEXT_SEED
+        "text: small-text was trained with one seed (itrp-text-task/2), and agreement needs two: " + NEXT_SEED
     )
 
 
@@ -192,7 +192,7 @@ def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
 
     told = itrp(platform.settings.work_dir, "agreement", "image").out
     assert told == (
-        "image: small-image was trained with one seed (itrp-image-task/2), and how far seeds agree takes two: "
+        "image: small-image was trained with one seed (itrp-image-task/2), and agreement needs two: "
         f"{NEXT_SEED.replace('text', 'image')}\n"
     )
     assert itrp(platform.settings.work_dir, "agreement", "--data", "x").status == 1

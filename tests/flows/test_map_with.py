@@ -105,7 +105,7 @@ def test_two_models_at_once(platform: "Platform", joint_model: Path) -> None:
     assert (few.task, few.protocol, few.n, sorted(few.models)) == ("image-text", "dev-20", 16, both)
     joint = run_evaluation(platform, both, "labelled", map_with=str(joint_model))
     assert (joint.protocol, sorted(joint.models)) == ("joint", both)
-    assert [joint.naming.count(f"class names of the {task} task by text-picture") for task in ("text", "image")] == [
+    assert [joint.naming.count(f"class names of the {task} task by text-image") for task in ("text", "image")] == [
         1,
         1,
     ]
@@ -140,5 +140,5 @@ def test_map_with_on_the_command_line(itrp: Callable[..., Any], platform: "Platf
     assert platform.registry.resolve("itrp-text-task/3").tags["itrp.mapped_seed"] == "7"
     done = itrp(work, "evaluate", "itrp-text-task/1", "--data", "labelled", "--map-with", joint_model)
     assert done.status == 0, done.err
-    assert f"class names of the text task by text-picture similarity ({joint_model})" in done.out
+    assert f"class names of the text task by text-image similarity ({joint_model})" in done.out
     assert done.out.endswith("models: itrp-text-task/4\n")

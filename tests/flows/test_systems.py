@@ -216,7 +216,7 @@ def test_a_run_leaves_metrics_parameters_card_and_pictures(vanilla: Journey, joi
         text = read_artifact(each.platform, run.info.run_id, "model_card.md")
         assert card in text
         assert text.startswith(f"# {each.trained.experiment} (seed 0)")
-        assert "Answers for a tweet with a picture: **text represented?** **image adds?** (image-text task)" in text
+        assert "Predicts for a tweet with an image: **text represented?** **image adds?** (image-text task)" in text
         assert (
             json.loads(read_artifact(each.platform, run.info.run_id, "config.json"))["name"] == each.trained.experiment
         )

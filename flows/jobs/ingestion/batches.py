@@ -59,7 +59,7 @@ def _find_given(
             if info is not None:
                 yield info
             else:
-                passed_over.add(key, "no such object any more")
+                passed_over.add(key, "the object is gone")
 
 
 def _explain_hidden(key: str) -> str | None:
@@ -68,7 +68,7 @@ def _explain_hidden(key: str) -> str | None:
     if "__MACOSX" in folders or name.startswith("._"):
         return "left by macOS beside the file itself"
     if name.startswith("."):
-        return "a hidden file, as a copy under way is: give it a name without the dot when it is whole"
+        return "a hidden file, as a copy under way is: give it a name without the dot when it is complete"
     return None
 
 

@@ -77,9 +77,9 @@ def _name_places(rejection: Rejection, keys: Sequence[str]) -> Rejection:
     if not names:
         return rejection
     if not rejection.image_key or rejection.image_key.isascii():
-        looked = f"expected a picture at {rejection.image_key!r}, or beside it as {', '.join(names)}"
+        looked = f"expected an image at {rejection.image_key!r}, or beside it as {', '.join(names)}"
     else:
-        looked = f"expected a picture at {rejection.image_key!r}, its letters composed or decomposed (NFC, NFD)"
+        looked = f"expected an image at {rejection.image_key!r}, its letters composed or decomposed (NFC, NFD)"
     return replace(rejection, reason=f"{looked[:800]}, found nothing: upload it, then replay the quarantine")
 
 

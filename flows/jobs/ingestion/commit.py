@@ -72,7 +72,7 @@ def commit_group(target: Target, group: Group) -> None:
     except IntegrityError as error:
         raise ConcurrentIngestionError(
             f"expected to be the only ingestion into the data set {target.name}, found rows of another one "
-            "that ran at the same time: nothing of this group was written, run the ingestion again"
+            "that ran at the same time: this group is not stored, run the ingestion again"
         ) from error
 
 

@@ -76,4 +76,4 @@ def _note(target: Target, learnt: dict[int, str]) -> None:
     with target.catalog.session() as session:
         for row_id, etag in learnt.items():
             session.execute(update(LandingObject).where(LandingObject.id == row_id).values(etag=etag))
-    logger.info("noted time and content of %d batch files that are known", len(learnt))
+    logger.info("noted time and content of %d known batch files", len(learnt))

@@ -86,7 +86,7 @@ def try_again(pending: Pending, on_progress: Count | None, act: Callable[[], Non
             lines = pending.discard()
             if on_progress:
                 on_progress(-lines)
-            logger.info("another ingestion was committed first: %d records are read again", lines)
+            logger.info("another ingestion committed first: reading %d records again", lines)
             time.sleep(random.uniform(0, LONGEST_PAUSE * min(1.0, (race + 1) / 10)))
 
 

@@ -26,7 +26,7 @@ from itrp.progress import Count
 
 _OF_WHOLE_LINES = ("record_not_json", "record_too_long", "id_missing")
 """Reasons for which a line or a file of many tweets was one record before those were read."""
-_RENAME = "put it under another name, and ingest, to take in the others"
+_RENAME = "put it under another name and ingest it, to store the others"
 ROWS_AT_ONCE = 1000
 """Rows of the quarantine that are read together."""
 

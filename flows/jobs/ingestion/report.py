@@ -44,7 +44,7 @@ class IngestReport:
             raise MiscountError(
                 f"expected lines = pairs + duplicates + quarantined, found {self.lines} = {self.pairs} "
                 f"+ {self.duplicates} + {self.quarantined} with the reasons {self.by_code}: "
-                "a fault of itrp, please report it with the batch"
+                "a bug of itrp, please report it with the batch"
             )
 
 
@@ -56,13 +56,11 @@ def describe(report: IngestReport) -> str:
     ]
     lines += [f"  quarantined {count:6d}  {code}" for code, count in report.by_code.items()]
     if report.without_row:
-        lines.append(
-            f"  of these    {report.without_row:6d}  are counted without a row of their own; --replay tries them too"
-        )
+        lines.append(f"  of these    {report.without_row:6d}  are only counted, without rows; --replay tries them too")
     if report.times_unread:
         lines.append(f"  stored      {report.times_unread:6d}  without their created_at, which could not be read")
     if report.passed_over:
-        lines.append(f"  passed over {report.passed_over:6d}  objects")
+        lines.append(f"  skipped     {report.passed_over:6d}  objects")
         lines += [f"    {name}" for name in report.passed_over_names]
         more = report.passed_over - len(report.passed_over_names)
         lines += [f"    and {more} more"] if more else []

@@ -75,7 +75,7 @@ def open_folder(
     if layout == "twitter100k":
         return Twitter100kFolder(Path(folder))
     if images is None:
-        pictures = "T<tweet id>.jpg" if layout == "itr" else "the unpacked pictures"
+        pictures = "T<tweet id>.jpg" if layout == "itr" else "the unpacked images"
         raise WrongUseError(f"itrp ingest {layout} needs --images DIR, the folder that holds {pictures}")
     if layout == "ltec":
         if controversial or texts:

@@ -90,7 +90,7 @@ def run_grid(
         try:
             answers[config] = answerer(desk, config)
         except ItrpError as error:
-            logger.warning("%s could not be run: %s", config.name, error)
+            logger.warning("cannot run %s: %s", config.name, error)
             failures[config] = str(error)
             if isinstance(error, WeightsUnavailableError):
                 absent[weights] = str(error)

@@ -53,4 +53,4 @@ def test_a_burst_of_batches_starts_one_ingestion(tmp_path: Path, monkeypatch: py
 def test_a_store_without_events_is_left_to_the_schedule(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="flows.deployment.bridge"):
         follow_bucket(Settings(work_dir=tmp_path), threading.Event(), lambda *_: pytest.fail("started"))
-    assert "no bucket events, the schedule looks for new tweets" in caplog.text
+    assert "no bucket events, the schedule finds new tweets" in caplog.text

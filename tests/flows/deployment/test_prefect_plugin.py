@@ -266,5 +266,5 @@ def test_it_steps_aside_where_prefect_is_another(
         setup_environment(ctx=HookContext("4.0.0", None, logging.getLogger("seen").getChild))
     assert command._get_deployment is found
     assert [(record.levelno, record.getMessage()) for record in caplog.records if "bare" in record.getMessage()] == [
-        (logging.DEBUG, "no bare deployment names: this Prefect finds deployments in another way")
+        (logging.DEBUG, "no bare deployment names: this version of Prefect finds deployments in another way")
     ]

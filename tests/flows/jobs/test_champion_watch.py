@@ -71,7 +71,7 @@ def test_a_champion_taken_away_is_warned_of(platform: "Platform", caplog: pytest
     platform.registry.client.delete_registered_model_alias("itrp-image-task", "champion")
     with caplog.at_level(logging.WARNING):
         assert find_moves(platform) == []
-    assert "the image task has no champion any more (it was 2)" in caplog.text
+    assert "the image task has no champion any more (the last was 2)" in caplog.text
 
 
 def test_of_many_who_notice_one_enters_it(platform: "Platform") -> None:

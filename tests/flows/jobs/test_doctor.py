@@ -87,7 +87,7 @@ def test_a_shard_that_waits_for_over_a_day_is_wrong(scoring: "Platform") -> None
     assert told["labels"].startswith(
         f"shard {first.hash[:12]} has waited for labels since {first.created_at:%Y-%m-%d %H:%M} UTC"
     )
-    assert "see whether score-tweets runs, or run `itrp score`; the champions' pair" in told["labels"]
+    assert "check that score-tweets runs, or run `itrp score`; the champions' pair" in told["labels"]
 
 
 def test_before_the_first_champion_waiting_is_no_fault(platform: "Platform") -> None:
@@ -136,8 +136,8 @@ def test_a_champion_taken_away_is_wrong(scoring: "Platform") -> None:
     told = failing(examine(scoring.settings))
     assert told.keys() == {"labels"}
     assert (
-        "the image task has no champion any more (it was itrp-image-task/2), so nothing is labelled: itrp promote image --to 2"
-        in (told["labels"])
+        "the image task has no champion any more (the last was itrp-image-task/2), so nothing gets labels: "
+        "itrp promote image --to 2" in (told["labels"])
     )
 
 
@@ -271,7 +271,7 @@ def test_when_nothing_is_scheduled_the_night_shift_is_wrong(platform: "Platform"
                 told = failing(examine(platform.settings))
                 assert told == {
                     "schedules": "no deployment has an upcoming run, so nothing runs by itself: schedules are on, but the server "
-                    "plans no runs; see the log of its scheduler (prefect server services)"
+                    "plans no runs; check the log of its scheduler (prefect server services)"
                 }
                 for number in deployed.values():
                     for schedule in client.read_deployment_schedules(number):

@@ -113,11 +113,11 @@ def test_what_is_left_behind_is_passed_over_by_name(zone: Zone, tmp_path: Path) 
     assert report.passed_over_names == (
         "landing/__MACOSX/day/._b.jsonl: left by macOS beside the file itself",
         "landing/day/._b.jsonl: left by macOS beside the file itself",
-        "landing/day/.b-tmp.jsonl: a hidden file, as a copy under way is: give it a name without the dot when it is whole",
+        "landing/day/.b-tmp.jsonl: a hidden file, as a copy under way is: give it a name without the dot when it is complete",
         "landing/gone.jsonl: a symbolic link to nothing",
         "landing/today: a symbolic link to a folder: move the folder here",
     )
-    assert describe(report).splitlines()[2].split() == ["passed", "over", "5", "objects"]
+    assert describe(report).splitlines()[2].split() == ["skipped", "5", "objects"]
 
 
 def test_many_names_are_counted(zone: Zone) -> None:
@@ -138,7 +138,7 @@ def test_given_keys(zone: Zone) -> None:
     report = zone.ingest(keys=keys)
     assert (report.pairs, report.passed_over) == (1, 2)
     assert {name.partition(": ")[2] for name in report.passed_over_names} == {
-        "no such object any more", "left by macOS beside the file itself",
+        "the object is gone", "left by macOS beside the file itself",
     }  # fmt: skip
 
 
@@ -245,8 +245,8 @@ def test_a_page_that_an_earlier_version_refused_is_named_when_it_is_replayed(zon
     report = zone.replay()
     assert (report.lines, report.pairs) == (2, 2)
     assert report.passed_over_names == (
-        f"{FOLDER}pages.jsonl: an earlier version found 2 records in it, of 5 today: put it under another name, and "
-        "ingest, to take in the others",
+        f"{FOLDER}pages.jsonl: an earlier version found 2 records in it, of 5 today: put it under another name "
+        "and ingest it, to store the others",
     )
     put_lines(zone, "again.jsonl", page(1, 2), page(3, 4, 5))
     assert zone.ingest(keys=[FOLDER + "again.jsonl"]) == IngestReport(5, 3, 2, 0, 1)

@@ -39,7 +39,7 @@ def test_rows_are_bounded_and_counts_exact(zone: Zone) -> None:
     zone.drop("b.jsonl", *[b"bad"] * 4)
     report = zone.ingest()
     assert report == IngestReport(26, 2, 0, 24, 1, {"id_missing": 10, "record_not_json": 14}, without_row=15)
-    assert "  of these        15  are counted without a row of their own; --replay tries them too" in describe(report)
+    assert "  of these        15  are only counted, without rows; --replay tries them too" in describe(report)
     assert counts(zone) == [{"id_missing": 10, "record_not_json": 10}, {"record_not_json": 4}]
     assert [(row.lines, row.quarantined) for row in zone.rows(LandingObject)] == [(22, 20), (4, 4)]
     assert len(zone.rows(QuarantinedTweet)) == 9

@@ -82,7 +82,7 @@ def test_it_gives_up_after_many_lost_races(zone: Zone, monkeypatch: pytest.Monke
             zone.ingest(keys=[f"{FOLDER}rival{number}.jsonl"])
             zone.drop("a.jsonl", tweet(number + 1))
 
-    with pytest.raises(ConcurrentIngestionError, match="nothing of this group was written, run the ingestion again"):
+    with pytest.raises(ConcurrentIngestionError, match="this group is not stored, run the ingestion again"):
         zone.ingest(on_progress=put_the_same_tweet_first)
     assert len(races) == 4
 

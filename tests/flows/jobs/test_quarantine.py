@@ -64,7 +64,7 @@ def test_the_text_names_key_line_reason_and_remedy(filled: Zone) -> None:
     assert lines[2] == "     3  image_missing: no object lies at the picture's key"
     assert lines[3] == f"        mend: {REMEDIES['image_missing']}"
     assert lines[5].startswith(
-        f"    {FOLDER}a.jsonl:2  tweet 2  expected a picture at '{FOLDER}late.jpg', found nothing"
+        f"    {FOLDER}a.jsonl:2  tweet 2  expected an image at '{FOLDER}late.jpg', found nothing"
     )
     assert lines[7] == "    and 1 more: --limit 3 shows them"
     assert any(line.startswith(f"    {FOLDER}a.jsonl:3  expected JSON") for line in lines)

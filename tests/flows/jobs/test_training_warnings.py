@@ -132,4 +132,4 @@ def test_a_partner_that_is_gone_stops_nothing(
     platform.registry.folder_of(image).mkdir()  # fetched, and lost since
     with caplog.at_level(logging.WARNING):
         assert warn_of_same_answers(platform, [platform.registry.resolve("itrp-text-task/2")]) == []
-    assert "whether text and image model answer the same is not known (" in caplog.text
+    assert "whether text and image model predict the same is unknown (" in caplog.text

@@ -58,7 +58,7 @@ def test_a_failed_run_shows_the_error_and_the_next_step(prefect_server: str) -> 
     ours = Artifact.get("failure")
     assert ours is not None
     assert str(ours.data).startswith("**KeyError**: 'shard'")
-    assert "This is a fault of itrp" in str(ours.data)
+    assert "This is a bug of itrp" in str(ours.data)
 
 
 @pytest.mark.slow

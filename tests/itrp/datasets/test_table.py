@@ -183,7 +183,7 @@ def test_pictures_by_any_path(tmp_path: Path) -> None:
         "a.jpg", "a.jpg", "image_missing", "image_missing", "image_key_invalid",
     ]  # fmt: skip
     reasons = [o.reason for o in outcomes if isinstance(o, Rejection)]
-    assert f"expected a picture at '{tmp_path}/here/none.jpg', found nothing" in reasons[1]
+    assert f"expected an image at '{tmp_path}/here/none.jpg', found nothing" in reasons[1]
     assert "found an address, 'http://x/c.jpg': load the picture and name its file" in reasons[3]
     assert "File name too long" in reasons[5]
 
