@@ -100,7 +100,7 @@ class Catalog:
     def _foreign_revision(self, found: tuple[str, ...]) -> CatalogError:
         return CatalogError(
             f"expected the catalog {self.url} at revision {_name(_heads())} or older, found {_name(found)}, "
-            "made by a newer itrp: upgrade itrp, or set ITRP_CATALOG_URL to another catalog"
+            "from a newer itrp: upgrade itrp, or set ITRP_CATALOG_URL to another catalog"
         )
 
     def _file(self) -> Path | None:
@@ -165,7 +165,7 @@ def _next_step(reason: str) -> str:
     if "no such table" in reason or "does not exist" in reason:
         return _MIGRATE
     if "locked" in reason:
-        return f"another process has written for over {BUSY_SECONDS} s: wait for it, or use PostgreSQL"
+        return f"another process has been writing for over {BUSY_SECONDS} s: wait for it, or use PostgreSQL"
     return "start the database, or correct ITRP_CATALOG_URL"
 
 

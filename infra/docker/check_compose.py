@@ -33,7 +33,7 @@ def check(compose: Compose, example: str) -> list[str]:
 
 def check_file(compose: Compose) -> list[str]:
     """docker-compose 1.29, which Debian has, refuses a top-level name."""
-    return ["the file has a top-level name, which docker-compose 1.29 refuses"] if "name" in compose else []
+    return ["the file has a top-level name, which docker-compose 1.29 rejects"] if "name" in compose else []
 
 
 def check_images(compose: Compose) -> list[str]:
@@ -199,7 +199,7 @@ def check_example(example: str) -> list[str]:
         elif line and not line.startswith("#"):
             commands[line.partition("=")[0]] = commands.pop("next", "")
             if not above:
-                complaints.append(f"{line.partition('=')[0]}: nothing above it says what it is")
+                complaints.append(f"{line.partition('=')[0]}: no comment above it explains it")
         above = line if line else ""
     for name, value in read_example(example).items():
         if SECRET.search(name) and value:

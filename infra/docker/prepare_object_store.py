@@ -173,7 +173,7 @@ def main() -> int:
     try:
         complaints = prepare(Keys())
     except (MinioException, MinioAdminException, HTTPError) as error:
-        complaints = [f"the object store refused: {' '.join(str(error).split())[:300]}"]
+        complaints = [f"the object store rejected a request: {' '.join(str(error).split())[:300]}"]
     print(*(complaints or ["the object store is ready: buckets tweets and mlflow, each with its own keys"]), sep="\n")
     return 1 if complaints else 0
 

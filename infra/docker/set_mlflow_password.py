@@ -43,4 +43,4 @@ if __name__ == "__main__":
     if set_password(accounts, found):
         print("the administrator's password is changed")
     if keep_scorer(accounts, os.environ["MLFLOW_SCORER_USERNAME"], os.environ["MLFLOW_SCORER_PASSWORD"]):
-        print("the account of workers that score is ready")
+        print("the account of scoring workers is ready")

@@ -41,7 +41,7 @@ def listen_created(
     check_prefix(prefix)
     if not isinstance(store, S3Store):
         raise EventsUnsupportedError(
-            f"expected an S3 server that tells of new objects, found {store.url}: list it from time to time"
+            f"expected an S3 server that emits bucket events, found {store.url}: list it from time to time"
         )
     failures = 0
     while not stop.is_set():
@@ -138,14 +138,14 @@ def _parse_keys(line: bytes, prefix: str) -> Iterator[str]:
         records = json.loads(line).get("Records") or []
         names = [str(record["s3"]["object"]["key"]) for record in records]
     except (ValueError, KeyError, TypeError, AttributeError):
-        logger.warning("listening for new objects: passed over %r, which is no event", line[:200])
+        logger.warning("listening for new objects: skipped %r, which is no event", line[:200])
         return
     for name in names:
         key = _decode(name, prefix)
         try:
             yield check_key(key)
         except ObjectKeyError:
-            logger.debug("listening for new objects: passed over %r, which is no object key", key)
+            logger.debug("listening for new objects: skipped %r, which is no object key", key)
 
 
 def _decode(name: str, prefix: str) -> str:

@@ -249,7 +249,7 @@ def may_be_same(listed: str, etag: str) -> bool:
 
 def _log_passed_over(key: str, reason: str) -> None:
     if reason:
-        logger.warning("passed over %r: %s", key, reason)
+        logger.warning("skipped %r: %s", key, reason)
 
 
 def _write(path: Path, source: BinaryIO) -> None:
@@ -305,6 +305,6 @@ _NEXT_STEPS = {
 
 
 def _explain(error: OSError, key: str) -> StoreError:
-    step = _NEXT_STEPS.get(error.errno or 0, "look at the disk and the folder's rights")
+    step = _NEXT_STEPS.get(error.errno or 0, "check the disk and the folder's rights")
     reason = error.strerror or str(error)
     return StoreError(f"the folder store failed at {key or 'its own folder'}: {reason}; {step}")

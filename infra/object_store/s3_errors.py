@@ -19,14 +19,14 @@ _KEYS = "ITRP_OBJECT_STORE_ACCESS_KEY and ITRP_OBJECT_STORE_SECRET_KEY"
 
 _BY_CODE = {
     "InvalidAccessKeyId": "does not know the access key: correct ITRP_OBJECT_STORE_ACCESS_KEY",
-    "SignatureDoesNotMatch": "found the secret key wrong: correct ITRP_OBJECT_STORE_SECRET_KEY",
-    "AccessDenied": f"refused the keys: correct {_KEYS}, or give them the right to read and write the bucket",
+    "SignatureDoesNotMatch": "rejects the secret key: correct ITRP_OBJECT_STORE_SECRET_KEY",
+    "AccessDenied": f"rejected the keys: correct {_KEYS}, or give them the right to read and write the bucket",
     "NoSuchBucket": "has no such bucket: create it, or correct the name in ITRP_OBJECT_STORE_URL",
-    "RequestTimeTooSkewed": "has another time than this machine, by over 15 minutes: set both clocks",
-    "PreconditionFailed": "has another object at the key than when reading began: read it again",
+    "RequestTimeTooSkewed": "has a clock over 15 minutes off this machine's: set both clocks",
+    "PreconditionFailed": "has a new object at the key since reading began: read it again",
     "AuthorizationHeaderMalformed": "expects another region: add &region=NAME to ITRP_OBJECT_STORE_URL",
     "PermanentRedirect": "keeps the bucket in another region: add &region=NAME to ITRP_OBJECT_STORE_URL",
-    "EntityTooLarge": "takes no object of this size: write smaller ones",
+    "EntityTooLarge": "accepts no object of this size: write smaller ones",
 }
 """What the server did and the next step, by S3 error code."""
 
@@ -70,7 +70,7 @@ def explain_code(
     if code == "NoSuchKey":
         return ObjectMissingError(f"no object lies at {key} in {address.url}: put it there, or correct the key")
     answer = f"{code} ({message})" if message else code
-    step = _BY_CODE.get(code, f"answered {answer}: look at the server's log and try again")
+    step = _BY_CODE.get(code, f"answered {answer}: check the server's log and try again")
     kind = StoreUnavailableError if status >= 500 and status != _NOT_IMPLEMENTED else StoreError
     return kind(f"the S3 server at {address.server} {step} ({_place(address, key)})")
 
@@ -93,11 +93,11 @@ def _explain_connection(error: HTTPError, address: BucketAddress, key: str | Non
         kind = StoreError
         step = f"{address.server} does not speak TLS as expected: correct https, or trust its certificate"
     elif isinstance(reason, ReadTimeoutError):
-        step = f"the S3 server at {address.server} takes the request but does not answer: look at its log"
+        step = f"the S3 server at {address.server} takes the request but does not answer: check its log"
     elif isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
         step = f"nothing answers at {address.server}: start the S3 server, or correct ITRP_OBJECT_STORE_URL"
     else:
-        step = f"the connection to {address.server} broke again and again: look at the server's log and try again"
+        step = f"the connection to {address.server} broke again and again: check the server's log and try again"
     return kind(f"{step} ({_place(address, key)})")
 
 

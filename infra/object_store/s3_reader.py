@@ -50,7 +50,7 @@ class ResumingReader(io.RawIOBase):
                 self._breaks += 1
                 if self._breaks > MAX_BREAKS:
                     raise self._explain(error) from error
-                logger.info("reading on at byte %d after a broken connection", self._position)
+                logger.info("continuing at byte %d after a broken connection", self._position)
                 self._response.close()
                 self._response = self._fetch(self._position, self._etag)
 

@@ -123,7 +123,7 @@ class S3Store:
         created = self._create(key, data)
         if created is None:
             server = self._address.server
-            logger.warning("%s refuses If-None-Match: two writers of %s at once can both win", server, key)
+            logger.warning("%s rejects If-None-Match: two writers of %s at once can both win", server, key)
             self.put(key, data)
         return created is not False
 
@@ -229,7 +229,7 @@ class S3Store:
 
     def _log_passed_over(self, key: str, reason: str) -> None:
         if reason:
-            logger.warning("passed over %r in %s: %s", key, self.url, reason)
+            logger.warning("skipped %r in %s: %s", key, self.url, reason)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def main() -> int:
     """Run until a signal comes. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m infra.stack", description=__doc__)
     parser.add_argument(
-        "--folder", type=Path, default=Path(".stack"), help="where everything is kept (default: %(default)s)"
+        "--folder", type=Path, default=Path(".stack"), help="folder for all its data (default: %(default)s)"
     )
     args = parser.parse_args()
     configure_logging()
@@ -51,11 +51,11 @@ def _tell(stack: Stack) -> None:
     print("The stack is up:", *lines, sep="\n")
     print(f"  passwords      user admin; in {stack.folder / 'secrets.json'} (prefect_password, mlflow_admin_password)")
     print(
-        f"  for collectors {stack.write_collectors_keys()}: keys that put tweets under landing/ and open nothing else"
+        f"  for collectors {stack.write_collectors_keys()}: keys that write tweets under landing/ and open nothing else"
     )
     print(f"  logs           {stack.logs}")
     print(f"In another shell: source {file} && prefect deployment run score-tweets")
-    print("Ctrl-C stops it; what is in it stays.", flush=True)
+    print("Ctrl-C stops it; its data stays.", flush=True)
 
 
 if __name__ == "__main__":

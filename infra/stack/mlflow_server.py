@@ -45,7 +45,7 @@ def keep_scorer(ports: Ports, secrets: Secrets) -> None:
     except HTTPError as error:
         told = error.read().decode(errors="replace")
         if "RESOURCE_ALREADY_EXISTS" not in told:
-            raise StackError(f"MLflow did not take the account {SCORER}: {told[:300]}") from error
+            raise StackError(f"MLflow rejected the account {SCORER}: {told[:300]}") from error
 
 
 def responds(address: str) -> bool:

@@ -43,7 +43,7 @@ class Stack:
         taken = self.ports.taken()
         if taken:
             raise StackError(
-                f"expected free ports on 127.0.0.1, found {', '.join(map(str, taken))} in use: stop what listens there"
+                f"expected free ports on 127.0.0.1, found {', '.join(map(str, taken))} in use: stop the programs that use them"
             )
         try:
             self._start_all()
@@ -92,7 +92,7 @@ class Stack:
 
     def deploy(self) -> None:
         """Run `itrp deploy`. Raises StackError with what it said."""
-        logger.info("putting the deployments on the server")
+        logger.info("creating the deployments on the server")
         command = [str(find_program("itrp", "pip install itrp")), "deploy"]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=DEPLOY_SECONDS)
         with self.log("deploy").open("a") as log:
@@ -118,7 +118,7 @@ class Stack:
     def _end_engines(self) -> None:
         ended = end_engines(self.folder)
         if ended:
-            logger.info("ended %d processes that workers had left behind", ended)
+            logger.info("ended %d processes that workers left behind", ended)
 
     def log(self, name: str) -> Path:
         """The log of a service."""

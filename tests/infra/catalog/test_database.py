@@ -194,7 +194,7 @@ def test_a_catalog_of_a_newer_version(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for act in (catalog.check, catalog.migrate):
-        with pytest.raises(CatalogError, match="found 9999, made by a newer itrp: upgrade itrp"):
+        with pytest.raises(CatalogError, match="found 9999, from a newer itrp: upgrade itrp"):
             act()
 
 

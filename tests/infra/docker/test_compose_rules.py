@@ -157,7 +157,7 @@ def test_a_name_of_the_file_is_noticed() -> None:
         (
             "\n# runs at a time on the cpu worker; the gpu worker takes one\n",
             "\n",
-            "CPU_WORKER_LIMIT: nothing above it",
+            "CPU_WORKER_LIMIT: no comment above it",
         ),
     ],
 )

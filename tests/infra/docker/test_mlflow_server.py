@@ -257,8 +257,8 @@ def test_a_changed_password_of_the_scorer_is_taken_over(
     with database.connect("mlflow", "mlflow_auth") as connection:
         connection.execute("UPDATE users SET is_admin = true WHERE username = 'scorer'")
     changed = {**secrets, "MLFLOW_SCORER_PASSWORD": "another-password"}
-    assert "the account of workers that score is ready" in migrate_mlflow(database, changed, tmp_path)
-    assert "the account of workers that score is ready" not in migrate_mlflow(database, changed, tmp_path)
+    assert "the account of scoring workers is ready" in migrate_mlflow(database, changed, tmp_path)
+    assert "the account of scoring workers is ready" not in migrate_mlflow(database, changed, tmp_path)
     with database.connect("mlflow", "mlflow_auth") as connection:
         assert connection.execute("SELECT is_admin FROM users WHERE username = 'scorer'").fetchone() == (False,)
     page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
@@ -280,7 +280,7 @@ def test_the_stack_of_processes_makes_the_same_account_once(
     user = f"scorer:{own.mlflow_scorer_password}"
     assert ask(f"{page}/search", user)[0] == 200
     assert ask(f"{mlflow.address}/api/2.0/mlflow/runs/create", user, {"experiment_id": "0"})[0] == 403
-    with pytest.raises(StackError, match="MLflow did not take the account scorer: "):
+    with pytest.raises(StackError, match="MLflow rejected the account scorer: "):
         keep_scorer(ports, Secrets(mlflow_admin_password="wrong"))
     migrate_mlflow(database, secrets, tmp_path)
 

@@ -231,7 +231,7 @@ def test_a_folder_has_no_events(tmp_path: Path) -> None:
 
 def test_refusals_are_told_and_not_tried_again(juicefs_server: JuiceFS) -> None:
     for url, secret, message in (
-        (juicefs_server.url(), "wrong-secret", "found the secret key wrong"),
+        (juicefs_server.url(), "wrong-secret", "rejects the secret key"),
         (juicefs_server.url("no-such-bucket"), juicefs_server.secret_key, "has no such bucket"),
     ):
         store = open_store(url, juicefs_server.access_key, secret)

@@ -42,7 +42,7 @@ def test_something_else_answers(s3_server: Any) -> None:
 def test_a_proxy_before_a_server_that_is_down(s3_server: Any, key: str) -> None:
     page = http_answer("502 Bad Gateway")
     with running(Relay(s3_server.port, answer=lambda number, head: page)) as relay:
-        with pytest.raises(StoreUnavailableError, match=r"answered HTTP 502: look at the server's log"):
+        with pytest.raises(StoreUnavailableError, match=r"answered HTTP 502: check the server's log"):
             open_through(relay, s3_server).get(key)
         assert len(relay.heads) == 5
 
@@ -79,7 +79,7 @@ def test_server_faults_that_last_are_told(any_server: Any, key: str, act: str) -
         return BUSY if head.startswith(b"PUT") else None
 
     with running(Relay(any_server.port, answer=answer)) as relay:
-        with pytest.raises(StoreUnavailableError, match=r"answered SlowDown \(told so\): look at the server's log"):
+        with pytest.raises(StoreUnavailableError, match=r"answered SlowDown \(told so\): check the server's log"):
             getattr(open_through(relay, any_server), act)(key, b"x")
         assert relay.count("PUT") == 5
 
@@ -88,7 +88,7 @@ def test_server_faults_that_last_are_told(any_server: Any, key: str, act: str) -
 def test_refusals_are_not_tried_again(any_server: Any, key: str, act: str) -> None:
     rejection = http_answer("403 Forbidden", "AccessDenied")
     with running(Relay(any_server.port, answer=lambda number, head: rejection)) as relay:
-        with pytest.raises(StoreError, match="refused the keys") as caught:
+        with pytest.raises(StoreError, match="rejected the keys") as caught:
             getattr(open_through(relay, any_server), act)(key, b"x")
         assert not isinstance(caught.value, StoreUnavailableError)
         assert relay.count("PUT") == 1
@@ -105,7 +105,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again(
         assert open_through(relay, any_server).get(key) == b"x" * 60_000
     assert relay.count("GET") == 3
     with running(Relay(any_server.port, wait=lambda number: 0.5)) as relay:
-        with pytest.raises(StoreUnavailableError, match="takes the request but does not answer: look at its log"):
+        with pytest.raises(StoreUnavailableError, match="takes the request but does not answer: check its log"):
             open_through(relay, any_server).get(key)
         assert relay.count("GET") == 5
 
@@ -146,7 +146,7 @@ def test_single_objects_that_a_busy_server_did_not_delete(any_server: Any, any_s
         assert relay.count("POST") == 5
     rejected = refuse_deletion(key, "AccessDenied")
     with running(Relay(any_server.port, answer=lambda number, head: rejected)) as relay:
-        with pytest.raises(StoreError, match="refused the keys"):
+        with pytest.raises(StoreError, match="rejected the keys"):
             open_through(relay, any_server).delete([key])
         assert relay.count("POST") == 1
 
@@ -229,7 +229,7 @@ def test_a_server_that_refuses_conditions(
         assert store.put_if_absent(key, b"first") is True
         assert store.put_if_absent(key, b"second") is False
         assert store.get(key) == b"first"
-        assert "refuses If-None-Match" in caplog.text
+        assert "rejects If-None-Match" in caplog.text
         store.check()
     assert "ignores If-None-Match" in caplog.text
 
@@ -251,7 +251,7 @@ def test_a_broken_read_does_not_go_on_in_other_content(any_server: Any, any_stor
         with open_through(relay, any_server).open(key) as stream:
             assert stream.read(10) == b"a" * 10
             any_store.put(key, b"b" * 3_000_000)
-            with pytest.raises(StoreError, match="another object at the key than when reading began"):
+            with pytest.raises(StoreError, match="a new object at the key since reading began"):
                 stream.read()
 
 

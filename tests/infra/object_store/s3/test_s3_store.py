@@ -53,7 +53,7 @@ def test_a_wrong_access_key(any_server: Any, key: str) -> None:
 
 def test_a_wrong_secret_key(any_server: Any, key: str) -> None:
     for message in failures(open_store(any_server.url(), any_server.access_key, "wrong-secret"), key):
-        assert "found the secret key wrong: correct ITRP_OBJECT_STORE_SECRET_KEY" in message
+        assert "rejects the secret key: correct ITRP_OBJECT_STORE_SECRET_KEY" in message
 
 
 def test_keys_that_may_only_read(any_server: Any, any_store: ObjectStore, key: str) -> None:
@@ -62,9 +62,9 @@ def test_keys_that_may_only_read(any_server: Any, any_store: ObjectStore, key: s
     assert reader.get(key) == b"x"
     assert reader.put_if_absent(key, b"y") is False
     for act in every_act(reader, key + "-new")[2:]:
-        with pytest.raises(StoreError, match=r"refused the keys: .* right to read and write the bucket"):
+        with pytest.raises(StoreError, match=r"rejected the keys: .* right to read and write the bucket"):
             act()
-    with pytest.raises(StoreError, match="refused the keys"):
+    with pytest.raises(StoreError, match="rejected the keys"):
         reader.delete([key, *(f"{key}/{number}" for number in range(1005))])
     assert any_store.get(key) == b"x"
 
@@ -90,7 +90,7 @@ def test_these_rights_are_enough(juicefs_server: JuiceFS, key: str) -> None:
 
 def test_a_listener_without_the_right_to(juicefs_server: JuiceFS) -> None:
     reader = open_store(juicefs_server.url(), juicefs_server.reader_access_key, juicefs_server.reader_secret_key)
-    with pytest.raises(StoreError, match="refused the keys"):
+    with pytest.raises(StoreError, match="rejected the keys"):
         next(listen_created(reader, "landing/", stop=threading.Event()))
 
 
@@ -106,7 +106,7 @@ def test_a_clock_that_is_wrong(
 
     monkeypatch.setattr(minio.time, "utcnow", wrong)
     store = open_store(any_server.url() + region, any_server.access_key, any_server.secret_key)
-    message = "has another time than this machine, by over 15 minutes: set both clocks"
+    message = "has a clock over 15 minutes off this machine's: set both clocks"
     for act in every_act(store, key):
         with pytest.raises(StoreError, match=message):
             act()
