@@ -62,9 +62,7 @@ def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Pa
     with catalog.session() as session:
         dataset = get_dataset(session, name)
         if dataset is None:
-            raise NotFoundError(
-                f"no data set is called {name!r}: ingest it first, or see `itrp doctor` for those there are"
-            )
+            raise NotFoundError(f"no data set is called {name!r}: ingest it first; `itrp doctor` lists the known ones")
         if dataset.annotations_key is None:
             raise DataError(
                 f"the data set {name!r} has no human labels: evaluation needs one ingested with `itrp ingest itr`"
@@ -186,7 +184,7 @@ class Assessor:
         """The checkpoint's tensors as a local file. Raises NotFoundError when the checkpoint was removed."""
         key = f"{version.tags.get(CHECKPOINTS_TAG, '')}round-{number:04d}/{TUNED_FILE}"
         if self.store.stat(key) is None:
-            raise NotFoundError(f"the checkpoint {key} of {version} is gone from the store: train again")
+            raise NotFoundError(f"the checkpoint {key} of {version} is missing from the store: train again")
         return local_file(self.store, key, self.cache / "objects")
 
     def _answer_file(self, tuned: Path, labelled: LabelledSet, *asked: str) -> Path:

@@ -22,7 +22,7 @@ class Stopgap:
     def __str__(self) -> str:
         """What is wrong and the next step, one line."""
         why = explain_unmapped(f"{self.unnamed}, which the alias {CHAMPION} names,", str(self.unnamed))
-        return f"{self.kept} goes on scoring: {why}; or move the alias back"
+        return f"{self.kept} continues to score: {why}; or move the alias back"
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def decide_without_labels(
     if agreement_between_seeds is None:
         told += ", agreement between seeds unknown (one seed trained)"
     verdict = (
-        "accepted by hand" if accept else "kept the old champion; promote with --accept if these figures convince you"
+        "accepted by hand" if accept else "keeps the old champion; promote with --accept if these figures convince you"
     )
     return GateDecision(accept, f"no labelled data set, so only label-free figures: {told}; {verdict}", figures)
 
@@ -93,5 +93,5 @@ def weigh_warnings(decision: GateDecision, warnings: Mapping[str, str], *, accep
     figures = {**decision.figures, "warnings": codes}
     if accept:
         return GateDecision(decision.passed, f"{decision.reason}; accepted by hand although {told}", figures)
-    rejected = f"{decision.reason}; refused because {told}; promote with --accept if you want it all the same"
+    rejected = f"{decision.reason}; rejected because {told}; promote with --accept to take it all the same"
     return GateDecision(False, rejected, figures)

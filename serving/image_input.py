@@ -13,7 +13,7 @@ from PIL import Image
 from itrp.data.images import MAX_BYTES, MAX_PIXELS, check_image
 from itrp.data.rejections import RejectedError
 
-EXPECTED = "expected a picture as bytes, base64 text, a path or a PIL image"
+EXPECTED = "expected an image as bytes, base64 text, a path or a PIL image"
 PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 """Pillow's modes that a PNG file can hold as they are."""
 
@@ -64,7 +64,7 @@ def _read_written(text: str, string_paths: bool) -> bytes:
             raise RejectedError("image_missing", f"{EXPECTED}, found no file at {text[:200]!r}") from rejection
         raise RejectedError(
             "image_not_a_picture",
-            f"expected the picture's bytes as base64 text, found {text[:200]!r}: a path is not read here, "
+            f"expected the image's bytes as base64 text, found {text[:200]!r}: a path is not read here, "
             "because the text can come from another machine; send what the file holds",
         ) from rejection
 

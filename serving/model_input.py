@@ -14,12 +14,12 @@ from mlflow.exceptions import MlflowException
 
 COLUMNS = {
     "text": "the tweet's text",
-    "image": "the picture: bytes, base64 text (always over HTTP), a pathlib.Path or path, or a PIL image",
+    "image": "the image: bytes, base64 text (always over HTTP), a pathlib.Path or path, or a PIL image",
 }
 """What a row holds."""
 FORMS = (
     "send a DataFrame with the columns text and image, or over HTTP one of dataframe_split, dataframe_records, inputs, "
-    "instances or CSV with these two names, the picture as base64 text"
+    "instances or CSV with these two names, the image as base64 text"
 )
 
 

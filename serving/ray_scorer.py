@@ -161,8 +161,8 @@ def _stream(plan: "Dataset") -> Iterator[dict[str, str]]:
     except ray.exceptions.RayError as error:
         reason = " ".join(str(error).split())[:300]
         raise StoreError(
-            f"Ray gave the run up ({type(error).__name__}: {reason}): what is labelled stays labelled; see Ray's own logs for "
-            "why its workers die (memory, most often), and score again"
+            f"Ray ended the run ({type(error).__name__}: {reason}): labelled tweets keep their labels; Ray's own logs show "
+            "why its workers die (memory, most often); then score again"
         ) from None
 
 

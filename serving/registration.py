@@ -82,7 +82,7 @@ def describe_version(description: Mapping[str, Any], task: Task) -> str:
     if description["mapping"] is None:
         return (
             f"Round {description['round']}; its clusters have no class names yet: `itrp evaluate` chooses them; "
-            "until then nothing is scored with it."
+            "until then it labels nothing."
         )
     if "answers" in description:
         return f"Epoch {description['round']}; trained on human labels, its outputs are the classes."

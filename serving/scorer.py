@@ -57,7 +57,7 @@ class ShardsFailedError(ItrpError):
     """Shards that could not be labelled. All others of the run are: files and ledger."""
 
     def __init__(self, faults: Mapping[str, str], shards: int) -> None:
-        early = "; the run was ended early" if len(faults) >= PATIENCE else "; the others are labelled"
+        early = "; the run ended early" if len(faults) >= PATIENCE else "; the others have labels"
         told = next(f"shard {shard[:12]}: {fault}" for shard, fault in faults.items())
         super().__init__(f"{len(faults)} of {shards} shards could not be labelled{early}. First: {told}")
 
@@ -225,7 +225,7 @@ class BatchScorer:
         table = decode_labels(data)
         set_aside = read_set_aside_rows(table)
         if table.num_rows + len(set_aside) != shard.pairs:
-            besides = f" and tells of {len(set_aside)} tweets without one" if set_aside else ""
+            besides = f" and lists {len(set_aside)} tweets without one" if set_aside else ""
             raise DataError(
                 f"{key} holds {table.num_rows} labels{besides}, but its shard holds {shard.pairs} pairs: remove the file and "
                 "score again"
@@ -246,7 +246,7 @@ class BatchScorer:
         logger.info("labelled shard %s: %d pairs", shard.hash[:12], table.num_rows)
         for each in set_aside:
             where = (each.tweet_id, each.row, shard.hash[:12], each.reason)
-            logger.warning("tweet %s (row %d of shard %s) is set aside without labels: %s", *where)
+            logger.warning("tweet %s (row %d of shard %s) gets no labels: %s", *where)
         return row
 
     def _label(self, shard: Shard, embedded: "Embedded") -> pa.Table:
@@ -293,7 +293,7 @@ class _Turn:
 def explain_fault(shard: Shard, error: Exception | None) -> str:
     """One line for a person; what is not meant for people is named by its kind, and its traceback logged."""
     told = isinstance(error, ItrpError | InfraError)
-    logger.error("shard %s is not labelled: %s", shard.hash[:12], error, exc_info=None if told else error)
+    logger.error("cannot label shard %s: %s", shard.hash[:12], error, exc_info=None if told else error)
     return f"{'' if told else f'{type(error).__name__}: '}{error}"
 
 

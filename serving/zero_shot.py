@@ -26,7 +26,7 @@ def predict_zero_shot(
     """
     provided = provide_zero_shot(config, stand_ins)
     if has_stand_ins(config):
-        logger.warning("%s: the model is a stand-in with random weights, its figures say nothing", config.name)
+        logger.warning("%s: the model is a stand-in with random weights, its figures mean nothing", config.name)
     return (_predict_similarity if config.method == "similarity" else _predict_vlm)(provided, labelled, costs)
 
 

@@ -109,7 +109,7 @@ def test_scoring_goes_on_with_the_last_named_champion_and_says_so(
     assert "  0 lines = 0 pairs stored + 0 duplicates + 0 quarantined; 0 new shards" in lines
     assert lines[0] == "30 tweets in 3 shards labelled by text 2, image 2"
     assert lines[-1].startswith(
-        "attention: itrp-text-task/2 goes on scoring: itrp-text-task/1, which the alias champion names,"
+        "attention: itrp-text-task/2 continues to score: itrp-text-task/1, which the alias champion names,"
     )
 
     assert follow_champions() == []  # it does not stop, and remembers nothing

@@ -143,7 +143,7 @@ def test_a_doubtful_challenger_waits_for_a_persons_word(platform: "Platform", tm
     (warning,) = rejected.warnings
     assert warning.startswith("round 1 of 2 ")
     assert "expected at least 2 batches of 16" in warning
-    assert rejected.reason.endswith(f"refused because {warning}; promote with --accept if you want it all the same")
+    assert rejected.reason.endswith(f"rejected because {warning}; promote with --accept to take it all the same")
     tags = gate_tags(platform, "itrp-text-task/2")
     assert (tags["passed"], tags["warnings"]) == ("False", "few-pairs")
     assert "accepted" not in tags
@@ -267,7 +267,7 @@ def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: 
     report = run_promotion(label_free, Task.TEXT)
     assert not report.promoted
     assert report.reason.startswith("no labelled data set, so only label-free figures: cluster balance ")
-    assert "kept the old champion; promote with --accept if these figures convince you" in report.reason
+    assert "keeps the old champion; promote with --accept if these figures convince you" in report.reason
     assert champion(label_free, Task.TEXT) is None
     assert gate_tags(label_free, "itrp-text-task/2")["passed"] == "False"
     assert set(report.figures) == {"cluster_balance", "mean_confidence", "warnings"}

@@ -37,7 +37,7 @@ def test_a_labelled_set_is_in_the_order_of_its_shards(trained: "Platform") -> No
 
 
 def test_unknown_and_unlabelled_sets_are_told(trained: "Platform") -> None:
-    with pytest.raises(NotFoundError, match="no data set is called 'nope': ingest it first, or see `itrp doctor` "):
+    with pytest.raises(NotFoundError, match="no data set is called 'nope': ingest it first; `itrp doctor` "):
         load(trained, "nope")
     with pytest.raises(DataError) as caught:
         load(trained, "unlabelled")
@@ -116,7 +116,9 @@ def test_a_removed_checkpoint_is_told(platform: "Platform") -> None:
     platform.store.delete([info.key for info in platform.store.list(f"{prefix}round-0001/")])
     assessor = assess(platform)
     assert assessor.rounds_of(version) == [2]
-    with pytest.raises(NotFoundError, match=r"round-0001/\S+ of itrp-text-task/1 is gone from the store: train again"):
+    with pytest.raises(
+        NotFoundError, match=r"round-0001/\S+ of itrp-text-task/1 is missing from the store: train again"
+    ):
         assessor.tuned_file(version, 1)
     platform.store.delete([info.key for info in platform.store.list(prefix)])
     assert assessor.rounds_of(version) == [2]  # the version's own round

@@ -34,9 +34,9 @@ def test_an_alias_on_a_version_without_class_names_keeps_the_last_champion(
     assert str(found.pair) == "text 2, image 2"
     (stopgap,) = found.stopgaps
     assert str(stopgap) == (
-        "itrp-image-task/2 goes on scoring: itrp-image-task/1, which the alias champion names, knows clusters but not yet which "
-        "class each one is; name them with human labels: itrp evaluate itrp-image-task/1 --data NAME, where NAME is a data set "
-        "ingested with `itrp ingest itr`; or move the alias back"
+        "itrp-image-task/2 continues to score: itrp-image-task/1, which the alias champion names, knows clusters but not yet "
+        "which class each one is; name them with human labels: itrp evaluate itrp-image-task/1 --data NAME, where NAME is a "
+        "data set ingested with `itrp ingest itr`; or move the alias back"
     )
     assert str(stopgap) in caplog.text
 

@@ -82,7 +82,7 @@ def test_without_labels_the_figures_are_told() -> None:
     assert decision.reason == (
         "no labelled data set, so only label-free figures: agreement with champion 0.600, cluster balance 0.750, "
         "mean confidence 0.900, agreement between seeds unknown (one seed trained); "
-        "kept the old champion; promote with --accept if these figures convince you"
+        "keeps the old champion; promote with --accept if these figures convince you"
     )
     accepted = decide_without_labels(
         agreement_between_seeds=0.7, balance=0.75, confidence=0.9, agreement_with_champion=None, accept=True
@@ -115,8 +115,8 @@ def test_a_doubtful_challenger_is_refused_however_good() -> None:
     decision = weigh_warnings(GateDecision(True, "better", {"f1": 0.8}), DOUBTS, accept=False)
     assert not decision.passed
     assert decision.reason == (
-        "better; refused because round 1 trained on 2 pairs; a cluster of 1 pair; "
-        "promote with --accept if you want it all the same"
+        "better; rejected because round 1 trained on 2 pairs; a cluster of 1 pair; "
+        "promote with --accept to take it all the same"
     )
     assert decision.figures == {"f1": 0.8, "warnings": "few-pairs, small-cluster"}
 

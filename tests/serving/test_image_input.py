@@ -102,12 +102,12 @@ def test_paths_in_text_are_read_only_where_they_may_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("", "image_missing: expected a picture as bytes, base64 text, a path or a PIL image, found empty text"),
-        (7, "image_not_a_picture: expected a picture as bytes, base64 text, a path or a PIL image, found a int"),
-        ([1, 2], "image_not_a_picture: expected a picture as bytes, base64 text, a path or a PIL image, found a list"),
+        ("", "image_missing: expected an image as bytes, base64 text, a path or a PIL image, found empty text"),
+        (7, "image_not_a_picture: expected an image as bytes, base64 text, a path or a PIL image, found a int"),
+        ([1, 2], "image_not_a_picture: expected an image as bytes, base64 text, a path or a PIL image, found a list"),
         (
             "no base64!",
-            "image_not_a_picture: expected a picture as bytes, base64 text, a path or a PIL image, found text that is no base64 "
+            "image_not_a_picture: expected an image as bytes, base64 text, a path or a PIL image, found text that is no base64 "
             "(it begins with 'no base64!')",
         ),
     ],

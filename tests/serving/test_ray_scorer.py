@@ -174,7 +174,7 @@ def test_a_shard_that_fails_leaves_the_others_complete(many: "Platform") -> None
     with pytest.raises(ShardsFailedError) as caught:
         rows.extend(score_on_ray(many.settings, pair, shards, "run-1", workers=2))
     told = str(caught.value)
-    assert told.startswith("2 of 18 shards could not be labelled; the others are labelled. First: shard ")
+    assert told.startswith("2 of 18 shards could not be labelled; the others have labels. First: shard ")
     assert shards[0].hash[:12] in told or shards[3].hash[:12] in told
     whole = {shard.id for shard in shards} - {shards[0].id, shards[3].id}
     assert {row.shard_id for row in rows} == {row.shard_id for row in ledger(many)} == whole
@@ -185,7 +185,7 @@ def test_a_shard_that_fails_leaves_the_others_complete(many: "Platform") -> None
 def test_where_nothing_works_the_run_ends_early(many: "Platform") -> None:
     pair, shards = many.registry.champions(), landed(many)
     many.store.delete([shard.key for shard in shards])
-    with pytest.raises(ShardsFailedError, match="10 of 18 shards could not be labelled; the run was ended early"):
+    with pytest.raises(ShardsFailedError, match="10 of 18 shards could not be labelled; the run ended early"):
         list(score_on_ray(many.settings, pair, shards, workers=2))
     assert ledger(many) == []
 

@@ -29,7 +29,7 @@ from serving.registration import describe_version
             Task.IMAGE,
             {"round": 1, "mapping": None, "config": {"task": "image"}},
             "Round 1; its clusters have no class names yet: `itrp evaluate` chooses them; "
-            "until then nothing is scored with it.",
+            "until then it labels nothing.",
         ),
     ],
 )

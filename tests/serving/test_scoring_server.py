@@ -141,7 +141,7 @@ def test_a_bad_row_is_told_and_the_others_are_answered(
         {**empty, "reason": "text_missing: expected a text, found none"},
         {
             **empty,
-            "reason": "image_missing: expected a picture as bytes, base64 text, a path or a PIL image, found none",
+            "reason": "image_missing: expected an image as bytes, base64 text, a path or a PIL image, found none",
         },
         expected[3],
     ]
@@ -171,7 +171,7 @@ def test_a_path_from_outside_is_never_opened(
     for row, path in zip(found, (there, gone, "/etc/passwd"), strict=True):
         assert (row["label"], row["probability"]) == (None, None)
         assert row["reason"] == (
-            f"image_not_a_picture: expected the picture's bytes as base64 text, found '{path}': a path is not read here, "
+            f"image_not_a_picture: expected the image's bytes as base64 text, found '{path}': a path is not read here, "
             "because the text can come from another machine; send what the file holds"
         )
 

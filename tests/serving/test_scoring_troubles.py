@@ -106,9 +106,7 @@ def test_the_ledger_is_made_from_the_file_of_a_killed_run(scorer: BatchScorer, p
     with scorer.catalog.session() as session:
         session.execute(delete(SetAsideTweet))
         session.execute(delete(LabelFile))
-    with pytest.raises(
-        DataError, match="holds 1 labels and tells of 1 tweets without one, but its shard holds 3 pairs"
-    ):
+    with pytest.raises(DataError, match="holds 1 labels and lists 1 tweets without one, but its shard holds 3 pairs"):
         scorer.score(bad)
 
 
@@ -138,7 +136,7 @@ def test_a_shard_that_fails_leaves_the_others_labelled(scorer: BatchScorer) -> N
     with pytest.raises(ShardsFailedError) as caught:
         list(scorer.score_all([gone, first]))
     assert str(caught.value).startswith(
-        "1 of 2 shards could not be labelled; the others are labelled. First: shard ffffffffffff: "
+        "1 of 2 shards could not be labelled; the others have labels. First: shard ffffffffffff: "
     )
 
 
@@ -148,7 +146,7 @@ def test_where_every_shard_fails_the_run_ends_early(scorer: BatchScorer) -> None
         Shard(id=99 + row, hash=f"{row:064}", key=f"shards/{row}.parquet", pairs=3, position=9, size=9)
         for row in range(30)
     ]
-    with pytest.raises(ShardsFailedError, match="10 of 10 shards could not be labelled; the run was ended early"):
+    with pytest.raises(ShardsFailedError, match="10 of 10 shards could not be labelled; the run ended early"):
         list(scorer.score_all(gone, None, {}))
 
 

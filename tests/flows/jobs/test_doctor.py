@@ -125,7 +125,7 @@ def test_an_alias_on_a_version_without_class_names_is_wrong(scoring: "Platform")
     told = failing(examine(scoring.settings))
     assert told.keys() == {"labels"}
     assert told["labels"].startswith(
-        "itrp-text-task/2 goes on scoring: itrp-text-task/1, which the alias champion names, knows"
+        "itrp-text-task/2 continues to score: itrp-text-task/1, which the alias champion names, knows"
     )
 
 
