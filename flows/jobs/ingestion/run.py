@@ -91,4 +91,4 @@ def _open_table(path: Path, images: str | None, columns: dict[str, str]) -> Tabl
         raise WrongUseError(
             f"expected columns for {', '.join(sorted(known))}, found {', '.join(sorted(columns))[:200]}"
         )
-    return TableSource(path, **columns, folder=Path(images) if images else None)
+    return TableSource(path, **columns, folder=Path(images) if images else None, numbered=False)
