@@ -79,7 +79,8 @@ def rank_label_errors(
 
 def relation_probabilities(text: NDArray[np.floating], image: NDArray[np.floating]) -> NDArray[np.float64]:
     """[n, 4] probabilities of the relations 2*T + I from [n, 2] of either task, taken as independent."""
-    return np.einsum("nt,ni->nti", text, image, dtype=np.float64).reshape(len(text), 4)
+    products: NDArray[np.float64] = np.einsum("nt,ni->nti", text, image, dtype=np.float64)
+    return products.reshape(len(text), 4)
 
 
 def tabulate_errors(candidates: Mapping[Task, ErrorCandidates]) -> pd.DataFrame:

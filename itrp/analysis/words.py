@@ -8,7 +8,6 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -136,7 +135,8 @@ def _correlate_columns(values: csr_array, members: NDArray[np.bool_]) -> NDArray
     variance = np.maximum(square - mean**2, 0)
     variance[variance < 1e-12 * square] = 0  # what rounding leaves of a constant column
     spread = np.sqrt(variance * share * (1 - share))
-    correlation: Any = np.divide(inside - mean * share, spread, out=np.full_like(mean, np.nan), where=spread > 0)
+    correlation = np.full_like(mean, np.nan)
+    np.divide(inside - mean * share, spread, out=correlation, where=spread > 0)
     return np.clip(correlation, -1, 1)
 
 
@@ -144,4 +144,5 @@ def _p_values(correlation: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Two-sided p values of Pearson correlations over n tweets; 0 for a perfect one."""
     with np.errstate(divide="ignore"):
         statistic = np.abs(correlation) * np.sqrt((n - 2) / (1 - correlation**2))
-    return 2 * student.sf(statistic, n - 2)
+    p: NDArray[np.float64] = 2 * student.sf(statistic, n - 2)
+    return p

@@ -32,7 +32,8 @@ class ClipNetwork(DualEncoderNetwork):
         image = self.encoder.encode_images(self.image_inputs(batch)).float()  # (B, D)
         if self.normalise:
             text, image = nn.functional.normalize(text, dim=1), nn.functional.normalize(image, dim=1)
-        return self.heads(torch.cat((text, image), dim=1))
+        logits: dict[Task, Tensor] = self.heads(torch.cat((text, image), dim=1))
+        return logits
 
 
 def load_clip(config: ClipConfig, tasks: Sequence[Task]) -> ClipNetwork:

@@ -76,17 +76,20 @@ class CmaClipNetwork(DualEncoderNetwork):
         # rows are padded at the right, so the end token is the last real one
         end = patches.shape[1] + mask.sum(dim=1) - 1
         text = states[torch.arange(len(states), device=states.device), end]
-        return self.last_norm(torch.stack((text, states[:, 0]), dim=1))
+        pooled: Tensor = self.last_norm(torch.stack((text, states[:, 0]), dim=1))
+        return pooled
 
     def _encode_tokens(self, batch: Batch) -> Tensor:
         model = self.encoder.model
-        return model.text_projection(model.text_model(**self.text_inputs(batch)).last_hidden_state)
+        tokens: Tensor = model.text_projection(model.text_model(**self.text_inputs(batch)).last_hidden_state)
+        return tokens
 
     def _encode_patches(self, batch: Batch) -> Tensor:
         """CLIP normalises and projects the class token only; the patches go the same way here."""
         model = self.encoder.model
         states = model.vision_model(**self.image_inputs(batch)).last_hidden_state
-        return model.visual_projection(model.vision_model.post_layernorm(states))
+        patches: Tensor = model.visual_projection(model.vision_model.post_layernorm(states))
+        return patches
 
 
 def load_cma_clip(config: CmaClipConfig, tasks: Sequence[Task]) -> CmaClipNetwork:

@@ -148,7 +148,8 @@ def _fetch_state(config: LxmertConfig) -> Mapping[str, Tensor]:
         )
     weights = known[config.detector_weights]
     try:
-        return weights.get_state_dict(progress=False, check_hash=True)
+        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        return state
     except (OSError, RuntimeError) as error:
         raise WeightsUnavailableError(
             f"the weights {weights.name} of {config.detector} were looked for in the torch cache and at {weights.url} and could "

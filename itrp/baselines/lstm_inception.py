@@ -68,7 +68,8 @@ class LstmInception(Network):
         """Logits [b, 2] of each task."""
         vectors = pack_padded_sequence(batch["vectors"], batch["lengths"].cpu(), batch_first=True, enforce_sorted=False)
         state = self.lstm(vectors)[1][0][-1]  # the last layer's h at each row's own length: (B, H)
-        return self.heads(self.hidden(torch.cat((state, self.image(batch["pixels"])), dim=1)))
+        logits: dict[Task, Tensor] = self.heads(self.hidden(torch.cat((state, self.image(batch["pixels"])), dim=1)))
+        return logits
 
     def save(self, folder: Path) -> None:
         """The word vectors: loading needs no other file. The picture's architecture is known by its name."""

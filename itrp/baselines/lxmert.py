@@ -89,7 +89,8 @@ class Lxmert(Network):
             visual_pos=batch["boxes"],
             visual_attention_mask=batch["region_mask"],
         )
-        return self.heads(output.pooled_output)
+        logits: dict[Task, Tensor] = self.heads(output.pooled_output)
+        return logits
 
     def save(self, folder: Path) -> None:
         """Architecture, tokenizer, the regions' width and, where regions are detected, the detector."""

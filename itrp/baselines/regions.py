@@ -64,7 +64,8 @@ class RegionSource(ABC):
                 regions = open_memmap(draft, mode="w+", dtype=self._record(), shape=(shard.pairs,))
                 self.fill(regions, shard, cache)
                 regions.flush()
-        return np.load(path, mmap_mode="r")
+        kept: Regions = np.load(path, mmap_mode="r")
+        return kept
 
     def _record(self) -> np.dtype[np.void]:
         features = ("features", np.float16, (self.boxes, self.width))

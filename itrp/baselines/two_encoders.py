@@ -49,7 +49,8 @@ class TwoEncoders(Network):
     def forward(self, batch: Batch) -> dict[Task, Tensor]:
         """Logits [b, 2] of each task."""
         text = self.text(batch["input_ids"], batch["attention_mask"])
-        return self.heads(torch.cat((text, self.image(batch["pixels"])), dim=1))
+        logits: dict[Task, Tensor] = self.heads(torch.cat((text, self.image(batch["pixels"])), dim=1))
+        return logits
 
     def save(self, folder: Path) -> None:
         """The text encoder's architecture and tokenizer; the picture's is known by its name."""

@@ -127,4 +127,5 @@ def _score(
     negatives = n - positives
     one = 2 * hits / np.maximum(predicted + positives, 1)
     zero = 2 * zero_hits / np.maximum((n - predicted) + negatives, 1)
-    return (positives * one + negatives * zero) / n
+    score: NDArray[np.float64] = (positives * one + negatives * zero) / n
+    return score

@@ -86,12 +86,14 @@ class RelationScores:
     def probabilities(self) -> NDArray[np.float32]:
         """[n, 4]: of each relation class, given that the answer is one of the four."""
         likelihoods = np.exp(self.log_likelihoods - self.log_likelihoods.max(axis=1, keepdims=True))
-        return likelihoods / likelihoods.sum(axis=1, keepdims=True)
+        probabilities: NDArray[np.float32] = likelihoods / likelihoods.sum(axis=1, keepdims=True)
+        return probabilities
 
     @property
     def relations(self) -> NDArray[np.int64]:
         """[n] most likely relation class 2*T + I; of equally likely ones the first."""
-        return self.log_likelihoods.argmax(axis=1).astype(np.int64)
+        best: NDArray[np.int64] = self.log_likelihoods.argmax(axis=1).astype(np.int64)
+        return best
 
 
 class ZeroShotVlm:
@@ -157,7 +159,7 @@ class ZeroShotVlm:
         wanted = ends - places + torch.arange(places, device=ends.device)  # (B, P)
         # only the places that some row wants become logits: a whole row of them would take gigabytes
         kept, where = wanted.unique(return_inverse=True)
-        logits = self.model(**inputs, logits_to_keep=kept, use_cache=False).logits  # (B, K, V)
+        logits: Tensor = self.model(**inputs, logits_to_keep=kept, use_cache=False).logits  # (B, K, V)
         rows = torch.arange(len(prompts), device=ends.device).unsqueeze(1)
         return logits[rows, where].float().log_softmax(dim=-1)
 
@@ -174,7 +176,9 @@ class ZeroShotVlm:
         question = self.prompt.fill(text)
         if self.processor.chat_template is None:
             return f"{self.processor.image_token}\n{question}\nAnswer:"
-        return self.processor.apply_chat_template([_ask(question)], add_generation_prompt=True, tokenize=False)
+        turns = [_ask(question)]
+        rendered: str = self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        return rendered
 
     def _find_answers(self) -> list[str]:
         """How each option begins after the prompt: with a space or without one, as the chat template puts an answer."""

@@ -35,7 +35,9 @@ class NearestCentres:
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """Nearest centre of each row, [n], of features [n, d]."""
         coefficients, intercepts = self.linear_scores()
-        return (np.asarray(features, dtype=np.float64) @ coefficients.T + intercepts).argmax(axis=1).astype(np.int64)
+        scores = np.asarray(features, dtype=np.float64) @ coefficients.T + intercepts  # (n, k)
+        nearest: NDArray[np.int64] = scores.argmax(axis=1).astype(np.int64)
+        return nearest
 
     def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(coefficients [k, d], intercepts [k]): argmin |x - c|^2 = argmax x.2c - |c|^2; what all centres share is left out."""
@@ -142,7 +144,7 @@ def _upcast(rows: Tensor) -> Iterator[Tensor]:
         return
     size = UPCAST_ROWS if rows.device.type == "cpu" else len(rows)
     place = torch.empty((size, rows.shape[1]), dtype=torch.float64, device=rows.device)
-    for part in rows.split(size):
+    for part in torch.split(rows, size):
         yield place[: len(part)].copy_(part)
 
 
@@ -176,7 +178,7 @@ def _score(rows: Tensor, centres: Tensor) -> Tensor:
     directions = (centres[:, :-1] - centres[:, -1:]).flatten(0, 1)
     lengths = centres.square().sum(dim=2)
     offsets = (lengths[:, :-1] - lengths[:, -1:]).flatten()
-    scores = torch.addmm(offsets, rows, directions.T, alpha=-2).unflatten(1, (len(centres), -1))
+    scores = torch.unflatten(torch.addmm(offsets, rows, directions.T, alpha=-2), 1, (len(centres), -1))
     return nn.functional.pad(scores, (0, 1))
 
 
@@ -201,7 +203,7 @@ def _move(
 def _add_up(data: _Centred, members: Tensor) -> Tensor:
     """[r, k, d] sums of each cluster's rows."""
     if members.shape[1] > 2:
-        return (members.flatten(0, 1) @ data.rows).unflatten(0, members.shape[:2])
+        return torch.unflatten(torch.mm(members.flatten(0, 1), data.rows), 0, members.shape[:2])
     # Loses no digits: the total being next to nothing, both sums are of one size. With more clusters one may be small.
     first = members[:, 0].contiguous() @ data.rows
     return torch.stack((first, data.total - first), dim=1)

@@ -62,7 +62,8 @@ def apply_mapping(clusters: NDArray[np.integer], mapping: Mapping) -> NDArray[np
             f"expected clusters from 0 to {len(mapping) - 1}, the length of the mapping, "
             f"found {clusters.min()} to {clusters.max()}: the mapping belongs to another model"
         )
-    return np.asarray(mapping, dtype=np.int64)[clusters]
+    classes: NDArray[np.int64] = np.asarray(mapping, dtype=np.int64)[clusters]
+    return classes
 
 
 def mapped_probabilities(probabilities: NDArray[Floating], mapping: Mapping) -> NDArray[Floating]:

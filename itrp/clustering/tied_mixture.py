@@ -54,7 +54,8 @@ class TiedMixture:
         """Most probable component of each row, [n], of features [n, d]."""
         centred = np.asarray(features, dtype=np.float64) - self.mean
         scores = centred @ self.coefficients.T + self.intercepts  # (n, k)
-        return scores.argmax(axis=1).astype(np.int64)
+        best: NDArray[np.int64] = scores.argmax(axis=1).astype(np.int64)
+        return best
 
     def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(coefficients [k, d], intercepts [k]) for features as they are, the mean not taken off."""
@@ -77,7 +78,7 @@ class _Scattered:
     def solve(self, vectors: Tensor) -> Tensor:
         """[m, d] T^-1 v of each of [m, d] vectors."""
         if self.inverse is not None:
-            return vectors @ self.inverse
+            return torch.matmul(vectors, self.inverse)
         half = torch.linalg.solve_triangular(self.factor, vectors.T, upper=False)
         return torch.linalg.solve_triangular(self.factor.T, half, upper=True).T
 

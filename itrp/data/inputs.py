@@ -37,12 +37,14 @@ class ShardFile:
 
 def read_ids(shard: ShardFile) -> list[str]:
     """Tweet ids in stored order."""
-    return pq.read_table(shard.path, columns=["id"]).column("id").to_pylist()
+    ids: list[str] = pq.read_table(shard.path, columns=["id"]).column("id").to_pylist()
+    return ids
 
 
 def read_texts(shard: ShardFile) -> list[str]:
     """Texts in stored order."""
-    return pq.read_table(shard.path, columns=["text"]).column("text").to_pylist()
+    texts: list[str] = pq.read_table(shard.path, columns=["text"]).column("text").to_pylist()
+    return texts
 
 
 def iter_pixels(
@@ -110,7 +112,8 @@ def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path, count: Count
                 keep_set_aside(shard.hash, found, folder)
     else:
         count(shard.pairs)
-    return np.load(path, mmap_mode="r")
+    kept: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return kept
 
 
 def _pixel_path(shard: ShardFile, form: PixelFormat, folder: Path) -> Path:

@@ -13,7 +13,8 @@ from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rounded_ids import find_rounding
 from itrp.data.texts import is_utf8
-from itrp.data.validation import describe_id, parse_time
+from itrp.data.times import parse_time
+from itrp.data.validation import describe_id
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.folders import find_contradictions, read_image
 from itrp.datasets.ltec import assign_split

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from itrp.data.validation import parse_time
+from itrp.data.times import parse_time
 from itrp.errors import ColumnError
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {

@@ -40,7 +40,8 @@ def f1_from_confusion(confusion: NDArray[np.number]) -> NDArray[np.float64]:
     support, predicted = counts.sum(-1), counts.sum(-2)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     f1 = 2 * hits / np.maximum(support + predicted, 1)
-    return (f1 * support).sum(-1) / np.maximum(support.sum(-1), 1)
+    weighted: NDArray[np.float64] = (f1 * support).sum(-1) / np.maximum(support.sum(-1), 1)
+    return weighted
 
 
 def bootstrap_interval(

@@ -78,7 +78,8 @@ class _HiddenStates(nn.Module):
         self.transformer = encoder.transformer
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        states: Tensor = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states
 
 
 def _find_network(

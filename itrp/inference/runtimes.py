@@ -119,7 +119,7 @@ def import_openvino() -> Any:
 def multiplies_bf16(device: torch.device) -> bool:
     """Whether it has instructions for that."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 

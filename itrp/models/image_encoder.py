@@ -91,17 +91,18 @@ def build_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
 def _build_backbone(name: str) -> nn.Module:
     if name == EFFICIENTNET_LITE0:
         package = importlib.import_module("efficientnet_lite_pytorch")
-        return package.EfficientNet.from_name(EFFICIENTNET_LITE0)
+        lite: nn.Module = package.EfficientNet.from_name(EFFICIENTNET_LITE0)
+        return lite
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise WrongUseError(
             f"image.name: expected {EFFICIENTNET_LITE0} or a torchvision classifier such as resnet101, found {name!r}"
         )
-    if name in ("googlenet", "inception_v3"):
-        return torchvision.models.get_model(
-            name, weights=None, aux_logits=False, init_weights=False, transform_input=True
-        )
-    return torchvision.models.get_model(name, weights=None)
+    settings = {"aux_logits": False, "init_weights": False, "transform_input": True}
+    backbone: nn.Module = torchvision.models.get_model(
+        name, weights=None, **(settings if name in ("googlenet", "inception_v3") else {})
+    )
+    return backbone
 
 
 def _cut_classifier(backbone: nn.Module) -> nn.Module:
@@ -155,7 +156,8 @@ def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:
         )
     try:
         # through the model: torchvision's own builders know what its older files call their tensors
-        return torchvision.models.get_model(config.name, weights=known[config.weights], progress=False).state_dict()
+        model: nn.Module = torchvision.models.get_model(config.name, weights=known[config.weights], progress=False)
+        return model.state_dict()
     except (OSError, RuntimeError) as error:
         raise WeightsUnavailableError(
             f"the weights {config.weights} of {config.name} were looked for in the torch cache "

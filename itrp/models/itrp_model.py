@@ -56,7 +56,8 @@ class ItrpModel(nn.Module):
 
     def classify(self, text: Tensor, image: Tensor) -> Tensor:
         """Vectors of both sides -> [b, k] logits."""
-        return self.head(self.dropout(self.fuse(text, image)))
+        logits: Tensor = self.head(self.dropout(self.fuse(text, image)))
+        return logits
 
     def reset_head(self, seed: int) -> None:
         """Draw the head's weights anew (Algorithm 1, step 4), the same for the same seed."""

@@ -61,6 +61,7 @@ def load_whole(
     WeightsUnavailableError, but for those whose names begin as one of `unneeded`. Code that comes with a checkpoint is
     never run.
     """
+    model: PreTrainedModel
     model, loading = auto_class.from_pretrained(
         find_checkpoint(name),
         trust_remote_code=False,
@@ -76,7 +77,8 @@ def load_whole(
             f"the weights of {name!r} lack {len(unfit)} tensors of {type(model).__name__} or have them in another shape, "
             f"{unfit[0]!r} first; give a folder as save_pretrained writes it"
         )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def read_state_dict(path: Path, setting: str) -> Mapping[str, Tensor]:

@@ -39,7 +39,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
     def _average(self, values: Tensor) -> Tensor:
         """Mean over the whole batch and its pixels, [c], from this process's part [b, c, h, w]."""
-        return _Sum.apply(values.mean(dim=(0, 2, 3)) * (self.share.weight / self.peers.world))
+        mean: Tensor = _Sum.apply(values.mean(dim=(0, 2, 3)) * (self.share.weight / self.peers.world))
+        return mean
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:

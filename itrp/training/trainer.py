@@ -247,7 +247,8 @@ class Trainer:
 
     @torch.inference_mode()
     def _score(self, features: NDArray[np.float32]) -> Tensor:
-        return self.model.head(torch.from_numpy(features).to(self.cache.device))
+        logits: Tensor = self.model.head(torch.from_numpy(features).to(self.cache.device))
+        return logits
 
     def _train_pass(
         self, data: TrainingSet, rows: NDArray[np.int64], labels: NDArray[np.int64], seed: int, number: int
