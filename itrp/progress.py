@@ -51,15 +51,15 @@ class ProgressBar:
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
         self._stage = ""
-        self._told: dict[str, float] = {}
-        """When each kind of stage was told last."""
+        self._logged: dict[str, float] = {}
+        """When each kind of stage was logged last."""
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Show that `done` of `total` steps of a stage are done; a total of None is not known yet."""
         if sys.stderr.isatty():
             self._draw(stage, done, total)
         else:
-            self._tell(stage, done, total)
+            self._log(stage, done, total)
 
     def _draw(self, stage: str, done: int, total: int | None) -> None:
         if self._bar is None or stage != self._stage:
@@ -70,12 +70,12 @@ class ProgressBar:
         if done == total:
             self.close()
 
-    def _tell(self, stage: str, done: int, total: int | None) -> None:
+    def _log(self, stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
         kind = re.sub(r"\d+", "", stage)
-        if kind in self._told and now - self._told[kind] < PLAIN_SECONDS:
+        if kind in self._logged and now - self._told[kind] < PLAIN_SECONDS:
             return
-        self._told[kind] = now
+        self._logged[kind] = now
         logger.info("%s: %d%s", stage, done, f" of {total}" if total is not None else "")
 
     def close(self) -> None:

@@ -112,12 +112,12 @@ class ZeroShotVlm:
         self._answer_tokens = self._tokenize_answers()
         self._check_places()
 
-    def score(self, texts: Sequence[str], pictures: Sequence[bytes], batch_size: int = 8) -> RelationScores:
+    def score(self, texts: Sequence[str], images: Sequence[bytes], batch_size: int = 8) -> RelationScores:
         """Scores of n texts, each with its picture file. Raises RejectedError as `decode_image` does."""
         parts = [np.empty((0, len(OPTIONS)), dtype=np.float32)]
         for start in range(0, len(texts), batch_size):
             batch = slice(start, start + batch_size)
-            parts.append(self._score_batch(texts[batch], pictures[batch]).cpu().numpy())
+            parts.append(self._score_batch(texts[batch], images[batch]).cpu().numpy())
         return RelationScores(np.concatenate(parts), self.prompt.sha256)
 
     def score_shards(self, shards: Sequence[ShardFile], batch_size: int = 8) -> RelationScores:
@@ -125,8 +125,8 @@ class ZeroShotVlm:
         parts = [np.empty((0, len(OPTIONS)), dtype=np.float32)]
         for shard in shards:
             for batch in iter_batches(shard.path, ["text", "image"]):
-                pictures = batch.column("image").field("bytes").to_pylist()
-                parts.append(self.score(batch.column("text").to_pylist(), pictures, batch_size).log_likelihoods)
+                images = batch.column("image").field("bytes").to_pylist()
+                parts.append(self.score(batch.column("text").to_pylist(), images, batch_size).log_likelihoods)
         return RelationScores(np.concatenate(parts), self.prompt.sha256)
 
     def fingerprint(self) -> str:
@@ -138,17 +138,17 @@ class ZeroShotVlm:
         return digest_model(self.model, describe_tokenizer(self.tokenizer), processor.encode(), wording.encode())
 
     @torch.inference_mode()
-    def _score_batch(self, texts: Sequence[str], pictures: Sequence[bytes]) -> Tensor:
+    def _score_batch(self, texts: Sequence[str], images: Sequence[bytes]) -> Tensor:
         """[b, 4] log-likelihoods: one forward pass where every option is one token, else one for each option."""
         prompts = [self._render(text) for text in texts]
-        images = [[_open_image(image)] for image in pictures]
+        opened = [[_open_image(image)] for image in images]
         if all(len(tokens) == 1 for tokens in self._answer_tokens):
             choices = [tokens[0] for tokens in self._answer_tokens]
-            return self._predict_tokens(prompts, images, 1)[:, 0, choices]
+            return self._predict_tokens(prompts, opened, 1)[:, 0, choices]
         columns = []
         for answer, tokens in zip(self._answers, self._answer_tokens, strict=True):
             longer = [prompt + answer for prompt in prompts]
-            rows = self._predict_tokens(longer, images, len(tokens) + 1)  # (B, S + 1, V)
+            rows = self._predict_tokens(longer, opened, len(tokens) + 1)  # (B, S + 1, V)
             columns.append(rows[:, range(len(tokens)), tokens].sum(dim=1))
         return torch.stack(columns, dim=1)
 

@@ -174,7 +174,7 @@ class TextTable:
             except _MisfitError as error:
                 faults[dialect] = error.fault
         if not fits:
-            raise DataError(self._tell_misfit(faults))
+            raise DataError(self._explain_misfit(faults))
         if not traces.needless_quotes and len({len(rows) for _, rows in fits}) == 1:
             fits = [fit for fit in fits if fit[0].quoted] or fits
         if is_escaped_form and is_escaped_form(names) and self._is_header_quoted():
@@ -244,7 +244,7 @@ class TextTable:
         except DataError as error:
             raise _MisfitError(_Fault(number + 1, str(error))) from error
 
-    def _tell_misfit(self, faults: dict[Dialect, _Fault]) -> str:
+    def _explain_misfit(self, faults: dict[Dialect, _Fault]) -> str:
         """The fault of the way that came furthest."""
         dialect = max(faults, key=lambda each: faults[each].row)
         return (

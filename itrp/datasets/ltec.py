@@ -63,7 +63,7 @@ class LtecFolder:
                 "set's zip files there"
             )
         self.images = images
-        self._pictures = _find_images(images, {row.file_name for row in self.rows if row.file_name})
+        self._image_paths = _find_images(images, {row.file_name for row in self.rows if row.file_name})
 
     @property
     def source_files(self) -> tuple[Path, ...]:
@@ -81,9 +81,9 @@ class LtecFolder:
 
     def read_image(self, key: str) -> bytes:
         """The bytes of a row's picture. Raises MissingImageError when there is no such file."""
-        if key not in self._pictures:
+        if key not in self._image_paths:
             raise MissingImageError(f"{self.images} and the folders in it: {key}")
-        return read_image(self._pictures[key])
+        return read_image(self._image_paths[key])
 
     def annotations(self) -> Annotations:
         """Labels of all rows: row i belongs to the record with line i + 1. A refused row has none.

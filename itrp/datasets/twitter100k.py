@@ -11,7 +11,7 @@ from itrp.datasets.folders import read_image
 from itrp.datasets.lines import MAX_LINE_BYTES, iter_lines
 from itrp.errors import DataError
 
-_PICTURE = re.compile(r"(0|[1-9]\d*)\.jpg")
+_IMAGE = re.compile(r"(0|[1-9]\d*)\.jpg")
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -83,7 +83,7 @@ class Twitter100kFolder:
         return None
 
     def _list_images(self) -> set[int]:
-        matches = (_PICTURE.fullmatch(path.name) for path in (self.path / "images").iterdir())
+        matches = (_IMAGE.fullmatch(path.name) for path in (self.path / "images").iterdir())
         return {int(match[1]) for match in matches if match}
 
     def _read_lines(self) -> Iterator[bytes | None]:

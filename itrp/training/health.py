@@ -74,9 +74,9 @@ def find_weak_rounds(rounds: Iterable[RoundSizes], *, batch_size: int | None) ->
     small = [each for each in rounds if min(each.cluster_sizes) < _smallest_cluster(sum(each.cluster_sizes))]
     findings = []
     if few:
-        findings.append(_tell_few_pairs(few, batch_size or 0))
+        findings.append(_explain_few_pairs(few, batch_size or 0))
     if small:
-        findings.append(_tell_small_cluster(small))
+        findings.append(_explain_small_cluster(small))
     return findings
 
 
@@ -132,7 +132,7 @@ def _smallest_cluster(pairs: int) -> float:
     return max(SMALLEST_SHARE * pairs, SMALLEST_CLUSTER)
 
 
-def _tell_few_pairs(rounds: Sequence[RoundSizes], batch_size: int) -> Finding:
+def _explain_few_pairs(rounds: Sequence[RoundSizes], batch_size: int) -> Finding:
     first = rounds[0]
     sentence = (
         f"{_name(rounds)} trained on {sum(first.sampled_sizes)} pairs, {list(first.sampled_sizes)} of its clusters, expected "
@@ -142,7 +142,7 @@ def _tell_few_pairs(rounds: Sequence[RoundSizes], batch_size: int) -> Finding:
     return Finding("few-pairs", sentence, remedy, first.round)
 
 
-def _tell_small_cluster(rounds: Sequence[RoundSizes]) -> Finding:
+def _explain_small_cluster(rounds: Sequence[RoundSizes]) -> Finding:
     first = rounds[0]
     pairs, smallest = sum(first.cluster_sizes), min(first.cluster_sizes)
     sentence = (

@@ -152,7 +152,7 @@ class Trainer:
                 self.model,
                 self.shards[self.peers.rank :: self.peers.world],
                 self.cache,
-                resident=False,
+                on_device=False,
                 progress=self.progress,
             )
             self.peers.wait()

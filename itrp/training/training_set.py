@@ -140,13 +140,13 @@ def prepare_training_set(
     shards: Sequence[ShardFile],
     cache: EmbeddingCache,
     *,
-    resident: bool | None = None,
+    on_device: bool | None = None,
     compiled: bool = False,
     progress: Progress = ignore_progress,
 ) -> TrainingSet:
     """Embed the frozen sides once (or read them from the cache), tokenise or decode the fine-tuned ones.
 
-    resident: hold them on the device; None decides by its kind and free memory. compiled: fine-tuned encoders go through
+    on_device: hold them on the device; None decides by its kind and free memory. compiled: fine-tuned encoders go through
     torch.compile in a training step (with CUDA graphs on a GPU), which takes minutes once and costs nothing a step.
     """
     config, pairs = model.config, sum(shard.pairs for shard in shards)
@@ -155,13 +155,13 @@ def prepare_training_set(
         return count_stage(progress, stage, pairs)
 
     def hold(rows: Rows) -> Rows | DeviceRows:
-        wanted = fits(rows, cache.device) if resident is None else resident
+        wanted = fits(rows, cache.device) if on_device is None else on_device
         return bring_rows(rows, cache.device) if wanted else rows
 
     tokens: list[NDArray[np.int32]] | DeviceTokens | None = None
     if config.text.finetune:
         tokens = [row for shard in shards for row in model.text.tokenize(read_texts(shard))]
-        if tokens and (cache.device.type == "cuda" if resident is None else resident):
+        if tokens and (cache.device.type == "cuda" if on_device is None else on_device):
             tokens = bring_tokens(tokens, model.text.tokenizer.pad_token_id or 0, cache.device)
     pixels, image_vectors = None, None
     if config.image.finetune:

@@ -86,7 +86,7 @@ class Bench:
             model = draw_model(task, self.sizes)
             text, image = flops_of(model, self.sizes, self.device)
             cache = EmbeddingCache(self.folder, self.device, self.sizes.batch)
-            prepare_training_set(model.to(self.device), self.shards, cache, resident=False)  # the one-off part
+            prepare_training_set(model.to(self.device), self.shards, cache, on_device=False)  # the one-off part
             with tempfile.TemporaryDirectory(dir=self.work) as checkpoints:
                 trainer = Trainer(
                     model, self.shards, cache=cache, checkpoints=Path(checkpoints) / "run", compiled=compiled

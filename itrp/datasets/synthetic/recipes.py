@@ -30,7 +30,7 @@ class Recipe:
         return content_words(self.text)
 
     @property
-    def told_by_picture(self) -> frozenset[str]:
+    def told_by_image(self) -> frozenset[str]:
         """What the picture tells: names of the things drawn, content words lettered."""
         lettered = content_words(" ".join((self.board.title, *self.board.lines))) if self.board else frozenset()
         return lettered | frozenset(self.things)
@@ -38,7 +38,7 @@ class Recipe:
     @property
     def seen(self) -> frozenset[str]:
         """Every word that the picture shows: what it tells, and the words for its setting."""
-        return self.told_by_picture | frozenset(SETTING_WORDS[self.setting] if self.setting else ())
+        return self.told_by_image | frozenset(SETTING_WORDS[self.setting] if self.setting else ())
 
     @property
     def text_is_represented(self) -> int:
@@ -48,7 +48,7 @@ class Recipe:
     @property
     def image_adds(self) -> int:
         """1 when the picture tells something that the text does not say."""
-        return int(bool(self.told_by_picture - self.said))
+        return int(bool(self.told_by_image - self.said))
 
 
 def content_words(text: str) -> frozenset[str]:

@@ -69,7 +69,7 @@ def test_shards_are_taken_until_the_pairs_are_there(pairs: int | None, count: in
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("resident", [None, True], ids=["where it belongs", "on the device"])
+@pytest.mark.parametrize("on_device", [None, True], ids=["where it belongs", "on the device"])
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_rows_run_across_the_shards(
     make_config: Callable[..., ExperimentConfig],
@@ -77,12 +77,12 @@ def test_rows_run_across_the_shards(
     tweets: list[SyntheticTweet],
     tmp_path: Path,
     experiment: str,
-    resident: bool | None,
+    on_device: bool | None,
 ) -> None:
     model = build_model(make_config(experiment)).eval()
-    data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 4), resident=resident)
+    data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 4), on_device=on_device)
     held = (data.tokens, data.text_vectors, data.pixels, data.image_vectors)
-    assert sum(isinstance(each, DeviceTokens | DeviceRows) for each in held) == (2 if resident else 0)
+    assert sum(isinstance(each, DeviceTokens | DeviceRows) for each in held) == (2 if on_device else 0)
     rows = np.array([59, 0, 33, 34, 35, 0])
     text = embed_tokens(model.text, model.text.tokenize([tweets[row].text for row in rows]), CPU, 1)
     image = embed_pixels(
