@@ -73,7 +73,7 @@ class ProgressBar:
     def _log(self, stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
         kind = re.sub(r"\d+", "", stage)
-        if kind in self._logged and now - self._told[kind] < PLAIN_SECONDS:
+        if kind in self._logged and now - self._logged[kind] < PLAIN_SECONDS:
             return
         self._logged[kind] = now
         logger.info("%s: %d%s", stage, done, f" of {total}" if total is not None else "")
