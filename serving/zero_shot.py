@@ -10,7 +10,7 @@ from itrp.baselines.provision import has_stand_ins, provide_zero_shot
 from itrp.baselines.zero_shot_vlm import load_zero_shot_vlm
 from itrp.labels import Task
 from itrp.models.dual_encoder import load_dual_encoder
-from itrp.reproduction.predictions import Answers, AnyPredictions, SimilarityPredictions
+from itrp.reproduction.predictions import AnyPredictions, RunPredictions, SimilarityPredictions
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
 
@@ -40,7 +40,7 @@ def _predict_similarity(config: ZeroShotConfig, labelled: LabelledSet, costs: Co
     return SimilarityPredictions(encoder.cosines(labelled.shards, device), labelled.dev_rows, cost)
 
 
-def _predict_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> Answers:
+def _predict_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> RunPredictions:
     vlm = load_zero_shot_vlm(config.model, costs.device)
     cost = costs.measure(
         ["vlm", vlm.fingerprint()],
@@ -48,7 +48,7 @@ def _predict_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook)
     )
     scores = vlm.score_shards(labelled.shards, config.embed_batch_size)
     logger.info("the prompt's SHA-256 is %s", scores.prompt_sha256)
-    return Answers(
+    return RunPredictions(
         rounds=np.zeros(1, dtype=np.int64),
         clusters={Task.IMAGE_TEXT: scores.relations[None]},
         dev_rows=labelled.dev_rows,

@@ -11,7 +11,7 @@ from flows.jobs.seed_agreement import find_unlabelled, newest_shards, open_shard
 from flows.platform import Platform
 from itrp.clustering.mapping import apply_mapping
 from itrp.labels import Task
-from itrp.training.health import Finding, find_same_answers
+from itrp.training.health import Finding, find_same_predictions
 from serving.assessment import Assessor, LabelledSet
 from serving.registry import CHALLENGER, CHAMPION, SAME_ANSWERS, WARNING_PREFIX, ModelVersion
 
@@ -72,7 +72,7 @@ def compare_if_possible(compare: Callable[[], Finding | None]) -> Finding | None
 
 
 def compare_unlabelled(platform: Platform, version: ModelVersion) -> Finding | None:
-    """`find_same_answers` of a version and the other task's, on the newest unlabelled pairs. Answers are kept on disk."""
+    """`find_same_predictions` of a version and the other task's, on the newest unlabelled pairs. Answers are kept on disk."""
     partner = find_partner(platform, version)
     if partner is None:
         return None
@@ -117,4 +117,4 @@ def _compare(
     version: ModelVersion, partner: ModelVersion, groups: Mapping[Task, NDArray[np.int64]], data: str
 ) -> Finding | None:
     text, image = (version, partner) if version.task is Task.TEXT else (partner, version)
-    return find_same_answers(groups[Task.TEXT], groups[Task.IMAGE], names=(str(text), str(image)), data=data)
+    return find_same_predictions(groups[Task.TEXT], groups[Task.IMAGE], names=(str(text), str(image)), data=data)

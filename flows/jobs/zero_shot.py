@@ -14,7 +14,7 @@ from itrp.labels import Task
 from itrp.models.device import choose_device
 from itrp.models.dual_encoder import is_dual_encoder
 from itrp.reproduction.cells import evaluate_predictions
-from itrp.reproduction.predictions import Answers
+from itrp.reproduction.predictions import RunPredictions
 from serving.assessment import load_labelled_set
 from serving.costs import CostBook
 from serving.zero_shot import predict_zero_shot
@@ -77,7 +77,7 @@ def run_zero_shot(
         set=set_name,
         protocol=protocol,
         run_id=tracker.run_id,
-        prompt_sha256=answers.prompt_sha256 if isinstance(answers, Answers) else "",
+        prompt_sha256=answers.prompt_sha256 if isinstance(answers, RunPredictions) else "",
         rows=[
             {"task": str(each.task), "f1": each.f1, "low": each.low, "high": each.high, "n": each.n,
              "seconds_per_1000": answers.cost.seconds_per_1000, "gflop_per_1000": answers.cost.gflop_per_1000}

@@ -11,7 +11,7 @@ from itrp.evaluation.cost import Cost, add_costs
 from itrp.evaluation.results import Evaluation, Protocol, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import Task
 from itrp.reproduction.grids import Cell
-from itrp.reproduction.predictions import Answers, AnyPredictions
+from itrp.reproduction.predictions import AnyPredictions, RunPredictions
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def evaluate_predictions(
 ) -> Evaluation:
     """One model on its task, two together (the text task's answers first), or one model's relations read as the task."""
     text, image = answers[0], answers[-1]
-    if isinstance(text, Answers) and Task.IMAGE_TEXT in text.clusters:
+    if isinstance(text, RunPredictions) and Task.IMAGE_TEXT in text.clusters:
         predictions = text.on(Task.IMAGE_TEXT, annotations, set_name, protocol, rows_of=task)
         every = evaluate_relations(protocol, set_name, predictions, system=system)
         return next(evaluation for evaluation in every if evaluation.task is task)

@@ -22,8 +22,8 @@ ARRAYS_FILE, FACTS_FILE = "answers.npz", "answers.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Answers of r rounds (epochs) on the n pairs of a labelled set.
+class RunPredictions:
+    """Predictions of r rounds (epochs) on the n pairs of a labelled set.
 
     rounds: [r]. clusters: [r, n] by the task they are about; UNLABELLED for rows that no choice and no figure looks at.
     dev_rows: rows whose labels may choose round and mapping under `dev`. named: whether the clusters are classes already.
@@ -73,7 +73,7 @@ class SimilarityPredictions:
     def on(
         self, task: Task, annotations: Annotations, set_name: str, protocol: Protocol, *, rows_of: Task | None = None
     ) -> TaskPredictions:
-        """As `Answers.on`, for the text and the image task; the threshold is the protocol's."""
+        """As `RunPredictions.on`, for the text and the image task; the threshold is the protocol's."""
         test_rows, test_labels = find_test_side(annotations, task, set_name, rows_of)
         dev, test = self.cosines[self.dev_rows], self.cosines[test_rows]
         dev_labels = annotations.labels(task)[self.dev_rows]
@@ -82,11 +82,11 @@ class SimilarityPredictions:
         return TaskPredictions(similarity_rounds(threshold, dev, test), dev_labels, test_labels, named=True)
 
     def save(self, folder: Path) -> None:
-        """As `Answers.save`."""
+        """As `RunPredictions.save`."""
         _save(folder, self, {"cosines": self.cosines}, {})
 
 
-AnyPredictions: TypeAlias = Answers | SimilarityPredictions
+AnyPredictions: TypeAlias = RunPredictions | SimilarityPredictions
 
 
 def load_predictions(folder: Path) -> AnyPredictions | None:
@@ -100,7 +100,7 @@ def load_predictions(folder: Path) -> AnyPredictions | None:
     if "cosines" in arrays:
         return SimilarityPredictions(arrays["cosines"], arrays["dev_rows"], cost, **facts)
     clusters = {Task(name.split("/", 1)[1]): array for name, array in arrays.items() if name.startswith("clusters/")}
-    return Answers(arrays["rounds"], clusters, arrays["dev_rows"], cost=cost, **facts)
+    return RunPredictions(arrays["rounds"], clusters, arrays["dev_rows"], cost=cost, **facts)
 
 
 def _save(

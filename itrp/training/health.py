@@ -88,7 +88,7 @@ def find_small_epochs(pairs: int, *, batch_size: int) -> list[Finding]:
     return [Finding("few-pairs", sentence, "train on more labelled pairs, or with a smaller batch_size")]
 
 
-def find_same_answers(
+def find_same_predictions(
     text: NDArray[np.integer], image: NDArray[np.integer], *, names: tuple[str, str], data: str
 ) -> Finding | None:
     """Do the text and the image model part the pairs in the same two groups? None where they do not.
@@ -125,7 +125,7 @@ def find_same_labels(counts: Mapping[str, int], *, names: tuple[str, str]) -> Fi
     """The same of tweets that were labelled by two models. counts: by relation, such as 01 (text label, image label)."""
     text = np.repeat([int(code[0]) for code in counts], list(counts.values()))
     image = np.repeat([int(code[1]) for code in counts], list(counts.values()))
-    return find_same_answers(text, image, names=names, data="the tweets just labelled")
+    return find_same_predictions(text, image, names=names, data="the tweets just labelled")
 
 
 def _smallest_cluster(pairs: int) -> float:

@@ -75,13 +75,13 @@ def answer_quickly(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
 def predict_by_hand(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
     """What a run of two rounds would leave, without the run: clusters drawn from experiment and seed."""
     from itrp.evaluation.cost import Cost
-    from itrp.reproduction.predictions import Answers
+    from itrp.reproduction.predictions import RunPredictions
 
     assert isinstance(config, ExperimentConfig)  # tables 3 and 5 of the small preset hold no other
     draw = np.random.default_rng([config.seed, *config.name.encode()])
     clusters = draw.integers(0, 4 if config.task is Task.IMAGE_TEXT else 2, (2, LABELLED))
     cost = Cost(seconds_per_1000=2.0, gflop_per_1000=30.0, device="cpu, 1 threads")
-    return Answers(np.array([1, 2]), {config.task: clusters}, desk.labelled.dev_rows, False, cost)
+    return RunPredictions(np.array([1, 2]), {config.task: clusters}, desk.labelled.dev_rows, False, cost)
 
 
 def test_the_two_layouts_are_found_wherever_they_are_called(data: Path) -> None:

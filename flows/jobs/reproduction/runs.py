@@ -19,7 +19,7 @@ from itrp.inference.prediction import predict_shards
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.progress import ProgressBar
-from itrp.reproduction.predictions import Answers, AnyPredictions
+from itrp.reproduction.predictions import AnyPredictions, RunPredictions
 from itrp.training.checkpoints import load_tuned
 from itrp.training.trainer import Trainer
 from serving.files import local_shards
@@ -67,7 +67,7 @@ def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, dat
 
 def _predict_itrp(
     desk: RunDesk, config: ExperimentConfig, place: Path, tracker: RunTracker, data: TrackedData
-) -> Answers:
+) -> RunPredictions:
     """Train all rounds, then ask each checkpoint: a kill in between costs the round it came in."""
     settings = desk.platform.settings
     shards = local_shards(desk.platform.store, desk.unlabelled.shards, settings.cache_dir)
@@ -87,7 +87,7 @@ def _predict_itrp(
         for shard in desk.labelled.shards:
             cache_pixels(shard, config.image.pixels, cache.folder)
     clusters = [_predict_round(trainer.model, desk, cache, place / "rounds", n) for n in range(1, trainer.rounds + 1)]
-    return Answers(
+    return RunPredictions(
         rounds=np.arange(1, trainer.rounds + 1),
         clusters={config.task: np.stack(clusters)},
         dev_rows=desk.labelled.dev_rows,
@@ -104,7 +104,9 @@ def _predict_round(
     return predict_shards(model, desk.labelled.shards, cache).argmax(axis=1)
 
 
-def _predict_supervised(desk: RunDesk, config: SupervisedConfig, tracker: RunTracker, data: TrackedData) -> Answers:
+def _predict_supervised(
+    desk: RunDesk, config: SupervisedConfig, tracker: RunTracker, data: TrackedData
+) -> RunPredictions:
     trainer = open_trainer(desk.platform, config, desk.labelled)
     # without a held-out part only the trained pairs are left to choose an epoch on
     dev_rows = trainer.held_out_rows if len(trainer.held_out_rows) else trainer.train_rows
@@ -116,7 +118,7 @@ def _predict_supervised(desk: RunDesk, config: SupervisedConfig, tracker: RunTra
         for place, task in enumerate(config.tasks):
             rounds[result.round - 1, place, asked] = classes[task]
     tracker.log_summary(config, data)
-    return Answers(
+    return RunPredictions(
         rounds=np.arange(1, config.epochs + 1),
         clusters={task: rounds[:, place] for place, task in enumerate(config.tasks)},
         dev_rows=dev_rows,

@@ -13,7 +13,7 @@ from itrp.evaluation.results import Protocol
 from itrp.labels import Task
 from itrp.reproduction.cells import fill_cell
 from itrp.reproduction.grids import Cell, RunSpec, SystemSpec
-from itrp.reproduction.predictions import Answers, AnyPredictions, SimilarityPredictions, load_predictions
+from itrp.reproduction.predictions import AnyPredictions, RunPredictions, SimilarityPredictions, load_predictions
 
 COST = Cost(seconds_per_1000=2.0, gflop_per_1000=30.0, device="cpu, 1 threads")
 TEXT = np.array([0, 0, 1, 1, 0, 0, 1, 1])
@@ -31,8 +31,8 @@ ANNOTATIONS = Annotations(
 DEV = np.arange(4)
 
 
-def answers_about(task: Task, *rounds: list[int], named: bool = False) -> Answers:
-    return Answers(np.arange(1, len(rounds) + 1), {task: np.array(rounds)}, DEV, named, COST)
+def answers_about(task: Task, *rounds: list[int], named: bool = False) -> RunPredictions:
+    return RunPredictions(np.arange(1, len(rounds) + 1), {task: np.array(rounds)}, DEV, named, COST)
 
 
 def cell_of(task: Task, set_name: str = "raw", published: float | None = None) -> Cell:
@@ -122,10 +122,12 @@ def test_a_task_that_was_not_asked_is_refused() -> None:
 
 
 def test_answers_come_back_from_disk(tmp_path: Path) -> None:
-    written = Answers(np.array([1, 2]), {Task.TEXT: np.array([TURNED, ONE_WRONG])}, DEV, False, COST, "run", "prompt")
+    written = RunPredictions(
+        np.array([1, 2]), {Task.TEXT: np.array([TURNED, ONE_WRONG])}, DEV, False, COST, "run", "prompt"
+    )
     written.save(tmp_path / "a")
     read = load_predictions(tmp_path / "a")
-    assert isinstance(read, Answers)
+    assert isinstance(read, RunPredictions)
     np.testing.assert_array_equal(read.clusters[Task.TEXT], written.clusters[Task.TEXT])
     np.testing.assert_array_equal(read.rounds, [1, 2])
     np.testing.assert_array_equal(read.dev_rows, DEV)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from itrp.training.health import find_same_answers, find_same_labels, find_small_epochs, find_weak_rounds
+from itrp.training.health import find_same_labels, find_same_predictions, find_small_epochs, find_weak_rounds
 
 NAMES = ("itrp-text-task/1", "itrp-image-task/1")
 
@@ -95,7 +95,7 @@ def answers(same: int, other: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_two_models_with_one_partition() -> None:
     """191 of 200 tweets are 00 or 11. By chance half of them would be: the text groups are even."""
-    found = find_same_answers(*answers(191, 9), names=NAMES, data="landing")
+    found = find_same_predictions(*answers(191, 9), names=NAMES, data="landing")
     assert found is not None
     assert (found.code, found.round) == ("same-answers", None)
     assert found.sentence == (
@@ -106,29 +106,29 @@ def test_two_models_with_one_partition() -> None:
 
 def test_groups_have_no_names() -> None:
     text, image = answers(191, 9)
-    found = find_same_answers(text, 1 - image, names=NAMES, data="landing")
+    found = find_same_predictions(text, 1 - image, names=NAMES, data="landing")
     assert found is not None
     assert "191 of 200" in found.sentence
 
 
 @pytest.mark.parametrize("same", [100, 150, 190])
 def test_two_models_with_two_partitions(same: int) -> None:
-    assert find_same_answers(*answers(same, 200 - same), names=NAMES, data="landing") is None
+    assert find_same_predictions(*answers(same, 200 - same), names=NAMES, data="landing") is None
 
 
 def test_nearly_all_in_one_group_is_said() -> None:
     """98 % and 97 % in one group, apart: 0.98 * 0.97 + 0.02 * 0.03 = 95 % would agree by chance alone."""
     text, image = np.ones(200, dtype=np.int64), np.ones(200, dtype=np.int64)
     text[:4], image[1:7] = 0, 0
-    found = find_same_answers(text, image, names=NAMES, data="landing")
+    found = find_same_predictions(text, image, names=NAMES, data="landing")
     assert found is not None
     assert "put 196 of 200 pairs of landing (98.0%, by chance 95%)" in found.sentence
     assert found.sentence.endswith("each has nearly all pairs in one group (98% and 97%), so neither tells pairs apart")
 
 
 def test_a_handful_of_pairs_says_nothing() -> None:
-    assert find_same_answers(*answers(19, 0), names=NAMES, data="x") is None
-    assert find_same_answers(*answers(20, 0), names=NAMES, data="x") is not None
+    assert find_same_predictions(*answers(19, 0), names=NAMES, data="x") is None
+    assert find_same_predictions(*answers(20, 0), names=NAMES, data="x") is not None
 
 
 def test_labels_of_one_partition() -> None:
