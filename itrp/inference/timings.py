@@ -1,4 +1,4 @@
-"""How long the stages of a pipeline work, and how long each waits for another: where the bottleneck is."""
+"""How long the stages of a pipeline work, and how long each waits for another: who is waited for longest holds the others up."""
 
 import threading
 import time
@@ -46,15 +46,6 @@ class PipelineTimings:
         with self._lock:
             waits = {f"{stage}_waits_for_{other}": seconds for (stage, other), seconds in self.waits.items()}
             return {name: round(seconds, 3) for name, seconds in sorted({**self.work, **waits}.items())}
-
-    @property
-    def bottleneck(self) -> str | None:
-        """The stage that the others have waited for longest; None when nobody has waited."""
-        with self._lock:
-            waited = dict.fromkeys((other for _, other in self.waits), 0.0)
-            for (_, other), seconds in self.waits.items():
-                waited[other] += seconds
-        return max(waited, key=waited.__getitem__, default=None)
 
     def describe(self) -> str:
         """One line for a person."""
