@@ -13,12 +13,12 @@ from flows.jobs.analysis_record import AnalysisReport, Subject, record_analysis
 from flows.jobs.model_predictions import find_models, open_answers, predict_classes
 from flows.platform import Platform
 from flows.tracking.provenance import find_commit
-from itrp.analysis.annotators import Level, measure_agreement, read_annotation_tables
+from itrp.analysis.annotators import Level, measure_alpha, read_annotation_tables
 from itrp.analysis.cases import (
     choose_examples,
     count_compared,
     find_disagreements,
-    read_tweets,
+    read_shown_tweets,
     render_cases,
 )
 from itrp.analysis.class_words import ClassWords, find_class_words, summarise_words, tabulate_words, word_figures
@@ -53,7 +53,7 @@ def analyse_agreement(
     flow_run_id: str | None = None,
 ) -> AnalysisReport:
     """Krippendorff's alpha of every task of an annotation table. Raises DataError."""
-    agreements = [measure_agreement(each, level) for each in read_annotation_tables(table)]
+    agreements = [measure_alpha(each, level) for each in read_annotation_tables(table)]
     rows = pd.DataFrame([{**vars(each), "values": " ".join(each.values)} for each in agreements])
     findings = Findings(
         summary=format_table(rows),
@@ -144,7 +144,7 @@ def analyse_cases(
     shown = choose_examples(differ, examples)
     page = render_cases(
         differ,
-        read_tweets(labelled.shards, shown["row"].tolist()),
+        read_shown_tweets(labelled.shards, shown["row"].tolist()),
         examples=examples,
         compared=compared,
         heading={"data": data, "models": ", ".join(map(str, versions)), "code": find_commit()},

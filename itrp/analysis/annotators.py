@@ -84,7 +84,7 @@ def read_annotation_tables(path: Path) -> list[AnnotationTable]:
     return tables
 
 
-def measure_agreement(
+def measure_alpha(
     table: AnnotationTable,
     level: Level = "nominal",
     *,

@@ -55,7 +55,7 @@ def choose_examples(disagreements: pd.DataFrame, examples: int) -> pd.DataFrame:
     return disagreements[disagreements["place"] <= examples].reset_index(drop=True)
 
 
-def read_tweets(shards: Sequence[ShardFile], rows: Sequence[int]) -> dict[int, Tweet]:
+def read_shown_tweets(shards: Sequence[ShardFile], rows: Sequence[int]) -> dict[int, Tweet]:
     """The tweets at the given rows, counted over all shards in their order; a few hundred are in memory at a time."""
     wanted, found, start = {int(row) for row in rows}, {}, 0
     for shard in shards:

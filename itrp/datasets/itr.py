@@ -11,7 +11,7 @@ from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.folders import find_contradictions, read_image
 from itrp.datasets.itr_corrections import apply_corrections, check_truth, read_controversial
 from itrp.datasets.itr_labels import ItrLabels, read_itr_labels
-from itrp.datasets.itr_texts import read_texts
+from itrp.datasets.itr_texts import read_itr_texts
 from itrp.errors import AmbiguousTableError, DataError
 
 
@@ -75,7 +75,7 @@ def _read_labels(path: Path, texts: Path | None) -> ItrLabels:
         labels = read_itr_labels(path)
     except AmbiguousTableError:  # its own texts are not needed
         labels = read_itr_labels(path, texts=False)
-    found = read_texts(texts)
+    found = read_itr_texts(texts)
     if found and not found.keys() & set(labels.ids):
         raise DataError(
             f"expected texts of the tweets in {path}, found in {texts} {len(found):,} others, such as {next(iter(found))[:40]}: "

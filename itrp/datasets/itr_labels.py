@@ -16,10 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.datasets.delimited import Dialect, Names, Row, TextTable
-from itrp.datasets.itr_texts import read_texts
 from itrp.errors import DataError
-
-__all__ = ["LABEL_COLUMNS", "PUBLISHED_ROWS", "PUBLISHED_TRAIN_ROWS", "ItrLabels", "read_itr_labels", "read_texts"]
 
 LABEL_COLUMNS = (
     "text_is_represented",

@@ -16,7 +16,7 @@ TEXT_NAMES = ("tweet", "full_text", "text")
 """In the order they are looked for."""
 
 
-def read_texts(path: Path) -> dict[str, str]:
+def read_itr_texts(path: Path) -> dict[str, str]:
     """Texts by tweet id from CSV, TSV or Parquet (columns tweet_id or id, tweet or text) or a JSONL file of the same.
 
     Raises DataError when the file is missing, has no such columns, gives a tweet two texts, or when its ids were rounded.

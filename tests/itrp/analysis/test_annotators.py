@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itrp.analysis.annotators import AnnotationTable, measure_agreement, read_annotation_tables
+from itrp.analysis.annotators import AnnotationTable, measure_alpha, read_annotation_tables
 from itrp.errors import DataError, WrongUseError
 
 
@@ -29,7 +29,7 @@ RANKS = ("11", "23", "33")
 
 
 def test_nominal_alpha_by_hand() -> None:
-    found = measure_agreement(table(*BINARY), resamples=0)
+    found = measure_alpha(table(*BINARY), resamples=0)
     assert found.alpha == pytest.approx(1 - 0.25 / (30 / 56))
     assert (found.items, found.annotators, found.labels, found.values) == (4, 2, 8, ("0", "1"))
     assert np.isnan([found.low, found.high]).all()
@@ -46,22 +46,22 @@ def test_nominal_alpha_by_hand() -> None:
     ],
 )
 def test_each_level_by_hand(level: str, observed: float, expected: float) -> None:
-    found = measure_agreement(table(*RANKS), level, resamples=0)  # type: ignore[arg-type]
+    found = measure_alpha(table(*RANKS), level, resamples=0)  # type: ignore[arg-type]
     assert found.alpha == pytest.approx(1 - observed / expected)
 
 
 def test_single_labels_do_not_count() -> None:
-    with_singles = measure_agreement(table(*(f"{row}." for row in BINARY), "1..", "..0", "..."), resamples=0)
-    assert with_singles.alpha == pytest.approx(measure_agreement(table(*BINARY), resamples=0).alpha)
+    with_singles = measure_alpha(table(*(f"{row}." for row in BINARY), "1..", "..0", "..."), resamples=0)
+    assert with_singles.alpha == pytest.approx(measure_alpha(table(*BINARY), resamples=0).alpha)
     assert (with_singles.items, with_singles.annotators, with_singles.labels) == (4, 2, 8)
 
 
 def test_the_order_of_numbers_is_theirs_and_not_that_of_their_letters() -> None:
     """At the level ordinal, 10 comes after 9."""
     labels = np.array([["9", "10"], ["10", "10"], ["2", "2"], ["9", "9"]])
-    found = measure_agreement(AnnotationTable("t", np.arange(4).astype(str), np.array(["a", "b"]), labels), "ordinal")
+    found = measure_alpha(AnnotationTable("t", np.arange(4).astype(str), np.array(["a", "b"]), labels), "ordinal")
     assert found.values == ("2", "9", "10")
-    small = measure_agreement(table("23", "33", "11", "22"), "ordinal")
+    small = measure_alpha(table("23", "33", "11", "22"), "ordinal")
     assert found.alpha == pytest.approx(small.alpha)
 
 
@@ -70,17 +70,17 @@ def test_the_interval_holds_alpha_and_is_repeatable() -> None:
     truth = rng.integers(0, 2, 120)
     votes = np.stack([np.where(rng.random(120) < 0.15, 1 - truth, truth) for _ in range(3)], axis=1).astype(str)
     asked = AnnotationTable("t", np.arange(120).astype(str), np.array(["a", "b", "c"]), votes)
-    first, again = measure_agreement(asked, seed=1), measure_agreement(asked, seed=1)
+    first, again = measure_alpha(asked, seed=1), measure_alpha(asked, seed=1)
     assert first == again
     assert first.low < first.alpha < first.high
-    assert measure_agreement(asked, seed=2).low != first.low
+    assert measure_alpha(asked, seed=2).low != first.low
     fewer = AnnotationTable("t", asked.items[:30], asked.annotators, asked.labels[:30])
-    narrow, wide = first, measure_agreement(fewer, seed=1)
+    narrow, wide = first, measure_alpha(fewer, seed=1)
     assert narrow.high - narrow.low < wide.high - wide.low
 
 
 def test_perfect_agreement_is_one_whichever_items_are_drawn() -> None:
-    found = measure_agreement(table("11", "00", "11", "00"))  # some resamples show one class only: they have no alpha
+    found = measure_alpha(table("11", "00", "11", "00"))  # some resamples show one class only: they have no alpha
     assert (found.alpha, found.low, found.high) == (1, 1, 1)
 
 
@@ -94,7 +94,7 @@ def test_perfect_agreement_is_one_whichever_items_are_drawn() -> None:
 )
 def test_what_has_no_alpha_is_told(rows: tuple[str, ...], level: str, told: str) -> None:
     with pytest.raises(DataError) as caught:
-        measure_agreement(table(*rows), level)  # type: ignore[arg-type]
+        measure_alpha(table(*rows), level)  # type: ignore[arg-type]
     assert told in str(caught.value)
 
 
@@ -102,12 +102,12 @@ def test_one_number_written_in_two_ways_is_refused() -> None:
     labels = np.array([["1", "1.0"], ["2", "2"]])
     asked = AnnotationTable("t", np.array(["1", "2"]), np.array(["a", "b"]), labels)
     with pytest.raises(DataError, match="each written in one way"):
-        measure_agreement(asked, "interval")
+        measure_alpha(asked, "interval")
 
 
 def test_another_level_is_wrong_use() -> None:
     with pytest.raises(WrongUseError, match="expected one of the levels nominal, ordinal, interval, found 'ratio'"):
-        measure_agreement(table(*BINARY), "ratio")  # type: ignore[arg-type]
+        measure_alpha(table(*BINARY), "ratio")  # type: ignore[arg-type]
 
 
 def test_wide_and_long_are_the_same_table(tmp_path: Path) -> None:

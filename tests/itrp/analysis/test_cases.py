@@ -15,7 +15,7 @@ from itrp.analysis.cases import (
     count_compared,
     find_disagreements,
     make_thumbnail,
-    read_tweets,
+    read_shown_tweets,
     render_cases,
 )
 from itrp.data.annotations import Annotations
@@ -74,11 +74,11 @@ def test_wrong_input_is_refused(annotate: Annotate, annotations: Annotations) ->
 
 
 def test_tweets_are_read_by_their_rows_over_all_shards(shards: list[ShardFile], tweets: list[SyntheticTweet]) -> None:
-    found = read_tweets(shards, [59, 33, 34, 0])
+    found = read_shown_tweets(shards, [59, 33, 34, 0])
     assert sorted(found) == [0, 33, 34, 59]
     for row, tweet in found.items():
         assert tweet == Tweet(tweets[row].id, tweets[row].text, tweets[row].image)
-    assert read_tweets(shards, []) == {}
+    assert read_shown_tweets(shards, []) == {}
 
 
 def test_thumbnails_keep_their_proportions() -> None:

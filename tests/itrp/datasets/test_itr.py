@@ -10,7 +10,8 @@ from itrp.data.pairs import Rejection
 from itrp.data.rejections import MissingImageError
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, read_controversial
-from itrp.datasets.itr_labels import read_itr_labels, read_texts
+from itrp.datasets.itr_labels import read_itr_labels
+from itrp.datasets.itr_texts import read_itr_texts
 from itrp.errors import DataError
 from itrp.labels import Task
 from tests.itrp.datasets.itr_files import (
@@ -170,13 +171,13 @@ def test_published_form_needs_texts(tmp_path: Path) -> None:
 
 def test_texts_files(tmp_path: Path) -> None:
     lines = "".join(json.dumps({"id": n, "text": f"text {n}"}) + "\n" for n in (1, 2))
-    assert read_texts(write_list(tmp_path / "t.jsonl", lines)) == {"1": "text 1", "2": "text 2"}
-    assert read_texts(write_list(tmp_path / "t.csv", "id,text\n3,three\n")) == {"3": "three"}
-    assert read_texts(write_quoted(tmp_path / "d.csv", [("4", 'a "b"', "00")])) == {"4": 'a "b"'}
+    assert read_itr_texts(write_list(tmp_path / "t.jsonl", lines)) == {"1": "text 1", "2": "text 2"}
+    assert read_itr_texts(write_list(tmp_path / "t.csv", "id,text\n3,three\n")) == {"3": "three"}
+    assert read_itr_texts(write_quoted(tmp_path / "d.csv", [("4", 'a "b"', "00")])) == {"4": 'a "b"'}
     with pytest.raises(DataError, match="row 1 has"):
-        read_texts(write_list(tmp_path / "t.csv", "a,b\n3,three\n"))
+        read_itr_texts(write_list(tmp_path / "t.csv", "a,b\n3,three\n"))
     with pytest.raises(DataError, match="line 1 of"):
-        read_texts(write_list(tmp_path / "t.jsonl", "{\n"))
+        read_itr_texts(write_list(tmp_path / "t.jsonl", "{\n"))
 
 
 def test_missing_pictures_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from itrp.data.pairs import Rejection
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.itr_corrections import apply_corrections, read_controversial
 from itrp.datasets.itr_labels import LABEL_COLUMNS, read_itr_labels
-from itrp.datasets.itr_texts import read_texts
+from itrp.datasets.itr_texts import read_itr_texts
 from itrp.errors import AmbiguousTableError, DataError
 from tests.itrp.datasets.itr_files import ONE_HOT, codes, labels, write_list, write_published, write_quoted
 
@@ -99,7 +99,7 @@ def test_texts_of_a_hydrated_file_keep_their_quotes_and_backslashes(tmp_path: Pa
         {"id": list("123"), "in_reply_to_user_id": "", "created_at": "2016", "text": texts, "lang": "en"}
     )
     frame.to_csv(tmp_path / "hydrated.csv", index=False)
-    assert read_texts(tmp_path / "hydrated.csv") == dict(zip("123", texts, strict=True))
+    assert read_itr_texts(tmp_path / "hydrated.csv") == dict(zip("123", texts, strict=True))
 
 
 def test_a_duplicate_does_not_hide_a_second_label(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_duplicate_does_not_hide_a_second_label(tmp_path: Path) -> None:
 def test_texts_in_parquet(tmp_path: Path) -> None:
     frame = pd.DataFrame({"id": [738098541445386241, 738098541445386242], "text": ["a \\\\ b", None]})
     frame.to_parquet(tmp_path / "t.parquet")
-    assert read_texts(tmp_path / "t.parquet") == {"738098541445386241": "a \\\\ b"}
+    assert read_itr_texts(tmp_path / "t.parquet") == {"738098541445386241": "a \\\\ b"}
 
 
 def test_texts_of_other_tweets_and_two_texts_are_refused(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_texts_of_other_tweets_and_two_texts_are_refused(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"found in .* 2 others, such as 8"):
         ItrFolder(path, tmp_path, texts=write_list(tmp_path / "a.csv", "id,text\n8,a\n9,b\n"))
     with pytest.raises(DataError, match="row 2 has another one for the tweet 1"):
-        read_texts(write_list(tmp_path / "b.csv", "id,text\n1,a\n1,b\n"))
+        read_itr_texts(write_list(tmp_path / "b.csv", "id,text\n1,a\n1,b\n"))
 
 
 @pytest.mark.parametrize("write", [lambda n: f"{n / 10000:.0f}0000", lambda n: f"{n:.5E}"])
@@ -133,7 +133,7 @@ def test_rounded_ids_are_refused_for_the_file(tmp_path: Path, write: Callable[[i
     ids = [write(1294030472427835393 + 977_000_000_000 * n) for n in range(9)]
     texts = write_list(tmp_path / "t.csv", "id,text\n" + "".join(f"{id_},t {n % 1}\n" for n, id_ in enumerate(ids)))
     with pytest.raises(DataError, match=r"t\.csv: expected the tweets' ids with all their digits, found 9 of 9"):
-        read_texts(texts)
+        read_itr_texts(texts)
     with pytest.raises(DataError, match=r"labels\.csv: .* export the ids again as text"):
         ItrFolder(write_quoted(tmp_path / "labels.csv", [(id_, "t", "00") for id_ in ids]), tmp_path)
 
