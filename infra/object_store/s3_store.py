@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from minio.datatypes import Object
 from minio.deleteobjects import DeleteError, DeleteObject
 from minio.error import MinioException, S3Error
 from minio.helpers import DictType
@@ -22,10 +23,8 @@ from infra.errors import ObjectKeyError, StoreError, StoreUnavailableError
 from infra.object_store import s3_client
 from infra.object_store.addresses import BucketAddress
 from infra.object_store.objects import TEMPORARY, ObjectInfo, PassOver, Selection, check_key
-from infra.object_store.s3_client import make_client, make_pool
+from infra.object_store.s3_client import ResumingReader, make_client, make_pool
 from infra.object_store.s3_errors import explain_code, explain_failure, explain_no_events, status_of
-from infra.object_store.s3_listing import iter_objects
-from infra.object_store.s3_reader import ResumingReader
 
 logger = logging.getLogger(__name__)
 
@@ -211,8 +210,13 @@ class S3Store:
         except (MinioException, HTTPError) as error:
             raise explain_failure(error, self._address, key) from error
 
+    def _iter_objects(self, selection: Selection) -> Iterator[Object]:
+        """What the server tells of objects that may be asked for, a thousand at a time; some come twice, or in vain."""
+        for prefix, start_after in _plan_listings(selection):
+            yield from self._client.list_objects(self._address.bucket, prefix, recursive=True, start_after=start_after)
+
     def _iter_selected(self, selection: Selection, tell: PassOver) -> Iterator[ObjectInfo]:
-        for found in iter_objects(self._client, self._address.bucket, selection):
+        for found in self._iter_objects(selection):
             key = found.object_name or ""
             # Some servers list folders too, as keys ending in a slash.
             if key.startswith(TEMPORARY + "/") or key.endswith("/") or not selection.covers(key):
@@ -244,3 +248,31 @@ def _as_body(data: bytes | Path) -> Iterator[bytes]:
 
 def _in_utc(moment: datetime | None) -> datetime:
     return moment.astimezone(UTC) if moment else datetime.now(UTC)
+
+
+def _plan_listings(selection: Selection) -> list[tuple[str, str | None]]:
+    """(prefix, start_after) of the listings that together hold everything behind `selection.start_after`.
+
+    SeaweedFS goes through folders in the order of their names: it gives everything in "a/" before "a-b/", though
+    "/" comes after "-". Asked for what is behind "a", it leaves out "a/x", and behind "a-b/" the whole of "a/". So
+    the server is only told the folder to start in, and folders that it takes to be earlier though their keys are
+    later are listed by themselves.
+    """
+    prefix, start_after = selection.prefix, selection.start_after
+    if start_after <= prefix:
+        return [(prefix, None)]
+    if not start_after.startswith(prefix):
+        return []
+    folder = start_after[: start_after.rfind("/") + 1]
+    first = folder if len(folder) > len(prefix) else None
+    earlier = [(each, None) for each in _misplaced(folder) if each.startswith(prefix)] if first else []
+    return [(prefix, first), *earlier]
+
+
+def _misplaced(folder: str) -> list[str]:
+    """Folders whose keys come after those of the given one, but whose name comes before."""
+    found, parent = [], ""
+    for name in folder.split("/")[:-1]:
+        found += [f"{parent}{name[:end]}/" for end in range(1, len(name)) if name[end] < "/"]
+        parent += name + "/"
+    return found
