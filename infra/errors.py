@@ -1,4 +1,16 @@
-"""The infrastructure's errors. Every message says what was expected, what was found, and the next step."""
+"""The infrastructure's errors. Every message says what was expected, what was found, and the next step.
+
+InfraError                     one line for a person, no secret in it
+  SettingsError                a setting that cannot mean anything
+  StoreError                   the object store refuses, or is addressed wrongly
+    StoreUnavailableError      ... cannot do it now: try again later
+    EventsUnsupportedError     ... tells nobody what is put into it
+    ObjectKeyError             no object can have that key
+    ObjectMissingError         no object lies at the key
+  CatalogError                 the catalog is not up to date, or holds something else than was said
+    CatalogUnavailableError    ... cannot do it now: try again later
+  StackError                   a part of the stack that cannot be started
+"""
 
 
 class InfraError(Exception):
@@ -35,3 +47,7 @@ class CatalogError(InfraError):
 
 class CatalogUnavailableError(CatalogError):
     """The database cannot do it now: no connection, a restart, a lock held too long. Worth trying again later."""
+
+
+class StackError(InfraError):
+    """A part of the stack that cannot be started; the message names its log, and its end may follow in further lines."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from infra.errors import StackError
 from infra.files import write_private
 from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets
-from infra.stack.service import Service, StackError, find_program, own_paths
+from infra.stack.service import Service, find_program, own_paths
 
 ADMIN = "admin"
 SCORER = "scorer"

@@ -11,8 +11,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from infra.errors import StackError
 from infra.files import write_private
-from infra.stack.service import Service, StackError, find_program, own_paths
+from infra.stack.service import Service, find_program, own_paths
 
 HINT = "install PostgreSQL's server programs (Debian: apt install postgresql) and put initdb and postgres on the PATH"
 SUPERUSER = "postgres"

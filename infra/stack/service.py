@@ -13,14 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from infra.errors import InfraError
+from infra.errors import StackError
 
 STOP_SECONDS = 20
 """How long a process may take to end when asked to."""
-
-
-class StackError(InfraError):
-    """A part of the stack that cannot be started; the message names its log."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.errors import StackError
 from infra.files import write_private
 from infra.stack import mlflow_server, prefect_server
 from infra.stack.engines import end_engines, mark_workers
@@ -16,7 +17,7 @@ from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.prefect_server import WORKER, make_prefect, make_worker
 from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs, own_bucket
 from infra.stack.secrets import keep_secrets
-from infra.stack.service import Service, StackError, find_program, own_paths
+from infra.stack.service import Service, find_program, own_paths
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from itertools import islice
 from pathlib import Path
 
 from infra.catalog.database import Catalog, open_catalog
+from infra.errors import StackError
 from infra.object_store import ObjectStore, open_store
 from infra.stack.ports import choose_ports, free_ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.seaweedfs import Identity, make_seaweedfs
-from infra.stack.service import StackError
 from itrp.datasets.synthetic import generate_tweets
 from tests.benchmarks.scaling_demand import Assumptions, compute_demand
 from tests.benchmarks.scaling_rates import Rates, land, measure_catalog, measure_ingestion, measure_scoring

@@ -22,9 +22,10 @@ import pytest
 
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import last_champion
+from infra.errors import StackError
 from infra.object_store import ObjectStore, open_store
 from infra.stack.ports import choose_ports
-from infra.stack.service import StackError, find_program
+from infra.stack.service import find_program
 from infra.stack.stack import Stack
 
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]

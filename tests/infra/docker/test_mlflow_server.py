@@ -11,10 +11,11 @@ import pytest
 from minio import Minio
 
 from infra.docker.answers import answers
+from infra.errors import StackError
 from infra.stack.mlflow_server import keep_scorer
 from infra.stack.ports import Ports, free_ports
 from infra.stack.secrets import Secrets
-from infra.stack.service import Service, StackError
+from infra.stack.service import Service
 from tests.infra.docker.parts import CHECKOUT, COMPOSE, DOCKER, PROGRAMS, Database, ask, environment_of, run
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.errors import StackError
 from infra.stack import engines
 from infra.stack.engines import end_engines, find_engines, mark_workers
 from infra.stack.ports import Ports, choose_ports, free_ports
 from infra.stack.secrets import Secrets, keep_secrets
-from infra.stack.service import Service, StackError, find_program, own_paths
+from infra.stack.service import Service, find_program, own_paths
 from infra.stack.stack import Stack
 
 PARENT = """
