@@ -86,9 +86,15 @@ def open_folder(
 
 
 def _open_table(path: Path, images: str | None, columns: dict[str, str]) -> TableSource:
-    known = {"id", "text", "image", "created_at"}
-    if not columns.keys() <= known:
-        raise WrongUseError(
-            f"expected columns for {', '.join(sorted(known))}, found {', '.join(sorted(columns))[:200]}"
-        )
-    return TableSource(path, **columns, folder=Path(images) if images else None, numbered=False)
+    known = ("created_at", "id", "image", "text")
+    if not columns.keys() <= {*known}:
+        raise WrongUseError(f"expected columns for {', '.join(known)}, found {', '.join(sorted(columns))[:200]}")
+    return TableSource(
+        path,
+        id=columns.get("id"),
+        text=columns.get("text"),
+        image=columns.get("image"),
+        created_at=columns.get("created_at"),
+        folder=Path(images) if images else None,
+        numbered=False,
+    )
