@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -127,10 +127,22 @@ def test_from_landing_to_explanation(
     assert read_flow_run(label["models"][1]["flow_run"]) == ("train-itrp/small-image on unlabelled", "Completed")
 
 
+@pytest.fixture(params=["flow", "job"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Through the flow, as with a Prefect server, and directly, as without one."""
+    if request.param == "flow":
+        request.getfixturevalue("prefect_server")
+        yield "flow"
+        return
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        yield "job"
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
 def test_scoring_ingests_what_is_new_first(
-    itrp: Callable[..., Any], scoring: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]"
+    itrp: Callable[..., Any], scoring: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]", way: str
 ) -> None:
     work = scoring.settings.work_dir
     assert read_object(itrp(work, "score", "--json"))["pairs"] == 30
@@ -143,6 +155,11 @@ def test_scoring_ingests_what_is_new_first(
     # what a person sees of it: our lines, not Prefect's
     assert "champions: text 2, image 2" in done.err
     assert "prefect" not in done.err
+    from infra.catalog.queries import list_shards
+
+    with scoring.catalog.session() as session:
+        *_, newest = list_shards(session, "landing")
+    assert (newest.flow_run_id is not None) == (way == "flow")
 
 
 @pytest.mark.slow
@@ -174,19 +191,24 @@ def test_the_pipeline_is_the_chain(platform: "Platform", monkeypatch: pytest.Mon
 def test_scoring_with_nothing_to_do_needs_no_torch(
     prefect_server: str, scoring: "Platform", itrp: Callable[..., Any]
 ) -> None:
-    """Nightly runs that find nothing must be cheap."""
+    """Nightly runs that find nothing must be cheap; without a server they do not need Prefect either."""
     assert read_object(itrp(scoring.settings.work_dir, "score", "--json"))["pairs"] == 30
     program = """
 import sys
 from flows.cli.main import main
 assert main(["score", "--json"]) == 0
-print([name for name in ("torch", "torchvision", "transformers", "sklearn", "matplotlib") if name in sys.modules])
+print([name for name in ("torch", "torchvision", "transformers", "sklearn", "matplotlib", "prefect") if name in sys.modules])
 """
-    environment = {"ITRP_WORK_DIR": str(scoring.settings.work_dir), "PREFECT_API_URL": prefect_server}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    report, imported = done.stdout.splitlines()
-    assert json.loads(report)["pairs"] == 0
-    assert imported == "[]"
+    for server, needed in ((prefect_server, "['prefect']"), ("", "[]")):
+        environment = {"ITRP_WORK_DIR": str(scoring.settings.work_dir), "PREFECT_API_URL": server}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        report, imported = done.stdout.splitlines()
+        assert json.loads(report)["pairs"] == 0
+        assert imported == needed

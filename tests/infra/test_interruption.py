@@ -154,12 +154,16 @@ def test_while_libraries_load(platform: "Platform", prefect_server: str) -> None
 
 
 @pytest.mark.slow
-def test_training_is_stopped_and_resumed_by_the_command_it_names(platform: "Platform", prefect_server: str) -> None:
+@pytest.mark.parametrize("orchestrated", [True, False], ids=["flow", "job"])
+def test_training_is_stopped_and_resumed_by_the_command_it_names(
+    platform: "Platform", orchestrated: bool, request: pytest.FixtureRequest
+) -> None:
     """In the second of two rounds: MLflow's run ends as killed, Prefect's as cancelled, and --resume goes on with the first."""
     from flows.tracking.runs import FLOW_RUN_TAG, find_experiment_id
 
     settings = {
-        "ITRP_WORK_DIR": str(platform.settings.work_dir), "ITRP_DEVICE": "cpu", "PREFECT_API_URL": prefect_server,
+        "ITRP_WORK_DIR": str(platform.settings.work_dir), "ITRP_DEVICE": "cpu",
+        "PREFECT_API_URL": request.getfixturevalue("prefect_server") if orchestrated else "",
         "PATH": f"{ITRP.parent}:{os.environ['PATH']}",
     }  # fmt: skip
     command = "itrp train small-text --data unlabelled subset_size=30 image.size=64 batch_size=1 seed=8"
@@ -177,7 +181,10 @@ def test_training_is_stopped_and_resumed_by_the_command_it_names(platform: "Plat
     find = ([find_experiment_id(platform.settings)], "run_name = 'small-text seed 8'")
     (run,) = client.search_runs(*find)
     assert run.info.status == "KILLED"
-    assert read_state(run.data.tags[FLOW_RUN_TAG]) == ("CANCELLED", "stopped at the command line")
+    if orchestrated:
+        assert read_state(run.data.tags[FLOW_RUN_TAG]) == ("CANCELLED", "stopped at the command line")
+    else:
+        assert run.data.tags[FLOW_RUN_TAG] == ""
 
     resume = last.partition("; ")[2].partition(" continues")[0]
     done = subprocess.run(
