@@ -46,8 +46,18 @@ SERVERS = {
 }
 """Fixtures that start servers or programs: whoever asks for one is an end-to-end test (`make test-e2e`)."""
 STACK = "tests/stack/"
-LONGEST = [STACK, "tests/test_readme.py", "tests/flows/test_reproduction.py", "tests/flows/test_demo.py"]
-"""Files that take minutes: of two processes of pytest none is left alone with one at the end."""
+LONGEST = [
+    f"{STACK}test_stack.py",
+    f"{STACK}test_stack_schedules.py",  # before the archive grows, all of which a moved alias labels again
+    STACK,
+    "tests/flows/test_demo.py",
+    "tests/test_readme.py",
+    "tests/flows/deployment/test_prefect_plugin.py",
+    "tests/flows/test_reproduction.py",
+    "tests/flows/test_scoring_kills.py",
+    "tests/itrp/training/test_distributed.py",
+]
+"""Files that take minutes, in their order: of two processes of pytest none is left alone with one at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -276,11 +276,12 @@ def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> No
 
 @pytest.mark.slow
 def test_the_command_goes_on_after_a_kill(
-    tmp_path: Path, data: Path, spawn: "Callable[..., subprocess.Popen[str]]"
+    tmp_path: Path, data: Path, spawn: "Callable[..., subprocess.Popen[str]]", prefect_server: str
 ) -> None:
     """kill -9 after the first runs; the second call makes only those that are missing, the third none."""
     arguments = ("reproduce", "table3", "--data", data, "--preset", "small", "--seeds", 1, "--json")
-    first = spawn(tmp_path / "work", *arguments)
+    server = {"PREFECT_API_URL": prefect_server}  # otherwise each call would start one
+    first = spawn(tmp_path / "work", *arguments, **server)
     runs = tmp_path / "work/reproduce/small/runs"
     while first.poll() is None and len(list(runs.glob("*/answers.json"))) < 2:
         time.sleep(0.2)
@@ -288,9 +289,9 @@ def test_the_command_goes_on_after_a_kill(
     first.communicate()
     done = len(list(runs.glob("*/answers.json")))
     assert 2 <= done < 6
-    report = finish(spawn(tmp_path / "work", *arguments))
+    report = finish(spawn(tmp_path / "work", *arguments, **server))
     assert (report["runs"], report["new_runs"], report["cells"], report["missing"]) == (6, 6 - done, 12, 0)
-    again = finish(spawn(tmp_path / "work", *arguments))
+    again = finish(spawn(tmp_path / "work", *arguments, **server))
     assert (again["new_runs"], again["mlflow_run"]) == (0, report["mlflow_run"])
     assert re.search(r"ITRp \(k-means\)", Path(again["page"]).read_text())
 

@@ -54,7 +54,7 @@ def test_prefects_server_killed_in_mid_scoring_costs_the_run_nothing(labelling: 
 
 def test_a_run_whose_worker_was_killed_does_not_outlive_the_stack(labelling: Desk) -> None:
     desk = labelling
-    ids = land_shards(desk, "orphan", 600, shards=12)
+    ids = land_shards(desk, "orphan", 600, shards=6)
     run = start_and_wait_for_a_label(desk)
     worker = desk.stack.services["worker-cpu"].process
     assert worker is not None
