@@ -54,11 +54,11 @@ def draw_calibration(shard: ShardFile, folder: Path) -> Calibration | None:
     if few < 2:
         return None
     cut = max(1, few * CALIBRATED // (CALIBRATED + TRIED))
-    return Calibration(_keep_rows(shard, 0, cut, folder), _keep_rows(shard, cut, few, folder), folder)
+    return Calibration(keep_rows(shard, 0, cut, folder), keep_rows(shard, cut, few, folder), folder)
 
 
-def _keep_rows(shard: ShardFile, start: int, end: int, folder: Path) -> ShardFile:
-    """These rows as a shard of their own, written when they are first asked for."""
+def keep_rows(shard: ShardFile, start: int, end: int, folder: Path) -> ShardFile:
+    """The rows from `start` to before `end` as a shard of their own in a folder, written when they are first asked for."""
     name = sha256(f"{shard.hash} {start} {end}".encode()).hexdigest()
     path = folder / f"{name}.parquet"
     if not path.exists():

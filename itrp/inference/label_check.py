@@ -4,23 +4,23 @@ import json
 import logging
 import platform
 import tempfile
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
-from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
-from itrp.datasets.synthetic import generate_tweets
 from itrp.files import write_atomically
 from itrp.inference.embedders import prepare_image, prepare_text
+from itrp.inference.int8 import keep_rows
+from itrp.inference.made_up_pairs import make_up_pairs
 from itrp.inference.pipeline import EmbeddingStream, Job
 from itrp.inference.prediction import classify_vectors
 from itrp.inference.runtimes import Runtime, exact_runtime
@@ -30,22 +30,27 @@ from itrp.models.itrp_model import ItrpModel, fingerprint
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 100
-"""Made-up pairs tried, where there are no real ones: half a minute of one core with BERT-base and ResNet-101."""
+"""Pairs tried: half a minute of one core with BERT-base and ResNet-101. With fewer, one label would decide."""
+FindExamples: TypeAlias = Callable[[], ShardFile | None]
+"""Finds a shard of the data that models were trained on; None where that is not here."""
 SEED = 0
 AGREEMENT = 0.99
 """Share of equal labels from which on a runtime may be used."""
 
 
-def settle_runtime(models: Sequence[ItrpModel], candidates: Sequence[Runtime], folder: Path) -> Runtime:
+def settle_runtime(
+    models: Sequence[ItrpModel], candidates: Sequence[Runtime], folder: Path, find_examples: FindExamples | None = None
+) -> Runtime:
     """The first of some runtimes of one device on which all models keep their labels, else torch in fp32; with a warning.
 
-    folder: keeps each verdict, by model, runtime and what computes; a machine tries a model once.
+    folder: keeps each verdict, by model, runtime and what computes; a machine tries a model once. find_examples: is asked
+    where there is no verdict yet; made-up pairs take their place where it finds none, or fewer than EXAMPLES.
     """
     exact = exact_runtime(candidates[0].device)
     for wanted, other in pairwise([*candidates, exact]):
         if wanted == exact:
             break
-        worst = min((_find_share(model, wanted, folder) for model in models), default=1.0)
+        worst = min((_find_share(model, wanted, folder, find_examples) for model in models), default=1.0)
         if worst >= AGREEMENT:
             return wanted
         logger.warning(
@@ -58,10 +63,10 @@ def settle_runtime(models: Sequence[ItrpModel], candidates: Sequence[Runtime], f
     return exact
 
 
-def measure_agreement(model: ItrpModel, runtime: Runtime) -> float:
+def measure_agreement(model: ItrpModel, runtime: Runtime, find_examples: FindExamples | None = None) -> float:
     """Share of the example pairs, 0 to 1, that keep the cluster that torch gives them in fp32."""
     with tempfile.TemporaryDirectory() as folder:
-        examples = runtime.calibration.trial if runtime.calibration is not None else _write_examples(Path(folder))
+        examples = _choose_examples(model, runtime, find_examples, Path(folder))
         expected = predict_examples(model, exact_runtime(runtime.device), examples)
         return share_kept(expected, predict_examples(model, runtime, examples))
 
@@ -83,7 +88,7 @@ def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> f
     return float(((expected.argmax(axis=1) == found.argmax(axis=1)) & np.isfinite(found).all(axis=1)).mean())
 
 
-def _find_share(model: ItrpModel, runtime: Runtime, folder: Path) -> float:
+def _find_share(model: ItrpModel, runtime: Runtime, folder: Path, find_examples: FindExamples | None) -> float:
     """Measured once, then read."""
     key = json.dumps(
         [
@@ -98,7 +103,7 @@ def _find_share(model: ItrpModel, runtime: Runtime, folder: Path) -> float:
     try:
         return float(json.loads(path.read_text())["kept"])
     except (OSError, ValueError, KeyError):
-        share = measure_agreement(model, runtime)
+        share = measure_agreement(model, runtime, find_examples)
     examples = _count_examples(runtime)
     logger.info("%s keeps %.1f %% of a model's labels on %d example pairs", runtime.name, 100 * share, examples)
     with write_atomically(path) as draft:
@@ -118,14 +123,14 @@ def _describe_machine(runtime: Runtime) -> list[str]:
     return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), *libraries]
 
 
-def _write_examples(folder: Path) -> ShardFile:
-    data = _encode_examples()
+def _choose_examples(model: ItrpModel, runtime: Runtime, find_examples: FindExamples | None, folder: Path) -> ShardFile:
+    """What int8 was not made from; else the model's own data, whose labels are what it is about; else made-up pairs."""
+    if runtime.calibration is not None:
+        return runtime.calibration.trial
+    own = find_examples() if find_examples is not None else None
+    if own is not None and own.pairs >= EXAMPLES:
+        return keep_rows(own, 0, EXAMPLES, folder)
+    data = encode_shard(make_up_pairs(model.text.tokenizer, EXAMPLES, SEED))
     path = folder / "examples.parquet"
     path.write_bytes(data)
     return ShardFile(shard_hash(data), path, EXAMPLES)
-
-
-@lru_cache(maxsize=1)
-def _encode_examples() -> bytes:
-    tweets = generate_tweets(EXAMPLES, SEED)
-    return encode_shard([Pair(tweet.id, tweet.text, tweet.image, f"{tweet.id}{tweet.suffix}") for tweet in tweets])

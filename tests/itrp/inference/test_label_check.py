@@ -1,5 +1,6 @@
 """The check before a quick runtime labels anything."""
 
+import io
 import json
 import logging
 from collections.abc import Callable
@@ -8,12 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from itrp.config import ExperimentConfig
 from itrp.data.images import load_pixels
-from itrp.datasets.synthetic import generate_tweets
+from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
+from itrp.data.texts import check_text
+from itrp.errors import DataError
 from itrp.inference.embedders import prepare_image, prepare_text
-from itrp.inference.label_check import EXAMPLES, SEED, measure_agreement, settle_runtime, share_kept
+from itrp.inference.label_check import (
+    EXAMPLES,
+    SEED,
+    measure_agreement,
+    predict_examples,
+    settle_runtime,
+    share_kept,
+)
+from itrp.inference.made_up_pairs import make_up_pairs
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
@@ -34,10 +48,10 @@ def model(make_config: Callable[..., ExperimentConfig]) -> ItrpModel:
 
 def embed_examples(model: ItrpModel) -> np.ndarray:
     """[EXAMPLES, d] fused vectors in fp32."""
-    tweets = list(generate_tweets(EXAMPLES, SEED))
-    pixels = np.stack([load_pixels(tweet.image, PixelFormat(64)) for tweet in tweets])
+    pairs = make_up_pairs(model.text.tokenizer, EXAMPLES, SEED)
+    pixels = np.stack([load_pixels(pair.image, PixelFormat(64)) for pair in pairs])
     text, image = prepare_text(model.text, EXACT), prepare_image(model.image, EXACT)
-    words = text.embed(text.tokenize([tweet.text for tweet in tweets]))
+    words = text.embed(text.tokenize([pair.text for pair in pairs]))
     return np.concatenate([words, image.embed(pixels)], axis=1).astype(np.float64)
 
 
@@ -94,3 +108,38 @@ def test_a_verdict_is_measured_once_for_model_and_runtime(
     model.reset_head(5)  # another model
     settle_runtime([model], [QUICK], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_made_up_pairs_are_the_same_for_the_same_seed_and_all_different(model: ItrpModel) -> None:
+    pairs, again = (make_up_pairs(model.text.tokenizer, 20, SEED) for _ in range(2))
+    assert pairs == again
+    assert pairs != make_up_pairs(model.text.tokenizer, 20, SEED + 1)
+    assert len({pair.text for pair in pairs}) == len({pair.image for pair in pairs}) == 20
+    pixels = np.stack([load_pixels(pair.image, PixelFormat(64)) for pair in pairs])
+    assert pixels.std(axis=(1, 2, 3)).min() > 5
+    assert all(check_text(pair.text) == pair.text for pair in pairs)
+
+
+@pytest.mark.slow
+def test_the_models_own_examples_are_tried_where_there_are_enough(model: ItrpModel, tmp_path: Path) -> None:
+    def find_own(size: int) -> ShardFile:
+        data = encode_shard([Pair(str(row), f"own {row}", _plain_image(row), f"{row}.png") for row in range(size)])
+        (tmp_path / f"{size}.parquet").write_bytes(data)
+        return ShardFile(shard_hash(data), tmp_path / f"{size}.parquet", size)
+
+    own, few = find_own(EXAMPLES), find_own(EXAMPLES - 1)
+    by_hand = share_kept(*(predict_examples(model, runtime, own) for runtime in (EXACT, QUICK)))
+    assert measure_agreement(model, QUICK, lambda: own) == by_hand
+    own.path.unlink()
+    with pytest.raises(DataError, match="expected a shard at"):  # it is these that are read
+        measure_agreement(model, QUICK, lambda: own)
+    few.path.unlink()
+    assert measure_agreement(model, QUICK, lambda: few) == measure_agreement(model, QUICK)
+    settle_runtime([model], [QUICK], tmp_path / "checks")
+    settle_runtime([model], [QUICK], tmp_path / "checks", lambda: pytest.fail("a verdict is there"))
+
+
+def _plain_image(row: int) -> bytes:
+    image = io.BytesIO()
+    Image.new("RGB", (64, 48), (row, 2 * row, 255 - row)).save(image, "PNG")
+    return image.getvalue()
