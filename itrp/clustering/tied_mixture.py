@@ -78,9 +78,10 @@ class _Scattered:
     def solve(self, vectors: Tensor) -> Tensor:
         """[m, d] T^-1 v of each of [m, d] vectors."""
         if self.inverse is not None:
-            return torch.matmul(vectors, self.inverse)
+            return vectors @ self.inverse
         half = torch.linalg.solve_triangular(self.factor, vectors.T, upper=False)
-        return torch.linalg.solve_triangular(self.factor.T, half, upper=True).T
+        solved: Tensor = torch.linalg.solve_triangular(self.factor.T, half, upper=True)
+        return solved.T
 
 
 @dataclass(frozen=True, eq=False)
