@@ -18,9 +18,9 @@ from urllib.request import Request, urlopen
 
 import psycopg
 
-from infra.docker import check_compose
-from infra.docker.check_compose import fill_defaults
 from infra.stack.postgres import connect
+from tests.infra.docker import check_compose
+from tests.infra.docker.check_compose import fill_defaults
 
 CHECKOUT = Path(__file__).parents[3]
 DOCKER = CHECKOUT / "infra/docker"

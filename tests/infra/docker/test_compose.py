@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.docker import check_compose, make_env
-from infra.docker.check_compose import fill_defaults, read_example
+from infra.docker import make_env
 from infra.docker.list_requirements import list_requirements
+from tests.infra.docker import check_compose
+from tests.infra.docker.check_compose import fill_defaults, read_example
 
 CHECKOUT = Path(__file__).parents[3]
 DOCKER = CHECKOUT / "infra/docker"
@@ -45,7 +46,7 @@ def test_the_parts_that_were_promised_are_there() -> None:
 def test_the_checks_are_a_command(tmp_path: Path) -> None:
     for name in ("docker-compose.yml", ".env.example"):
         shutil.copy(CHECKOUT / name, tmp_path)
-    command = [sys.executable, str(DOCKER / "check_compose.py"), str(tmp_path)]
+    command = [sys.executable, str(CHECKOUT / "tests/infra/docker/check_compose.py"), str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True).stdout == ""
     (tmp_path / ".env.example").write_text(EXAMPLE + "# not used\nTYPO=1\n")
     done = subprocess.run(command, capture_output=True, text=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.docker import check_compose
-from infra.docker.check_compose import DONE, HEALTHY
+from tests.infra.docker import check_compose
+from tests.infra.docker.check_compose import DONE, HEALTHY
 
 COMPOSE, EXAMPLE = check_compose.load(Path(__file__).parents[3])
 

@@ -254,6 +254,6 @@ def load(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 if __name__ == "__main__":
-    complaints = check(*load(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parents[2]))
+    complaints = check(*load(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parents[3]))
     print(*complaints, sep="\n", end="\n" if complaints else "")
     sys.exit(1 if complaints else 0)
