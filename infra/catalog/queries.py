@@ -1,7 +1,6 @@
 """Questions to the catalog, and the records that several processes may write at once."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
@@ -216,22 +215,6 @@ def count_quarantined(session: Session) -> int:
     rows = session.scalar(select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None)))
     rest = session.scalar(select(func.coalesce(func.sum(QuarantineRest.records), 0)))
     return int(rows or 0) + int(rest or 0)
-
-
-def count_rejections(session: Session, landing_object_id: int) -> dict[str, int]:
-    """Reason code -> records of a landing object that are refused for it today; exact, whatever has a row."""
-    rows = (
-        select(QuarantinedTweet.code, func.count())
-        .where(QuarantinedTweet.landing_object_id == landing_object_id, QuarantinedTweet.resolved_at.is_(None))
-        .group_by(QuarantinedTweet.code)
-    )
-    rest = select(QuarantineRest.code, QuarantineRest.records).where(
-        QuarantineRest.landing_object_id == landing_object_id
-    )
-    counts: Counter[str] = Counter()
-    for query in (rows, rest):
-        counts.update(dict(session.execute(query).tuples().all()))
-    return dict(sorted(counts.items()))
 
 
 def _insert_unless_there(session: Session, table: type[Base], unique: tuple[str, ...], row: dict[str, Any]) -> bool:

@@ -9,11 +9,12 @@ import pytest
 from flows.jobs.ingestion import IngestReport, group, pending
 from flows.jobs.ingestion.line_set import LineSet
 from flows.jobs.ingestion.report import describe
-from infra.catalog.queries import count_quarantined, count_rejections
+from infra.catalog.queries import count_quarantined
 from infra.catalog.tables import LandingObject, QuarantinedTweet, QuarantineRest
 from infra.errors import StoreError
 from tests.flows.failing_store import FailingStore
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
+from tests.infra.catalog.rejections import count_rejections
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import inspect, text
 
 from infra.catalog.database import Catalog, alembic_config
-from infra.catalog.queries import count_quarantined, count_rejections, find_tweet
+from infra.catalog.queries import count_quarantined, find_tweet
+from tests.infra.catalog.rejections import count_rejections
 
 ROWS = (
     "INSERT INTO dataset VALUES (1, 'landing', 'landing', NULL, '2026-11-01 00:00:00')",
