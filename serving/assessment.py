@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from infra.catalog.database import Catalog
 from infra.catalog.queries import dataset_hash, get_dataset, list_shards
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside

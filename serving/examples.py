@@ -5,7 +5,7 @@ from pathlib import Path
 
 from infra.catalog.database import Catalog
 from infra.catalog.queries import list_shards
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.inputs import ShardFile
 from serving.files import local_shards
 from serving.registry import DATASET_TAG, ModelVersion

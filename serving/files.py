@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.catalog.tables import Shard
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from itrp.data.inputs import ShardFile
 from itrp.files import write_atomically

@@ -18,7 +18,7 @@ from infra.catalog.database import Catalog
 from infra.catalog.queries import record_label_file
 from infra.catalog.tables import LabelFile, Shard
 from infra.errors import InfraError
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, ItrpError

@@ -19,7 +19,7 @@ from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import count_quarantined
 from infra.catalog.tables import Dataset, LabelFile, Shard
 from infra.errors import InfraError, SettingsError
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from infra.settings import PREFIX, Settings, find_unknown_variables
 from infra.work_folder import make_work_folder, open_to
 from itrp.errors import ItrpError, StoreError

@@ -16,7 +16,7 @@ from flows.platform import Platform
 from flows.tracking.runs import RunTracker, TrackedData, track_run
 from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable

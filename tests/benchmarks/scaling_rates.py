@@ -18,7 +18,7 @@ from flows.jobs.ingestion import ingest_landing
 from infra.catalog.database import Catalog
 from infra.catalog.queries import get_or_create_dataset, list_shards
 from infra.catalog.tables import LabelFile, LandingObject, Shard, StoredTweet
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from infra.parallel import map_in_order, open_pool
 from itrp.data.inputs import iter_pixels
 from itrp.experiments import small_image, small_text

@@ -8,7 +8,7 @@ from pathlib import Path
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import get_or_create_dataset
 from infra.catalog.tables import Shard
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.inputs import ShardFile
 from itrp.data.shards import shard_key
 from itrp.inference.runtimes import Precision

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from infra.errors import StoreError
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 
 
 class FailingStore:

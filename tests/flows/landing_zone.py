@@ -12,7 +12,7 @@ from sqlalchemy import select
 from flows.jobs.ingestion import IngestReport, ingest_landing, replay_quarantine
 from infra.catalog.database import Catalog
 from infra.catalog.queries import list_shards
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.shards import read_shard
 
 FOLDER = "landing/day/"

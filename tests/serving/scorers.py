@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import LabelFile, Shard
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from serving.registry import ModelPair
 from serving.scorer import BatchScorer
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from flows.jobs.ingestion.checking import open_pool
 from flows.jobs.ingestion.report import PassedOver
-from infra.object_store.objects import ObjectInfo, ObjectStore, Selection
+from infra.object_store import ObjectInfo, ObjectStore, Selection
 from infra.parallel import map_in_order
 
 LANDING_PREFIX = "landing/"

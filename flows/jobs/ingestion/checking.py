@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from infra.errors import ObjectKeyError, ObjectMissingError
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from infra.parallel import map_in_order
 from infra.parallel import open_pool as open_threads
 from itrp.data.images import MAX_BYTES

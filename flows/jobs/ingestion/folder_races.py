@@ -6,7 +6,7 @@ from flows.jobs.ingestion.commit import ConcurrentIngestionError
 from flows.jobs.ingestion.folders import FolderSource, ingest_folder
 from flows.jobs.ingestion.report import IngestReport
 from infra.catalog.database import Catalog
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 
 
 def store_folder(store: ObjectStore, catalog: Catalog, name: str, source: FolderSource, **options: Any) -> IngestReport:

@@ -18,7 +18,7 @@ from flows.jobs.ingestion.report import IngestReport
 from infra.catalog.database import Catalog
 from infra.catalog.queries import get_dataset
 from infra.catalog.tables import LandingObject
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
 from itrp.progress import Count

@@ -9,8 +9,7 @@ from sqlalchemy import select, update
 from flows.jobs.ingestion.commit import Target, slices
 from infra.catalog.tables import Dataset, LandingObject
 from infra.errors import ObjectMissingError
-from infra.object_store import content_of, listed_etag, may_be_same
-from infra.object_store.objects import ObjectInfo, ObjectStore
+from infra.object_store import ObjectInfo, ObjectStore, content_of, listed_etag, may_be_same
 
 logger = logging.getLogger(__name__)
 

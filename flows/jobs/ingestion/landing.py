@@ -17,7 +17,7 @@ from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.ingestion.rounding import reject_rounded_ids
 from infra.catalog.database import Catalog
 from infra.errors import ObjectMissingError
-from infra.object_store.objects import ObjectInfo, ObjectStore
+from infra.object_store import ObjectInfo, ObjectStore
 from itrp.datasets.tweets import read_tweets
 from itrp.progress import Count
 

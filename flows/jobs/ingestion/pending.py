@@ -13,7 +13,7 @@ from flows.jobs.ingestion.checking import Record
 from flows.jobs.ingestion.commit import Target, commit_group, find_contents
 from flows.jobs.ingestion.group import Batch, Group, NewShard, NewTweet, Retry
 from flows.jobs.ingestion.report import Tally
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.pairs import Pair, Rejection
 from itrp.data.shards import encode_shard, shard_hash, shard_key
 from itrp.data.validation import describe_id

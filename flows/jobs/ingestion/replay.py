@@ -20,7 +20,7 @@ from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.ingestion.rounding import reject_rounded_ids
 from infra.catalog.database import Catalog
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.pairs import Pair, Rejection
 from itrp.progress import Count
 

@@ -16,7 +16,7 @@ from flows.jobs.ingestion import IngestReport, ingest_folder, ingest_landing, re
 from infra.catalog.database import Catalog
 from infra.catalog.queries import get_dataset, list_shards
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet
-from infra.object_store.objects import ObjectStore
+from infra.object_store import ObjectStore
 from itrp.data.annotations import Annotations
 from itrp.data.shards import read_shard
 from itrp.datasets.itr import ItrFolder
