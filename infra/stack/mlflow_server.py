@@ -1,17 +1,14 @@
 """The MLflow server: runs and registry in PostgreSQL, artifacts proxied to its own bucket, a password for everybody."""
 
-import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
 
 from infra.errors import StackError
 from infra.files import write_private
 from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets
-from infra.stack.service import Service, find_program, own_paths
+from infra.stack.service import Service, find_program, own_paths, post_json, responds
 
 ADMIN = "admin"
 SCORER = "scorer"
@@ -36,26 +33,14 @@ def make_mlflow(folder: Path, ports: Ports, secrets: Secrets, log: Path) -> Serv
 
 def keep_scorer(ports: Ports, secrets: Secrets) -> None:
     """Make the scorer's account on the running server, where it is not there yet. Raises StackError."""
-    body = json.dumps({"username": SCORER, "password": secrets.mlflow_scorer_password}).encode()
-    login = base64.b64encode(f"{ADMIN}:{secrets.mlflow_admin_password}".encode()).decode()
-    headers = {"Content-Type": "application/json", "Authorization": f"Basic {login}"}
     address = f"http://127.0.0.1:{ports.mlflow}/api/2.0/mlflow/users/create"
+    account = {"username": SCORER, "password": secrets.mlflow_scorer_password}
     try:
-        with urlopen(Request(address, body, headers), timeout=60):
-            return
+        post_json(address, account, ADMIN, secrets.mlflow_admin_password, seconds=60)
     except HTTPError as error:
         told = error.read().decode(errors="replace")
         if "RESOURCE_ALREADY_EXISTS" not in told:
             raise StackError(f"MLflow rejected the account {SCORER}: {told[:300]}") from error
-
-
-def responds(address: str) -> bool:
-    """Does a page answer with 200?"""
-    try:
-        with urlopen(address, timeout=5) as response:
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def _describe_access(database: str) -> str:

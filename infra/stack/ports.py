@@ -1,11 +1,7 @@
 """The ports of the stack's servers on 127.0.0.1."""
 
-import random
 import socket
 from dataclasses import dataclass
-
-GRPC_OFFSET = 10_000
-"""SeaweedFS puts a second port so much higher than each of its own."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +31,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def free_ports(count: int) -> list[int]:
-    """Free ports that are free 10,000 higher too, in ascending order."""
-    chosen: set[int] = set()
-    while len(chosen) < count:
-        port = random.randrange(20_000, 30_000)
-        if is_free(port) and is_free(port + GRPC_OFFSET):
-            chosen.add(port)
-    return sorted(chosen)
-
-
-def choose_ports() -> Ports:
-    """Ports that nobody listens at."""
-    postgres, objects, master, volume, filer, admin, mlflow, prefect, bridge = free_ports(9)
-    return Ports(postgres, objects, (master, volume, filer, admin), mlflow, prefect, bridge)

@@ -1,17 +1,12 @@
 """The Prefect server on PostgreSQL, and the workers that take runs from its work pools."""
 
-import base64
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
-from infra.stack.mlflow_server import responds
 from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets
-from infra.stack.service import Service, find_program, own_paths
+from infra.stack.service import Service, find_program, own_paths, post_json, responds
 
 USER = "admin"
 WORKER = "worker-"
@@ -60,14 +55,9 @@ def make_worker(pool: str, ports: Ports, secrets: Secrets, environment: Mapping[
 
 
 def _heartbeats(ports: Ports, secrets: Secrets, pool: str) -> list[datetime]:
-    token = base64.b64encode(f"{USER}:{secrets.prefect_password}".encode()).decode()
-    request = Request(
-        f"http://127.0.0.1:{ports.prefect}/api/work_pools/{pool}/workers/filter", b"{}",
-        {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
-    )  # fmt: skip
+    address = f"http://127.0.0.1:{ports.prefect}/api/work_pools/{pool}/workers/filter"
     try:
-        with urlopen(request, timeout=5) as response:
-            found = json.load(response)
-    except (URLError, OSError):
+        found = post_json(address, {}, USER, secrets.prefect_password, seconds=5)
+    except OSError:  # URLError is one
         return []
     return [datetime.fromisoformat(each["last_heartbeat_time"].replace("Z", "+00:00")) for each in found]

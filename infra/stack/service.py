@@ -1,6 +1,13 @@
-"""One server or worker as a process of its own: started, waited for, stopped by its process id, or killed."""
+"""One server or worker as a process of its own: started, waited for, stopped by its process id, or killed.
 
+A worker gives each flow run a process of its own, and what a run starts may leave that too. Of a worker that was killed they
+live on without a parent: neither a process group nor a tree leads to them any more. A mark in their environment does, and
+nothing else has it: it is the folder of the stack, and only workers are told it (a shell that has sourced env.sh is not).
+"""
+
+import base64
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,13 +17,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import psutil
 
 from infra.errors import StackError
 
 STOP_SECONDS = 20
-"""How long a process may take to end when asked to."""
+"""How long a service may take to end when asked to."""
+MARK = "STACK_OF_WORKER"
+"""Environment variable of workers, handed on to all they start: the stack's folder."""
+TERM_SECONDS = 5
+"""How long what a worker has left behind may take to end when asked to."""
 
 
 @dataclass
@@ -107,6 +120,58 @@ def find_program(name: str, hint: str) -> Path:
 def own_paths() -> dict[str, str]:
     """PATH and HOME, all that a service gets of the caller's environment: nobody's settings get into the stack by accident."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/")}
+
+
+def responds(address: str) -> bool:
+    """Does a page answer with 200?"""
+    try:
+        with urlopen(address, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:  # URLError is one
+        return False
+
+
+def post_json(address: str, body: object, user: str, password: str, *, seconds: float) -> Any:
+    """Send JSON under a user's name and return what is answered. Raises urllib's HTTPError and URLError."""
+    login = base64.b64encode(f"{user}:{password}".encode()).decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {login}"}
+    with urlopen(Request(address, json.dumps(body).encode(), headers), timeout=seconds) as response:
+        return json.load(response)
+
+
+def mark_workers(folder: Path) -> dict[str, str]:
+    """What a worker's environment needs, so that what it starts is found."""
+    return {MARK: str(folder)}
+
+
+def find_engines(folder: Path) -> list[psutil.Process]:
+    """Workers of the stack in a folder and all they have started. Other people's processes cannot be read: passed over."""
+    return [process for process in psutil.process_iter() if _is_marked(process, str(folder))]
+
+
+def end_engines(folder: Path) -> int:
+    """End them all: asked first, then killed. Returns how many there were."""
+    found = find_engines(folder)
+    _signal(found, "terminate")
+    _, left = psutil.wait_procs(found, timeout=TERM_SECONDS)
+    # what they started in the meantime as well
+    left = [*left, *(process for process in find_engines(folder) if process not in found)]
+    _signal(left, "kill")
+    psutil.wait_procs(left, timeout=TERM_SECONDS)
+    return len(found)
+
+
+def _is_marked(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.environ().get(MARK) == folder and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
+
+
+def _signal(processes: Sequence[psutil.Process], how: str) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            getattr(process, how)()
 
 
 def _listen_to_interrupts() -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 from infra.errors import StackError
 from infra.files import write_private
 from infra.stack import mlflow_server, prefect_server
-from infra.stack.engines import end_engines, mark_workers
-from infra.stack.mlflow_server import keep_scorer, make_mlflow, responds
+from infra.stack.mlflow_server import keep_scorer, make_mlflow
 from infra.stack.ports import Ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.prefect_server import WORKER, make_prefect, make_worker
 from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs, own_bucket
 from infra.stack.secrets import keep_secrets
-from infra.stack.service import Service, find_program, own_paths
+from infra.stack.service import Service, end_engines, find_program, mark_workers, own_paths, responds
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from infra.object_store import ObjectStore, open_store
 from infra.parallel import map_in_order, open_pool
-from infra.stack.ports import choose_ports
 from infra.stack.seaweedfs import Identity, make_seaweedfs
 from tests.infra.object_store.s3.juicefs import BUCKET, JuiceFS
+from tests.ports import choose_ports
 
 THREADS = (1, 8, 32)
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from infra.catalog.database import Catalog, open_catalog
 from infra.errors import StackError
 from infra.object_store import ObjectStore, open_store
-from infra.stack.ports import choose_ports, free_ports
 from infra.stack.postgres import create_databases, make_postgres
 from infra.stack.seaweedfs import Identity, make_seaweedfs
 from itrp.datasets.synthetic import generate_tweets
 from tests.benchmarks.scaling_demand import Assumptions, compute_demand
 from tests.benchmarks.scaling_rates import Rates, land, measure_catalog, measure_ingestion, measure_scoring
+from tests.ports import choose_ports, free_ports
 
 GPU_RATE = 4000.0
 """Pairs a second on one H100, both tasks, BERT-base and ResNet-101: the target of issue 5, whose arithmetic floor is 19,800."""

@@ -12,9 +12,9 @@ from sqlalchemy import create_engine, text
 
 from infra.catalog.database import Catalog, open_catalog
 from infra.errors import StackError
-from infra.stack.ports import choose_ports, free_ports
 from infra.stack.postgres import make_postgres
 from infra.stack.seaweedfs import Identity, make_seaweedfs
+from tests.ports import choose_ports, free_ports
 
 BUCKET = "tweets"
 

@@ -17,7 +17,6 @@ from sqlalchemy import select
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import LabelFile, Shard
 from infra.settings import Settings
-from infra.stack.ports import free_ports
 from itrp.data.inputs import read_ids
 from itrp.errors import StoreError, WrongUseError
 from serving.files import local_shards
@@ -32,6 +31,7 @@ from serving.ray_scorer import (
     score_on_ray,
 )
 from serving.scorer import summarise
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from infra.docker.answers import answers
-from infra.stack.ports import free_ports
 from infra.stack.service import Service
+from tests.ports import free_ports
 from tests.serving.conftest import Registered
 
 pytestmark = pytest.mark.slow

@@ -24,9 +24,9 @@ from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queries import last_champion
 from infra.errors import StackError
 from infra.object_store import ObjectStore, open_store
-from infra.stack.ports import choose_ports
 from infra.stack.service import find_program
 from infra.stack.stack import Stack
+from tests.ports import choose_ports
 
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16"]
 """Settings of a training that takes seconds."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.stack.engines import find_engines
+from infra.stack.service import find_engines
 from tests.stack.conftest import Desk, ask, wait_until
 from tests.stack.test_stack import assert_labelled_once, land_shards, start_and_wait_for_a_label
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from infra.docker import make_env
-from infra.stack.ports import free_ports
 from infra.stack.postgres import make_postgres
 from tests.infra.docker import check_compose
 from tests.infra.docker.parts import EXAMPLE, Database, prepare
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="session")

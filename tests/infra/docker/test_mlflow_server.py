@@ -13,10 +13,11 @@ from minio import Minio
 from infra.docker.answers import answers
 from infra.errors import StackError
 from infra.stack.mlflow_server import keep_scorer
-from infra.stack.ports import Ports, free_ports
+from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets
 from infra.stack.service import Service
 from tests.infra.docker.parts import CHECKOUT, COMPOSE, DOCKER, PROGRAMS, Database, ask, environment_of, run
+from tests.ports import free_ports
 
 
 @dataclass(frozen=True)

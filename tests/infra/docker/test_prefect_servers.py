@@ -14,9 +14,9 @@ from urllib.request import urlopen
 import pytest
 
 from infra.docker.answers import answers
-from infra.stack.ports import free_ports
 from infra.stack.service import Service
 from tests.infra.docker.parts import COMPOSE, DOCKER, Database, ask, environment_of, run, wait
+from tests.ports import free_ports
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from pydantic import SecretStr
 
 from infra.docker import prepare_object_store as job
 from infra.object_store import open_store
-from infra.stack.ports import choose_ports
 from infra.stack.seaweedfs import Identity, collecting, make_seaweedfs
+from tests.ports import choose_ports
 
 POLICIES = job.POLICIES
 USERS = {

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from infra.errors import StackError
-from infra.stack import engines
-from infra.stack.engines import end_engines, find_engines, mark_workers
-from infra.stack.ports import Ports, choose_ports, free_ports
+from infra.stack import service as services
+from infra.stack.ports import Ports
 from infra.stack.secrets import Secrets, keep_secrets
-from infra.stack.service import Service, find_program, own_paths
+from infra.stack.service import MARK, Service, end_engines, find_engines, find_program, mark_workers, own_paths
 from infra.stack.stack import Stack
+from tests.ports import choose_ports, free_ports
 
 PARENT = """
 import subprocess, sys
@@ -191,7 +191,7 @@ def test_what_a_dead_worker_has_left_is_found_and_ended_and_nothing_else(tmp_pat
 
 @pytest.mark.e2e
 def test_an_engine_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "TERM_SECONDS", 2)
+    monkeypatch.setattr(services, "TERM_SECONDS", 2)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
     environment = {**own_paths(), **mark_workers(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", deaf], env=environment, stdout=subprocess.PIPE) as process:
@@ -216,4 +216,4 @@ def test_a_shell_that_sources_the_environment_finds_our_commands_and_keeps_its_o
 
 
 def test_workers_alone_are_marked(tmp_path: Path) -> None:
-    assert engines.MARK not in Stack(tmp_path, choose_ports()).environment
+    assert MARK not in Stack(tmp_path, choose_ports()).environment

@@ -14,8 +14,8 @@ from urllib.request import urlopen
 from minio.credentials import StaticProvider
 from minio.minioadmin import MinioAdmin
 
-from infra.stack.ports import free_ports
 from infra.stack.service import Service, find_program
+from tests.ports import free_ports
 
 BUCKET = "tweets"
 HINT = "pip install 'itrp[dev]'"
