@@ -26,17 +26,8 @@ def make_postgres(folder: Path, port: int, password: str, log: Path, options: Se
     if not (data / "PG_VERSION").exists():
         _make_cluster(folder, password, user)
     command = [
-        _find("postgres"),
-        "-D",
-        data,
-        "-p",
-        str(port),
-        "-h",
-        "127.0.0.1",
-        "-c",
-        "unix_socket_directories=",
-        *options,
-    ]
+        _find("postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-c", "unix_socket_directories=", *options,
+    ]  # fmt: skip
 
     def answers() -> bool:
         try:
