@@ -16,6 +16,7 @@ from itrp.config import (
     ImageEncoderConfig,
     OptimizerConfig,
     TextEncoderConfig,
+    override,
 )
 from itrp.errors import WrongUseError
 from itrp.labels import Task
@@ -183,3 +184,11 @@ def find_trainable(name: str) -> TrainedConfig:
             f"{name} is asked without training: itrp zero-shot MODEL --data NAME evaluates one, itrp reproduce figure4 this one"
         )
     return config
+
+
+def load_experiment(name: str, *assignments: str) -> TrainedConfig:
+    """The named configuration with assignments such as "seed=3" or "text.optimizer.learning_rate=1e-5", as on the command line.
+
+    Raises WrongUseError for a name, a setting or a value that is none.
+    """
+    return override(find_trainable(name), assignments)

@@ -19,7 +19,7 @@ FOLDERS = {
 TO_COME = {"alignment", "review"}
 FLAT = {
     *("labels", "errors", "config", "experiments", "randomness", "files"),
-    *("pixel_format", "progress", "systems"),  # may move into a room
+    *("pixel_format", "progress", "systems", "trained_model"),  # may move into a room
 }
 """Modules of the method that belong to no room of it."""
 LARGEST_FOLDER = 30
