@@ -15,7 +15,8 @@ ROOMS = ("itrp", "serving", "infra", "flows", "tests")
 HISTORY = {"docs/log.md", "CHANGELOG.md"}
 """They tell what was, under the names that files and settings had then."""
 PAGES = sorted(
-    {"README.md", *(path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("docs/**/*.md"))} - HISTORY
+    {"README.md", "CONTRIBUTING.md", *(path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("docs/**/*.md"))}
+    - HISTORY
 )
 SOURCES = sorted(path for room in ROOMS for path in (CHECKOUT / room).rglob("*.py"))
 NAMED_FILE = re.compile(rf"(?<![\w./-])((?:{'|'.join(ROOMS)}|docs)/[\w./-]*\.(?:py|md))\b")
