@@ -134,7 +134,7 @@ class ExperimentConfig(FrozenConfig):
                 f"scikit-learn clusters with a seed up to {LARGEST_SKLEARN_SEED:,}, but seed is {self.seed}"
             )
         if self.algorithm == "vanilla" and self.clustering.method == "random":
-            raise ValueError("random clusters tell nothing about other pairs: vanilla needs kmeans or gmm")
+            raise ValueError("random clusters say nothing about other pairs: vanilla needs kmeans or gmm")
         return self
 
     @property

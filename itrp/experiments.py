@@ -181,7 +181,7 @@ def find_trainable(name: str) -> TrainedConfig:
     config = find_experiment(name)
     if isinstance(config, ZeroShotConfig):
         raise WrongUseError(
-            f"{name} is asked without training: itrp zero-shot MODEL --data NAME evaluates one, itrp reproduce figure4 this one"
+            f"{name} is not trained: itrp zero-shot MODEL --data NAME evaluates such a model, itrp reproduce figure4 this one"
         )
     return config
 

@@ -181,7 +181,7 @@ def _check_defined(table: AnnotationTable, items: int, values: Sequence[str]) ->
     if len(values) < 2:
         raise DataError(
             f"alpha of {table.task} is undefined: all labels of its {items} items are {values[0]!r}, "
-            "so agreement cannot be told from chance; add items of another class"
+            "so agreement cannot be distinguished from chance; add items of another class"
         )
 
 

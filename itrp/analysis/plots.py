@@ -41,7 +41,7 @@ def plot_label_quality(found: Sequence[LabelQuality]) -> Figure:
     grid = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axes, each in zip(grid, found, strict=True):
         _draw_cosines(axes, each)
-    grid[0].set_ylabel("cosine of text and picture")
+    grid[0].set_ylabel("cosine of text and image")
     return figure
 
 

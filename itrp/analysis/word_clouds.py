@@ -68,7 +68,7 @@ def _choose_words(panel: ClassWords, font: Path) -> pd.DataFrame:
     shown = np.array([all(ord(letter) in letters for letter in word) for word in chosen["word"]], dtype=bool)
     if not shown.all():
         missing = ", ".join(chosen["word"][~shown])
-        logger.warning("words without letters in the font %s are left out of the picture: %s", font.name, missing)
+        logger.warning("the image leaves out words without letters in the font %s: %s", font.name, missing)
     return chosen[shown]
 
 

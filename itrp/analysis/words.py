@@ -112,7 +112,7 @@ def _check_members(counts: WordCounts, members: NDArray[np.bool_]) -> None:
     if n < 3 or not 0 < members.sum() < n:
         raise DataError(
             f"expected tweets in the class and outside of it, 3 at least, found {int(members.sum())} of {n} in it: "
-            "words of a class are told by comparison"
+            "comparison needs both"
         )
 
 

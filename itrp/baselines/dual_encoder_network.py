@@ -95,6 +95,6 @@ def _find_image_size(encoder: DualEncoder) -> int:
     if isinstance(size, int):
         return size
     raise WeightsUnavailableError(
-        f"expected a CLIP or SigLIP model with square pictures of one size, found a {type(encoder.model).__name__} whose "
+        f"expected a CLIP or SigLIP model with square images of one size, found a {type(encoder.model).__name__} whose "
         f"image_size is {size}; choose a checkpoint whose name has a resolution, such as google/siglip2-base-patch16-224"
     )

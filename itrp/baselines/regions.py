@@ -31,7 +31,7 @@ width and height), count int32 (the first so many are regions, the others paddin
 
 _KEYS = (
     "ids [n], features [n, boxes, d], boxes [n, boxes, 4] as x1, y1, x2, y2, with sizes [n, 2] (width, height) where the boxes "
-    "are in pixels, and counts [n] where some pictures have fewer regions"
+    "are in pixels, and counts [n] where some images have fewer regions"
 )
 _NUMBERS = "fiu"
 _CHUNK_BYTES = 64 << 20

@@ -27,7 +27,7 @@ _SOURCE = (
     "in word2vec's or GloVe's text format, also .gz, or FILE.npy with its words, one a line, in FILE.vocab.txt"
 )
 _CONVERSION = (
-    "unpickling runs code, and is never done here: write it as text once, with gensim's "
+    "unpickling runs code, so itrp never does it: write it as text once, with gensim's "
     "KeyedVectors.load(FILE).save_word2vec_format(OTHER_FILE), and give network.words=OTHER_FILE"
 )
 _PICKLES = (".gensim", ".kv", ".model", ".pkl", ".pickle", ".pt", ".pth")

@@ -72,7 +72,7 @@ def choose_task_threshold(
     image-text task, which is the text and the image task's answers together.
     """
     if task is Task.IMAGE_TEXT:
-        raise WrongUseError("one threshold tells two classes apart: evaluate the text and the image task together")
+        raise WrongUseError("one threshold separates two classes: evaluate the text and the image task together")
     if (protocol is Protocol.ORACLE) != (test_labels is not None):
         found = "none" if test_labels is None else "some"
         raise DataError(f"expected test labels under the protocol oracle and no other, found {found} under {protocol}")

@@ -245,7 +245,7 @@ def load_zero_shot_vlm(name: str, device: torch.device, prompt: Prompt | None = 
 
 def _explain_kind(model: PreTrainedModel, name: str) -> str:
     return (
-        f"{name!r} is a {type(model).__name__}: expected a decoder that reads picture and text as the tokens of one "
+        f"{name!r} is a {type(model).__name__}: expected a decoder that reads image and text as the tokens of one "
         "sequence, such as LLaVA, SmolVLM, Qwen-VL, InternVL or Gemma 3"
     )
 

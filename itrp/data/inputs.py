@@ -72,7 +72,7 @@ def iter_pixels(
 def explain_rejected(shard: ShardFile, row: SetAside) -> RejectedError:
     """The error for a shard whose row nobody may pass over."""
     where = f"tweet {read_ids(shard)[row.row]} (row {row.row} of shard {shard.hash[:12]})"
-    return RejectedError(row.code, f"the picture of {where}: {row.reason}")
+    return RejectedError(row.code, f"the image of {where}: {row.reason}")
 
 
 def find_set_aside(shard: ShardFile, folder: Path) -> tuple[SetAside, ...]:

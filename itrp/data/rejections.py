@@ -9,49 +9,49 @@ REASONS: dict[str, str] = {
     "id_missing": "the record has no id",
     "id_invalid": "the id is not 1 to 64 of the characters A-Z a-z 0-9 _ -",
     "id_rounded": "the ids of the whole batch lost their last digits in a spreadsheet or as floating-point numbers",
-    "id_conflict": "the id is already stored with another text or picture",
+    "id_conflict": "the id is already stored with another text or image",
     "text_missing": "the record has no text",
     "text_empty": "the text is empty or only white space",
     "text_not_utf8": "the text is not UTF-8",
     "text_with_nul": "the text holds a NUL character",
     "text_too_long": "the text is longer than a tweet can be",
-    "image_not_named": "the record names no picture",
-    "image_key_invalid": "the picture's key leads out of the store",
-    "image_missing": "no object lies at the picture's key",
-    "image_empty": "the picture has zero bytes",
+    "image_not_named": "the record names no image",
+    "image_key_invalid": "the image's key leads out of the store",
+    "image_missing": "no object exists at the image's key",
+    "image_empty": "the image has zero bytes",
     "image_not_a_picture": "the object is not a JPEG, PNG, GIF or WebP",
-    "image_truncated": "pixels of the picture are missing: the file ends early, or in zeros",
-    "image_too_large": "the picture has more bytes or pixels than the limit, or takes too much memory to decode",
+    "image_truncated": "pixels of the image are missing: the file ends early, or in zeros",
+    "image_too_large": "the image has more bytes or pixels than the limit, or takes too much memory to decode",
 }
 """Every reason code of the quarantine and what it means."""
 
-_RECORD = "correct the record in its file and put the file there again: it is taken in as a new one"
+_RECORD = "correct the record in its file and upload the file again: ingestion reads it as a new one"
 
 REMEDIES: dict[str, str] = {
-    "batch_damaged": "put the batch file there again whole: what stood before the damage is stored already",
+    "batch_damaged": "upload the complete batch file again: the records before the damage are stored already",
     "record_not_json": f"each line must be one JSON object in UTF-8; {_RECORD}",
     "record_too_long": f"a line holds no more than one tweet: look for a lost line break; {_RECORD}",
     "id_missing": f"give the tweet its id in the field id; {_RECORD}",
     "id_invalid": "export the ids again as text (pandas: dtype=str; a spreadsheet: import the column as text): digits that were "
     f"rounded cannot be restored; {_RECORD}",
-    "id_rounded": "export the ids again as text (JavaScript and JSON: id_str), and put the batch there under another name",
-    "id_conflict": "the tweet stored first is kept: if both are wanted, give this one another id; if it is an edit, leave it",
+    "id_rounded": "export the ids again as text (JavaScript and JSON: id_str), and upload the batch under another name",
+    "id_conflict": "the tweet stored first stays: if you want both, give this one another id; if it is an edit, leave it",
     "text_missing": f"give the tweet its text in the field text; {_RECORD}",
     "text_empty": "a tweet without words cannot be labelled: leave it, or collect its text again",
     "text_not_utf8": f"save the file as UTF-8; {_RECORD}",
     "text_with_nul": f"remove the NUL characters, often the trace of UTF-16 read as UTF-8; {_RECORD}",
     "text_too_long": f"look for a quote that was never closed, or several tweets in one text; {_RECORD}",
-    "image_not_named": f"tweets without a photo are not labelled: leave it, or name its picture; {_RECORD}",
-    "image_key_invalid": f"name the picture by its path below the bucket, or by its file; {_RECORD}",
-    "image_missing": "put the picture where the reason says",
-    "image_empty": "load the picture again: its file has no bytes",
-    "image_not_a_picture": "load the picture again as JPEG, PNG, GIF or WebP: videos and error pages are none",
-    "image_truncated": "load the picture again: the transfer ended early",
-    "image_too_large": "make the picture smaller and put it under the same key",
+    "image_not_named": f"tweets without a photo get no label: leave it, or name its image; {_RECORD}",
+    "image_key_invalid": f"name the image by its path below the bucket, or by its file; {_RECORD}",
+    "image_missing": "upload the image to the place that the reason names",
+    "image_empty": "download the image again: its file has no bytes",
+    "image_not_a_picture": "download the image again as JPEG, PNG, GIF or WebP, not a video or an error page",
+    "image_truncated": "download the image again: the transfer ended early",
+    "image_too_large": "make the image smaller and upload it under the same key",
 }
 """Reason code -> what mends it."""
 
-_UNKNOWN = "see what the reason asks for"
+_UNKNOWN = "follow the reason"
 
 
 class RejectedError(ItrpError):

@@ -89,7 +89,7 @@ def describe_id(value: object) -> str | None:
 def _fetch_image(candidate: Candidate, fetch: Callable[[str], bytes]) -> tuple[str, bytes]:
     key = candidate.image_key
     if not key:
-        raise RejectedError("image_not_named", "expected the key of a picture, found none")
+        raise RejectedError("image_not_named", "expected the key of an image, found none")
     try:
         image = fetch(key)
     except MissingImageError as error:

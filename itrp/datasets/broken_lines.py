@@ -18,7 +18,7 @@ def describe_broken_lines(lines: Sequence[bytes | None]) -> str:
     """A clause that names the lines that most probably continue the one before, or says that none looks so."""
     found = find_broken_lines(lines)
     if not found:
-        return "no line looks broken, so the last pictures may be missing"
+        return "no line looks broken, so the last images may be missing"
     named = [f"line {number} ({_show(lines[number - 1])})" for number in found]
     return f"{' or '.join(named)} looks most like the rest of the text in the line before"
 

@@ -126,7 +126,7 @@ class TextTable:
                 continue
             return delimiter, names
         choose(headers[0][1])
-        raise AssertionError("a header that was refused is refused again")
+        raise AssertionError("a header that was rejected is rejected again")
 
     def rows(self, dialect: Dialect) -> Iterator[tuple[int, Row]]:
         """(1-based line where it ends, row) of every row after the header that holds anything.

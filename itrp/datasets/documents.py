@@ -23,10 +23,10 @@ _LOOK = 4096
 _UTF8_MARK = b"\xef\xbb\xbf"
 _OTHER_UTF = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = {
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89PNG": "a PNG picture",
-    b"GIF8": "a GIF picture",
-    b"RIFF": "a WebP picture",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"GIF8": "a GIF image",
+    b"RIFF": "a WebP image",
     b"PK\x03\x04": "a zip archive or an Excel file",
     b"SQLite": "an SQLite database",
     b"PAR1": "a Parquet file",

@@ -28,7 +28,7 @@ def read_image(path: Path) -> bytes:
     except OSError as error:
         if error.errno not in _OF_THIS_FILE:
             raise
-        reason = f"expected a picture that can be read at {str(path)[:600]!a}, found: {error.strerror}"
+        reason = f"expected a readable image at {str(path)[:600]!a}, found: {error.strerror}"
         raise RejectedError("image_missing", reason) from error
 
 

@@ -32,7 +32,7 @@ class ItrFolder:
         self.label_path = labels
         self.images = images / "images" if (images / "images").is_dir() else images
         if not self.images.is_dir():
-            raise DataError(f"expected the folder of ITR's pictures (T<id>.jpg) at {images}, found no folder")
+            raise DataError(f"expected the folder of ITR's images (T<id>.jpg) at {images}, found no folder")
         self.source_files = tuple(path for path in (labels, controversial, texts) if path is not None)
         """The files whose content makes this source what it is."""
         self.labels: ItrLabels = _read_labels(labels, texts)

@@ -59,7 +59,7 @@ class LtecFolder:
         self.rows: tuple[LtecRow, ...] = read_ltec_rows(labels)
         if not images.is_dir():
             raise DataError(
-                f"expected the folder of LTEC's pictures (<tweet id>.jpg) at {images}, found no folder: unpack the public "
+                f"expected the folder of LTEC's images (<tweet id>.jpg) at {images}, found no folder: unpack the public "
                 "set's zip files there"
             )
         self.images = images
@@ -140,7 +140,7 @@ def _read_row(record: Any, number: int, path: Path) -> LtecRow:
     relation = _read_relation(record["relation"], number, path)
     match = _FILE_NAME.fullmatch(record["file_name"]) if isinstance(record["file_name"], str) else None
     if match is None:
-        reason = f"expected the picture's file name, <tweet id>.jpg, found {str(record['file_name'])[:80]!r}"
+        reason = f"expected the image's file name, <tweet id>.jpg, found {str(record['file_name'])[:80]!r}"
         return LtecRow(None, None, record.get("text"), None, ("id_invalid", reason))
     row = LtecRow(match[1], match[0], record.get("text"), relation)
     if not _is_same_number(record["tweet_id"], match[1]):
@@ -200,7 +200,7 @@ def _find_images(folder: Path, wanted: set[str]) -> Mapping[str, Path]:
             first = found.setdefault(path.name, path)
             if first != path and not filecmp.cmp(first, path, shallow=False):
                 raise DataError(
-                    f"expected one picture {path.name}, found two that differ, {first} and {path}: "
+                    f"expected one image {path.name}, found two that differ, {first} and {path}: "
                     "give the folder of one of them"
                 )
     return found

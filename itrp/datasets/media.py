@@ -22,8 +22,8 @@ MAX_NAME_BYTES = 255
 """Longest name between two slashes: a store in a folder cannot keep a longer one."""
 
 NAMING = (
-    "name the picture's key in the field image, or tell the photo in attachments.media (X API v2) or "
-    "extended_entities.media (v1.1) and put its picture beside the batch as <media key>.jpg"
+    "name the image's key in the field image, or the photo in attachments.media (X API v2) or "
+    "extended_entities.media (v1.1) and put its image beside the batch as <media key>.jpg"
 )
 
 _PHOTO = re.compile(r"(?:.*\.)?photo", re.IGNORECASE)
@@ -152,7 +152,7 @@ def resolve_key(image: object, source: str) -> str | None:
         return None
     if not isinstance(image, str):
         raise RejectedError(
-            "image_key_invalid", f"expected the picture's key as a string, found a {type(image).__name__}"
+            "image_key_invalid", f"expected the image's key as a string, found a {type(image).__name__}"
         )
     if not is_utf8(image) or "\\" in image or any(ord(character) < 32 or ord(character) == 127 for character in image):
         raise RejectedError(

@@ -153,8 +153,8 @@ class TableSource:
         images = [image for image in self._values["image"] if isinstance(image, str) and image]
         if sum(_URL.match(image) is not None for image in images) * 2 > len(images):
             raise DataError(
-                f"expected files in the column of the pictures of {self.label_path}, found addresses such as "
-                f"{next(image for image in images if _URL.match(image))[:100]}: load the pictures, and name the column with "
+                f"expected files in the image column of {self.label_path}, found addresses such as "
+                f"{next(image for image in images if _URL.match(image))[:100]}: download the images, and name the column with "
                 "their files with --image COLUMN"
             )
         times = [time for time in self._values.get("created_at", []) if time not in (None, "")]
@@ -211,9 +211,9 @@ def _reject_name(image: object) -> str | None:
     if image is None:
         return None
     if not isinstance(image, str):
-        return f"expected the picture's file name or its bytes, found a {type(image).__name__}"
+        return f"expected the image's file name or its bytes, found a {type(image).__name__}"
     if _URL.match(image):
-        return f"expected the picture's file, found an address, {image[:200]!a}: load the picture and name its file"
+        return f"expected the image's file, found an address, {image[:200]!a}: download the image and name its file"
     if not is_utf8(image) or any(ord(character) < 32 or ord(character) == 127 for character in image):
         return f"expected a file name of printable characters, found {image[:200]!a}"
     return None

@@ -26,7 +26,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 NEEDED = ("id", "text", "image")
 ASKED = (*NEEDED, "created_at")
 """Roles that have an option of their own."""
-MEANING = {"id": "the tweets' ids", "text": "the texts", "image": "the pictures' files", "created_at": "the times"}
+MEANING = {"id": "the tweets' ids", "text": "the texts", "image": "the image files", "created_at": "the times"}
 
 
 def find_candidates(

@@ -74,7 +74,7 @@ def _read_parquet(path: Path, find: FindColumns) -> Columns:
         if pa.types.is_nested(table.schema.field(name).type):
             raise DataError(
                 f"expected plain values in the column {name} of {path}, found {table.schema.field(name).type}: "
-                "write pictures as files, and give the column with their names"
+                "write images as files, and give the column with their names"
             )
     return {name: [_clean(value) for value in table.column(name).to_pylist()] for name in kept}
 

@@ -53,7 +53,7 @@ class Twitter100kFolder:
         last = max(numbers)
         if filled <= last <= len(lines) and 0 not in numbers:
             return
-        found = f"{filled:,} lines for {len(numbers):,} pictures, the last of them images/{last}.jpg"
+        found = f"{filled:,} lines for {len(numbers):,} images, the last of them images/{last}.jpg"
         raise DataError(
             f"expected line i of {self.label_path} to belong to images/<i>.jpg, found {found}: "
             f"{self._explain(lines, numbers, filled)}. Nothing was stored"
@@ -97,17 +97,17 @@ class Twitter100kFolder:
 
     def _explain(self, lines: list[bytes | None], numbers: set[int], filled: int) -> str:
         if 0 in numbers:
-            return "pictures are numbered from 1 on, so rename images/0.jpg and all after it"
+            return "images are numbered from 1 on, so rename images/0.jpg and all after it"
         if filled > max(numbers):
             return (
                 f"{describe_broken_lines(lines[:filled])}; put a text that holds a line break on one line, or remove the "
-                "lines at the end whose pictures are missing"
+                "lines at the end whose images are missing"
             )
         longest = max(range(len(lines)), key=lambda place: len(lines[place] or b""), default=-1) + 1
         return (
             "a text was lost, or two stand on one line"
             + (f" (line {longest} is the longest)" if longest else "")
-            + "; give each picture its line, an empty one where it has no text"
+            + "; give each image its line, an empty one where it has no text"
         )
 
 

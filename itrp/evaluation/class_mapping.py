@@ -64,7 +64,7 @@ def keep_examples(labels: NDArray[np.integer], examples: int, seed: int) -> NDAr
     if not 1 <= examples <= len(labelled):
         raise DataError(
             f"expected 1 to {len(labelled)} examples, the labelled pairs of the train split, found {examples}: "
-            "ask for another number, or ingest a data set with more labels"
+            "choose another number, or ingest a data set with more labels"
         )
     kept = np.full(len(labels), UNLABELLED, dtype=np.int64)
     drawn = np.random.default_rng(seed).permutation(labelled)[:examples]

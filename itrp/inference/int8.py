@@ -98,7 +98,7 @@ def _quantise(network: Any, samples: Iterable[Arrays], attention: bool) -> Any:
     import nncf
 
     inputs = [dict(enumerate(arrays)) for arrays in samples]
-    logger.info("making an encoder in int8 from %d pairs", len(inputs))
+    logger.info("quantising an encoder to int8 with %d pairs", len(inputs))
     with _quietly():
         return nncf.quantize(
             network,

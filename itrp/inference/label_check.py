@@ -54,7 +54,7 @@ def settle_runtime(
         if worst >= AGREEMENT:
             return wanted
         logger.warning(
-            "%s keeps only %.1f %% of the labels that a model gives in fp32 (%d example pairs): %s is next, which is slower",
+            "%s keeps only %.1f %% of the labels that a model gives in fp32 (%d example pairs): trying %s, which is slower",
             wanted.name,
             100 * worst,
             _count_examples(wanted),

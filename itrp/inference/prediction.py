@@ -94,5 +94,5 @@ def predict_pairs(
         shard = ShardFile(shard_hash(data), path, len(pairs))
         predictions = predict_shard(system, shard, cache)
         for rejected in read_set_aside(shard.hash, cache.folder) or ():
-            raise RejectedError(rejected.code, f"the picture in row {rejected.row}: {rejected.reason}")
+            raise RejectedError(rejected.code, f"the image in row {rejected.row}: {rejected.reason}")
         return predictions

@@ -144,5 +144,5 @@ def _measure_bf16_gain() -> float:
                 nn.functional.linear(left, right)
                 least[dtype] = min(least[dtype], time.perf_counter() - start)
     gain = least[torch.float32] / least[torch.bfloat16]
-    logger.debug("products in bf16 are %.2f times as quick as in fp32", gain)
+    logger.debug("products in bf16 are %.2f times as fast as in fp32", gain)
     return gain

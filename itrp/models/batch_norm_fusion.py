@@ -33,7 +33,9 @@ def fuse_batch_norms(network: nn.Module, size: int) -> nn.Module:
         fused.set_submodule(names[norm], nn.Identity())
     found = fused(sample)
     if not (expected - found).abs().max() <= TOLERANCE * expected.abs().max():
-        logger.debug("batch norms of %s are not folded: the result would be another", type(network).__name__)
+        logger.debug(
+            "convolutions and batch norms of %s are not fused: the result would differ", type(network).__name__
+        )
         return network
     return fused
 

@@ -171,7 +171,7 @@ def load_dual_encoder(name: str) -> DualEncoder:
         model = load_whole(AutoModel, name, torch.float32)
     if not all(hasattr(model, needed) for needed in _NEEDED):
         raise WeightsUnavailableError(
-            f"the dual encoder {name!r} holds a {type(model).__name__}: expected a model of texts and pictures "
+            f"the dual encoder {name!r} holds a {type(model).__name__}: expected a model of texts and images "
             f"with {', '.join(_NEEDED)}; {_REMEDY}"
         )
     return DualEncoder(model, tokenizer, image_processor)

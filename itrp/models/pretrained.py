@@ -92,7 +92,7 @@ def read_state_dict(path: Path, setting: str) -> Mapping[str, Tensor]:
     except (SafetensorError, UnpicklingError, EOFError, OSError, RuntimeError) as error:
         raise WeightsUnavailableError(
             f"{setting}: expected a state dict of tensors in {path}, and it cannot be read as one "
-            f"({type(error).__name__}; code in a pickle is never run); save it with safetensors or torch.save(state_dict)"
+            f"({type(error).__name__}; itrp never runs code in a pickle); save it with safetensors or torch.save(state_dict)"
         ) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsUnavailableError(

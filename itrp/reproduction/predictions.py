@@ -49,7 +49,7 @@ class RunPredictions:
         """
         if task not in self.clusters:
             raise DataError(
-                f"expected answers about {', '.join(self.clusters)}, found the {task} task asked: take another system"
+                f"expected predictions about {', '.join(self.clusters)}, found the {task} task: take another system"
             )
         rounds = dict(zip(map(int, self.rounds), self.clusters[task], strict=True))
         return predictions_on(annotations, task, set_name, rounds, self.dev_rows, named=self.named, rows_of=rows_of)

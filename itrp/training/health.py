@@ -111,13 +111,15 @@ def find_same_predictions(
         f"{chance:.0%}) into the same two groups, expected at most {SAME_SHARE:.0%}: "
     )
     if chance > TRIVIAL_CHANCE:
-        sentence += f"each has nearly all pairs in one group ({shares[0]:.0%} and {shares[1]:.0%}), so neither tells pairs apart"
+        sentence += (
+            f"each has nearly all pairs in one group ({shares[0]:.0%} and {shares[1]:.0%}), so neither separates pairs"
+        )
     else:
-        sentence += "both have learned one question, not two"
+        sentence += "both have learned one task, not two"
     return Finding(
         "same-answers",
         sentence,
-        "train with a smaller head_optimizer.learning_rate (a quick head leaves its encoder nothing to learn), or more pairs",
+        "train with a smaller head_optimizer.learning_rate (a fast head leaves its encoder nothing to learn), or more pairs",
     )
 
 
@@ -150,7 +152,7 @@ def _explain_small_cluster(rounds: Sequence[RoundSizes]) -> Finding:
         f"least {SMALLEST_SHARE:.0%} and {SMALLEST_CLUSTER} pairs"
     )
     remedy = (
-        "look at the tweets (copies, one account?), train on more pairs, or cluster otherwise (clustering.method=gmm)"
+        "check the tweets (copies, one account?), train on more pairs, or cluster otherwise (clustering.method=gmm)"
     )
     return Finding("small-cluster", sentence, remedy, first.round)
 

@@ -201,9 +201,7 @@ def list_set_aside(shards: Sequence[ShardFile], folder: Path) -> NDArray[np.int6
         start += shard.pairs
     if first is not None:
         told = explain_rejected(*first)
-        logger.warning(
-            "%d of %d pairs are left out, their pictures cannot be decoded; first: %s", len(rows), start, told
-        )
+        logger.warning("leaving out %d of %d pairs whose images cannot be decoded; first: %s", len(rows), start, told)
     return np.array(rows, dtype=np.int64)
 
 

@@ -59,7 +59,7 @@ def test_what_is_asked_without_training_is_not_trained(trained: "Platform", itrp
     from flows.jobs.training import run_training
 
     told = (
-        "small-zero-shot-vlm is asked without training: itrp zero-shot MODEL --data NAME evaluates one, "
+        "small-zero-shot-vlm is not trained: itrp zero-shot MODEL --data NAME evaluates such a model, "
         "itrp reproduce figure4 this one"
     )
     with pytest.raises(WrongUseError, match=told):

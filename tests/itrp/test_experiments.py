@@ -194,5 +194,5 @@ def test_everything_is_trainable_but_what_is_asked_without_training(name: str) -
     if "zero-shot" not in name:
         assert find_trainable(name) == find_experiment(name)
         return
-    with pytest.raises(WrongUseError, match=f"{name} is asked without training: itrp zero-shot MODEL --data NAME"):
+    with pytest.raises(WrongUseError, match=f"{name} is not trained: itrp zero-shot MODEL --data NAME"):
         find_trainable(name)

@@ -185,7 +185,7 @@ class Pending:
 
 def _reject_conflict(pair: Pair, image_key: str | None) -> Rejection:
     reason = (
-        "expected the text and picture that are stored under this id, found others: the first ones are kept; "
+        "expected the text and image that are stored under this id, found others: the first ones are kept; "
         "give the tweet another id if both are wanted"
     )
     return Rejection(pair.source, pair.line, "id_conflict", reason, pair.id, image_key)

@@ -91,7 +91,7 @@ def test_nothing_is_stored_of_texts_that_moved_to_other_pictures(
 ) -> None:
     source = make_twitter100k(tmp_path / "t", 10)
     source.label_path.write_text(source.label_path.read_text().replace("text 4", "text 4 has\na line break"))
-    with pytest.raises(DataError, match=r"found 11 lines for 10 pictures, .* line 5 \(a line break\)"):
+    with pytest.raises(DataError, match=r"found 11 lines for 10 images, .* line 5 \(a line break\)"):
         ingest_folder(store, catalog, "tweets", source, shard_size=2)
     with catalog.session() as session:
         assert get_dataset(session, "tweets") is None

@@ -36,7 +36,7 @@ def filled(zone: Zone, tmp_path: Path) -> Zone:
 def test_every_reason_has_a_remedy_and_an_unknown_one_is_no_error() -> None:
     assert REMEDIES.keys() == REASONS.keys()
     assert (find_remedy("new"), describe_reason("new")) == (
-        "see what the reason asks for",
+        "follow the reason",
         "a reason that this version does not know",
     )
 
@@ -61,7 +61,7 @@ def test_rows_by_reason(filled: Zone) -> None:
 def test_the_text_names_key_line_reason_and_remedy(filled: Zone) -> None:
     lines = emit_quarantine(list_quarantine(filled.catalog, QuarantineFilter(data="landing"), limit=2)).splitlines()
     assert lines[0] == "4 quarantined, 2 reasons"
-    assert lines[2] == "     3  image_missing: no object lies at the picture's key"
+    assert lines[2] == "     3  image_missing: no object exists at the image's key"
     assert lines[3] == f"        mend: {REMEDIES['image_missing']}"
     assert lines[5].startswith(
         f"    {FOLDER}a.jsonl:2  tweet 2  expected an image at '{FOLDER}late.jpg', found nothing"

@@ -103,5 +103,5 @@ def test_words_the_font_lacks_are_told_and_left_out(caplog: pytest.LogCaptureFix
     table = words(("ok", 0.3, 0.01, 0.01), ("猫", 0.2, 0.01, 0.01))
     with caplog.at_level(logging.WARNING):
         figure = draw_word_clouds([panel(HUMAN, table)], "t")
-    assert "words without letters in the font DejaVuSans.ttf are left out of the picture: 猫" in caplog.text
+    assert "the image leaves out words without letters in the font DejaVuSans.ttf: 猫" in caplog.text
     assert (pixels(figure, 0) == pixels(draw_word_clouds([panel(HUMAN, table[:1])], "t"), 0)).all()

@@ -78,7 +78,7 @@ def test_a_table_can_be_empty() -> None:
 
 @pytest.mark.parametrize("members", [[True] * 3, [False] * 3])
 def test_a_class_of_nothing_or_all_is_refused(members: list[bool]) -> None:
-    with pytest.raises(DataError, match=f"found {sum(members)} of 3 in it: words of a class are told by comparison"):
+    with pytest.raises(DataError, match=f"found {sum(members)} of 3 in it: comparison needs both"):
         correlate_words(count_words(["a", "b", "c"]), np.array(members))
 
 

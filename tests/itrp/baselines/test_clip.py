@@ -163,7 +163,7 @@ def test_a_model_of_texts_alone_is_refused(
     for file in (*tiny_text.iterdir(), clip_folder / "preprocessor_config.json"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     message = explain_refusal(ClipConfig(name=str(tmp_path)))
-    assert "holds a BertModel: expected a model of texts and pictures" in message
+    assert "holds a BertModel: expected a model of texts and images" in message
 
 
 def test_a_folder_without_its_preprocessing_is_refused(
@@ -187,7 +187,7 @@ def test_a_model_without_one_picture_size_is_refused(
     AutoTokenizer.from_pretrained(siglip_folder).save_pretrained(tmp_path)
     Siglip2ImageProcessor(patch_size=8, max_num_patches=16).save_pretrained(tmp_path)
     message = explain_refusal(ClipConfig(name=str(tmp_path)))
-    assert "expected a CLIP or SigLIP model with square pictures of one size, found a Siglip2Model" in message
+    assert "expected a CLIP or SigLIP model with square images of one size, found a Siglip2Model" in message
 
 
 def test_pixels_are_normalised_with_the_checkpoints_own_mean(kind: str, model: SupervisedModel) -> None:

@@ -104,7 +104,7 @@ def test_both_tasks_are_evaluated_alone_and_together() -> None:
 
 
 def test_two_classes_have_a_threshold_and_four_have_not() -> None:
-    with pytest.raises(WrongUseError, match="one threshold tells two classes apart"):
+    with pytest.raises(WrongUseError, match="one threshold separates two classes"):
         choose_task_threshold(Protocol.DEV, Task.IMAGE_TEXT, DEV, DEV_LABELS, TEST)
 
 

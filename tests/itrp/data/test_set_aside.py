@@ -51,7 +51,7 @@ def test_the_row_is_found_and_the_others_are_decoded(bad: ShardFile, shards: lis
 
 def test_nobody_who_cannot_pass_over_it_goes_on(bad: ShardFile) -> None:
     with pytest.raises(
-        RejectedError, match=rf"the picture of tweet poison \(row 5 of shard {bad.hash[:12]}\): expected "
+        RejectedError, match=rf"the image of tweet poison \(row 5 of shard {bad.hash[:12]}\): expected "
     ):
         list(iter_pixels(bad, SMALL))
 
@@ -92,7 +92,7 @@ def test_a_decoder_may_raise_anything(error: Exception) -> None:
 
 def test_a_person_who_asks_about_such_a_picture_is_refused(make_config: Callable[..., ExperimentConfig]) -> None:
     model = build_model(make_config("small-text"))
-    with pytest.raises(RejectedError, match="the picture in row 0: expected "):
+    with pytest.raises(RejectedError, match="the image in row 0: expected "):
         predict_pairs(model, ["words"], [palette_without_colours()], CPU)
 
 
@@ -112,7 +112,7 @@ def test_training_learns_nothing_from_it_and_says_so(
         results = list(trainer.run())
     assert sum(result.pairs for result in results) == 29
     assert all(BAD not in rows for rows in trainer.subsets)
-    told = rf"1 of 30 pairs are left out, their pictures cannot be decoded; first: {results and 'image_'}"
+    told = rf"leaving out 1 of 30 pairs whose images cannot be decoded; first: {results and 'image_'}"
     assert told in caplog.text
     assert f"tweet poison (row {BAD} of shard {bad.hash[:12]})" in caplog.text
 

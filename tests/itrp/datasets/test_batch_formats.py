@@ -125,7 +125,7 @@ def test_files_without_records(data: bytes) -> None:
 ONE_REFUSAL: dict[str, tuple[bytes, str, str]] = {
     "UTF-16": (dump(tweet(1), tweet(2)).decode().encode("utf-16"), "text_not_utf8", "Out-File -Encoding utf8"),
     "UTF-16 without a mark": (dump(tweet(1)).decode().encode("utf-16-le"), "text_not_utf8", "found UTF-16"),
-    "JPEG": (b"\xff\xd8\xff\xe0\0\x10JFIF" + b"\n" * 99, "record_not_json", "found a JPEG picture"),
+    "JPEG": (b"\xff\xd8\xff\xe0\0\x10JFIF" + b"\n" * 99, "record_not_json", "found a JPEG image"),
     "zip": (b"PK\x03\x04" + b"\n\n\n", "record_not_json", "a zip archive or an Excel file"),
     "AppleDouble": (b"\0\5\x16\7\0\2\0\0Mac OS X\n\n", "record_not_json", "found bytes that are no text"),
     "error of the API": (b'{"title": "x", "detail": "Too Many Requests"}', "record_not_json", "(Too Many Requests)"),

@@ -77,7 +77,7 @@ def test_a_file_name_that_is_no_tweets_is_refused(tmp_path: Path, name: object) 
     (rejection,) = open_rows(tmp_path, make_row("1", file_name=name)).candidates()
     assert isinstance(rejection, Rejection)
     assert (rejection.code, rejection.image_key) == ("id_invalid", None)
-    assert "expected the picture's file name" in rejection.reason
+    assert "expected the image's file name" in rejection.reason
 
 
 def test_what_is_no_object_is_refused(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_two_pictures_of_one_name_must_be_one(tmp_path: Path) -> None:
         (tmp_path / folder / "1.jpg").write_bytes(b"same")
     assert LtecFolder(labels, tmp_path).read_image("1.jpg") == b"same"
     (tmp_path / "b/1.jpg").write_bytes(b"else")
-    with pytest.raises(DataError, match=r"expected one picture 1.jpg, found two that differ, .*a/1.jpg and .*b/1.jpg"):
+    with pytest.raises(DataError, match=r"expected one image 1.jpg, found two that differ, .*a/1.jpg and .*b/1.jpg"):
         LtecFolder(labels, tmp_path)
 
 

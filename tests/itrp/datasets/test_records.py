@@ -172,7 +172,7 @@ def test_media_without_a_photo(fields: dict[str, Any], kinds: str) -> None:
     rejection = refuse_one({"id": "1", "text": "words", **fields})
     assert (rejection.code, rejection.id) == ("image_not_named", "1")
     assert (
-        f"expected a photo among the tweet's media, found: {kinds}; name the picture's key in the field"
+        f"expected a photo among the tweet's media, found: {kinds}; name the image's key in the field"
         in rejection.reason
     )
     assert "attachments.media (X API v2) or extended_entities.media (v1.1)" in rejection.reason

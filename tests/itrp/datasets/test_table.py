@@ -184,7 +184,7 @@ def test_pictures_by_any_path(tmp_path: Path) -> None:
     ]  # fmt: skip
     reasons = [o.reason for o in outcomes if isinstance(o, Rejection)]
     assert f"expected an image at '{tmp_path}/here/none.jpg', found nothing" in reasons[1]
-    assert "found an address, 'http://x/c.jpg': load the picture and name its file" in reasons[3]
+    assert "found an address, 'http://x/c.jpg': download the image and name its file" in reasons[3]
     assert "File name too long" in reasons[5]
 
 
@@ -193,7 +193,7 @@ def test_addresses_for_pictures_are_refused_unless_a_column_has_files(tmp_path: 
     frame["image"] = "https://pbs.twimg.com/media/a.jpg"
     assert all(isinstance(outcome, Pair) for outcome in check(TableSource(frame, folder=tmp_path)))
     with pytest.raises(
-        DataError, match=r"found addresses such as https://pbs\.twimg\.com/media/a\.jpg: load the pictures"
+        DataError, match=r"found addresses such as https://pbs\.twimg\.com/media/a\.jpg: download the images"
     ):
         TableSource(frame.drop(columns="local_image"))
 
@@ -321,7 +321,7 @@ def test_a_frame_may_hold_paths_or_the_images_themselves(tmp_path: Path) -> None
     frame["image"] = [b"", 3.5, None]
     refused = [(o.code, o.reason) for o in check(TableSource(frame, folder=tmp_path)) if isinstance(o, Rejection)]
     assert [code for code, _ in refused] == ["image_empty", "image_key_invalid", "image_not_named"]
-    assert refused[1][1] == "expected the picture's file name or its bytes, found a float"
+    assert refused[1][1] == "expected the image's file name or its bytes, found a float"
 
 
 def test_rows_without_ids_are_numbered_where_that_is_wanted(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_x_api_response() -> None:
     codes = [outcome.code if isinstance(outcome, Rejection) else None for outcome in outcomes]
     assert codes[2:] == ["image_not_named"] * 3 + ["record_not_json", None, "image_key_invalid"]
     reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Rejection)]
-    assert "found one without attachments; name the picture's key in the field image, or" in reasons[0]
+    assert "found one without attachments; name the image's key in the field image, or" in reasons[0]
     assert "found: video" in reasons[1]
     assert "not in includes.media" in reasons[2]
 

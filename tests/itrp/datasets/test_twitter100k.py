@@ -74,7 +74,7 @@ BROKEN = [*TEN[:3], "tweet number 4 has", "a line break about river", *TEN[4:]]
 def test_one_line_too_many_is_refused_and_named(tmp_path: Path) -> None:
     source = write_layout(tmp_path / "t", BROKEN, range(1, 11))
     with pytest.raises(
-        DataError, match=r"11 lines for 10 pictures, .* line 5 \(a line break about river\) looks most like"
+        DataError, match=r"11 lines for 10 images, .* line 5 \(a line break about river\) looks most like"
     ):
         next(source.candidates())
     assert len([*write_layout(tmp_path / "u", TEN, range(1, 11)).candidates()]) == 10
@@ -96,11 +96,11 @@ def test_the_line_that_lacks_a_link_before_it_is_named(tmp_path: Path) -> None:
         (
             TEN,
             range(1, 12),
-            r"10 lines for 11 pictures, .* a text was lost, or two stand on one line \(line 6 is the longest\)",
+            r"10 lines for 11 images, .* a text was lost, or two stand on one line \(line 6 is the longest\)",
         ),
-        (TEN, range(10), r"10 lines for 10 pictures, the last of them images/9\.jpg: pictures are numbered from 1 on"),
-        (TEN, [1, 2, 5, 9], r"10 lines for 4 pictures, the last of them images/9\.jpg: no line looks broken"),
-        ([], [1], r"0 lines for 1 pictures, .* a text was lost, or two stand on one line; give"),
+        (TEN, range(10), r"10 lines for 10 images, the last of them images/9\.jpg: images are numbered from 1 on"),
+        (TEN, [1, 2, 5, 9], r"10 lines for 4 images, the last of them images/9\.jpg: no line looks broken"),
+        ([], [1], r"0 lines for 1 images, .* a text was lost, or two stand on one line; give"),
     ],
     ids=["too few lines", "from zero", "last picture missing", "no line"],
 )

@@ -86,7 +86,7 @@ def test_vectors_in_int8_are_close_made_once_and_nothing_is_printed(
         caplog.clear()
         with caplog.at_level(logging.INFO, "itrp.inference.int8"):
             text, image = prepare_text(model.text, int8), prepare_image(model.image, int8)
-        assert [record.message for record in caplog.records] == ["making an encoder in int8 from 64 pairs"] * made
+        assert [record.message for record in caplog.records] == ["quantising an encoder to int8 with 64 pairs"] * made
         for found, expected in (
             (text.embed(rows), embed_tokens(model.text, rows, CPU, 16)),
             (image.embed(pixels), embed_pixels(model.image, pixels, CPU, 16)),

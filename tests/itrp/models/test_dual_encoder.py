@@ -297,7 +297,7 @@ def test_tensors_are_never_drawn_at_random(folders: dict[str, Path], tmp_path: P
 def test_a_model_of_another_kind_is_refused(folders: dict[str, Path], tiny_text: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_text, tmp_path / "bert")
     shutil.copy(folders["siglip"] / "preprocessor_config.json", folder)
-    with pytest.raises(WeightsUnavailableError, match="holds a BertModel: expected a model of texts and pictures"):
+    with pytest.raises(WeightsUnavailableError, match="holds a BertModel: expected a model of texts and images"):
         load_dual_encoder(str(folder))
 
 

@@ -117,7 +117,7 @@ def test_the_threshold_is_the_protocols() -> None:
 
 
 def test_a_task_that_was_not_asked_is_refused() -> None:
-    with pytest.raises(DataError, match="expected answers about text, found the image task asked"):
+    with pytest.raises(DataError, match="expected predictions about text, found the image task"):
         fill_cell(cell_of(Task.IMAGE), Protocol.DEV, [[answers_about(Task.TEXT, TURNED)]], ANNOTATIONS)
 
 

@@ -100,7 +100,7 @@ def test_two_models_with_one_partition() -> None:
     assert (found.code, found.round) == ("same-answers", None)
     assert found.sentence == (
         "itrp-text-task/1 and itrp-image-task/1 put 191 of 200 pairs of landing (95.5%, by chance 50%) into the same two "
-        "groups, expected at most 95%: both have learned one question, not two"
+        "groups, expected at most 95%: both have learned one task, not two"
     )
 
 
@@ -123,7 +123,7 @@ def test_nearly_all_in_one_group_is_said() -> None:
     found = find_same_predictions(text, image, names=NAMES, data="landing")
     assert found is not None
     assert "put 196 of 200 pairs of landing (98.0%, by chance 95%)" in found.sentence
-    assert found.sentence.endswith("each has nearly all pairs in one group (98% and 97%), so neither tells pairs apart")
+    assert found.sentence.endswith("each has nearly all pairs in one group (98% and 97%), so neither separates pairs")
 
 
 def test_a_handful_of_pairs_says_nothing() -> None:

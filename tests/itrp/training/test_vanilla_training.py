@@ -127,7 +127,7 @@ def test_a_finished_clustering_is_read_back(
     [
         ("text.finetune=true", "vanilla clustering trains nothing: text.finetune and image.finetune must be false"),
         ("image.finetune=true", "vanilla clustering trains nothing: text.finetune and image.finetune must be false"),
-        ("clustering.method=random", "random clusters tell nothing about other pairs: vanilla needs kmeans or gmm"),
+        ("clustering.method=random", "random clusters say nothing about other pairs: vanilla needs kmeans or gmm"),
         ("k=2", "the image-text task has 4 classes, but k is 2"),
     ],
 )
