@@ -104,7 +104,7 @@ def try_users(endpoint: str, users: dict[str, tuple[str, str]]) -> list[str]:
                 complaints.append(f"the keys for {owner}: expected them to open their bucket, found {refusal}")
             if bucket != owner and refusal != "AccessDenied":
                 complaints.append(
-                    f"the keys for {owner}: expected AccessDenied on {bucket}, found {refusal or 'no refusal'}"
+                    f"the keys for {owner}: expected AccessDenied on {bucket}, found {refusal or 'no rejection'}"
                 )
     return complaints
 
@@ -123,7 +123,7 @@ def try_collector(endpoint: str, keys: tuple[str, str]) -> list[str]:
     for what, refusal in tried.items():
         if refusal != "AccessDenied":
             complaints.append(
-                f"the keys for collectors: expected AccessDenied on {what}, found {refusal or 'no refusal'}"
+                f"the keys for collectors: expected AccessDenied on {what}, found {refusal or 'no rejection'}"
             )
     return complaints
 

@@ -81,7 +81,7 @@ def explain_no_events(error: MinioException | HTTPError | None, address: BucketA
     if error is not None and not rejected:
         return explain_failure(error, address, None)
     return EventsUnsupportedError(
-        f"expected the S3 server at {address.server} to tell of new objects, found that it has no bucket events: "
+        f"expected the S3 server at {address.server} to emit bucket events, found none: "
         f"list the bucket from time to time, or use a server that has them, such as MinIO ({_place(address, None)})"
     )
 

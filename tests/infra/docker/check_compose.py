@@ -77,7 +77,7 @@ def check_command_lines(compose: Compose) -> list[str]:
     """Everybody on the machine can read a command line, and docker inspect shows it."""
     parts = ("command", "entrypoint", "healthcheck")
     return [
-        f"{name}: the secret {found['name']} stands in its {part}"
+        f"{name}: the secret {found['name']} is in its {part}"
         for name, service in compose["services"].items()
         for part in parts
         for _, text in strings(service.get(part, ""))

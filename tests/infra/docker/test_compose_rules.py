@@ -97,7 +97,7 @@ SECRETS: list[tuple[str, Break, str]] = [
     (
         "in a check",
         ask("queue", test=["CMD", "${QUEUE_PASSWORD:?make it}"]),
-        "QUEUE_PASSWORD stands in its healthcheck",
+        "QUEUE_PASSWORD is in its healthcheck",
     ),
 ]
 PORTS: list[tuple[str, Break, str]] = [

@@ -67,7 +67,7 @@ def test_each_key_opens_its_own_bucket_alone(gateway: Any) -> None:
 def test_keys_that_open_too_much_or_too_little_are_told(gateway: Any) -> None:
     root = (gateway.access_key, gateway.secret_key)
     assert job.try_users(address(gateway), {**USERS, "tweets": root}) == [
-        "the keys for tweets: expected AccessDenied on mlflow, found no refusal"
+        "the keys for tweets: expected AccessDenied on mlflow, found no rejection"
     ]
     wrong = (USERS["tweets"][0], "not the secret key")
     assert job.try_users(address(gateway), {**USERS, "tweets": wrong}) == [
@@ -202,8 +202,8 @@ def try_everything(client: Minio, *keys: str) -> None:
 
 def test_collectors_keys_that_open_too_much_or_nothing_are_told(gateway: Any) -> None:
     assert job.try_collector(address(gateway), USERS["tweets"]) == [
-        "the keys for collectors: expected AccessDenied on listing the bucket tweets, found no refusal",
-        "the keys for collectors: expected AccessDenied on deleting under shards/, found no refusal",
+        "the keys for collectors: expected AccessDenied on listing the bucket tweets, found no rejection",
+        "the keys for collectors: expected AccessDenied on deleting under shards/, found no rejection",
     ]
     wrong = job.try_collector(address(gateway), (USERS["collector"][0], "not the secret key"))
     assert wrong[0] == "the keys for collectors: expected them to open landing/, found SignatureDoesNotMatch"
