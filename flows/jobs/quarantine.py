@@ -124,7 +124,7 @@ def emit_quarantine(groups: list[QuarantineGroup]) -> str:
     total = sum(group.count for group in groups)
     lines = [f"{total} quarantined, {len(groups)} reason{'s' if len(groups) > 1 else ''}"]
     for group in groups:
-        lines += ["", f"{group.count:6d}  {group.code}: {group.meaning}", f"        mend: {group.remedy}"]
+        lines += ["", f"{group.count:6d}  {group.code}: {group.meaning}", f"        remedy: {group.remedy}"]
         lines += [f"        then: {step}" for step in group.next_steps]
         lines += [
             f"    {row.key}:{row.line}  {f'tweet {row.tweet_id}  ' if row.tweet_id else ''}{row.reason}"

@@ -71,7 +71,7 @@ def rank_label_errors(
     if len(np.unique(labels[rows])) < 2:
         raise DataError(
             f"the {split} split has {len(rows)} labelled pairs of {len(np.unique(labels[rows]))} classes for the {task} "
-            "task, two classes are needed to tell wrong labels: ingest a labelled data set with such a split"
+            "task, finding wrong labels needs two classes: ingest a labelled data set with such a split"
         )
     quality, flagged = _judge_labels(labels[rows], probabilities[rows])
     return _compare(task, rows, probabilities[rows].argmax(axis=1), quality, flagged, annotations)

@@ -207,7 +207,9 @@ class ZeroShotVlm:
                 "change the end of the prompt"
             )
         if len({tuple(tail) for tail in tails}) < len(OPTIONS):
-            raise WrongUseError(f"the tokenizer of {self.name!r} cannot tell the answers {', '.join(OPTIONS)} apart")
+            raise WrongUseError(
+                f"the tokenizer of {self.name!r} cannot separate the options {', '.join(OPTIONS)} apart"
+            )
         return tails
 
     @torch.inference_mode()

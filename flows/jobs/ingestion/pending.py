@@ -185,7 +185,7 @@ class Pending:
 
 def _reject_conflict(pair: Pair, image_key: str | None) -> Rejection:
     reason = (
-        "expected the text and image that are stored under this id, found others: the first ones are kept; "
-        "give the tweet another id if both are wanted"
+        "expected the text and image that are stored under this id, found others: the first ones stay; "
+        "give the tweet another id if you want both"
     )
     return Rejection(pair.source, pair.line, "id_conflict", reason, pair.id, image_key)

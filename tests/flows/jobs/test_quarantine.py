@@ -62,7 +62,7 @@ def test_the_text_names_key_line_reason_and_remedy(filled: Zone) -> None:
     lines = emit_quarantine(list_quarantine(filled.catalog, QuarantineFilter(data="landing"), limit=2)).splitlines()
     assert lines[0] == "4 quarantined, 2 reasons"
     assert lines[2] == "     3  image_missing: no object exists at the image's key"
-    assert lines[3] == f"        mend: {REMEDIES['image_missing']}"
+    assert lines[3] == f"        remedy: {REMEDIES['image_missing']}"
     assert lines[5].startswith(
         f"    {FOLDER}a.jsonl:2  tweet 2  expected an image at '{FOLDER}late.jpg', found nothing"
     )

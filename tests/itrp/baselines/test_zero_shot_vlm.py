@@ -295,7 +295,7 @@ def test_answers_that_cannot_be_told_apart_are_refused(folders: dict[str, Path],
     rules = json.loads((folder / "tokenizer.json").read_text())
     rules["normalizer"] = {"type": "Replace", "pattern": {"String": "B"}, "content": "A"}
     (folder / "tokenizer.json").write_text(json.dumps(rules))
-    with pytest.raises(WrongUseError, match="cannot tell the answers A, B, C, D apart"):
+    with pytest.raises(WrongUseError, match="cannot separate the options A, B, C, D"):
         load_zero_shot_vlm(str(folder), CPU)
 
 
