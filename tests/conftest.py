@@ -184,6 +184,7 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
     registry = trained.registry
     versions = [registry.resolve(f"itrp-{task}-task/{number}") for task in ("text", "image") for number in (1, 2)]
     fetched = [(version, registry.fetch(version)) for version in versions]
+    _try_runtimes(trained)
 
     def copy(folder: Path) -> "Platform":
         from flows.platform import open_platform
@@ -191,6 +192,8 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         source = trained.settings.work_dir
         for name in ("objects", "cache/embeddings", "cache/answers", "cache/costs"):
             shutil.copytree(source / name, folder / name, copy_function=os.link)
+        if (source / "cache/checks").exists():
+            shutil.copytree(source / "cache/checks", folder / "cache/checks")
         for name in ("catalog.db", "mlflow.db"):
             with sqlite3.connect(source / name) as old, sqlite3.connect(folder / name) as new:
                 old.backup(new)
@@ -201,6 +204,16 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         return platform
 
     return copy
+
+
+def _try_runtimes(platform: "Platform") -> None:
+    """Whether this machine's quicker arithmetic keeps both models' labels, which takes seconds: once, not in every copy."""
+    from serving.registry import ModelPair
+    from serving.scorer import BatchScorer
+
+    pair = ModelPair(*(platform.registry.resolve(f"itrp-{task}-task/2") for task in ("text", "image")))
+    cache = platform.settings.cache_dir
+    BatchScorer(platform.store, platform.catalog, platform.registry, pair, cache=cache, device="cpu")._labeller  # noqa: B018
 
 
 def _link_weights(source: str, target: str) -> None:
