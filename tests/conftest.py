@@ -73,6 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("e2e")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> None:
+    """`make test` starts no server: a test that asks for one while it runs (getfixturevalue) is marked by hand, or fails."""
+    if fixturedef.argname in SERVERS and request._pyfuncitem.get_closest_marker("e2e") is None:
+        pytest.fail(f"{request._pyfuncitem.nodeid} starts {fixturedef.argname}: mark it with @pytest.mark.e2e", False)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Whole files to a process, and all of tests/stack to one: a stack is ten servers, and two of them are slow together."""

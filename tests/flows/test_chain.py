@@ -127,7 +127,7 @@ def test_from_landing_to_explanation(
     assert read_flow_run(label["models"][1]["flow_run"]) == ("train-itrp/small-image on unlabelled", "Completed")
 
 
-@pytest.fixture(params=["flow", "job"])
+@pytest.fixture(params=[pytest.param("flow", marks=pytest.mark.e2e), "job"])
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     """Through the flow, as with a Prefect server, and directly, as without one."""
     if request.param == "flow":

@@ -153,7 +153,7 @@ def test_while_libraries_load(platform: "Platform", prefect_server: str) -> None
     assert err == ("itrp: stopped; itrp train small-text --data unlabelled --resume continues where it stopped\n")
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize("orchestrated", [True, False], ids=["flow", "job"])
 def test_training_is_stopped_and_resumed_by_the_command_it_names(
     platform: "Platform", orchestrated: bool, request: pytest.FixtureRequest
