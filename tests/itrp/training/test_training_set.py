@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -146,11 +147,20 @@ def test_a_cpu_keeps_its_memory_maps() -> None:
     assert not fits(Rows([np.zeros((1, 1))]), CPU)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.e2e)])
 def test_a_compiled_step_has_the_encoders_gradients(
-    make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], tmp_path: Path, experiment: str
+    make_config: Callable[..., ExperimentConfig],
+    shards: list[ShardFile],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    experiment: str,
 ) -> None:
+    """Captured and differentiated, which takes seconds; then turned into machine code too, which takes a compiler minutes."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    captured = torch._dynamo.utils.counters["frames"]
+    captured.clear()
     config = make_config(experiment)
     gradients = []
     for compiled in (False, True):
@@ -158,6 +168,7 @@ def test_a_compiled_step_has_the_encoders_gradients(
         data = prepare_training_set(model, shards, EmbeddingCache(tmp_path, CPU, 8), compiled=compiled)
         model.classify(data.text_batch(np.arange(8)), data.image_batch(np.arange(8))).square().sum().backward()
         gradients.append({name: each.grad for name, each in model.named_parameters() if each.grad is not None})
+    assert captured["ok"] > 0
     plain, graphed = gradients
     assert plain.keys() == graphed.keys()
     assert len(plain) > 20
