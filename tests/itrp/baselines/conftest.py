@@ -41,17 +41,17 @@ PAIRS = 32
 Ask = Callable[[Network, Sequence[tuple[str, int]]], dict[Task, torch.Tensor]]
 """ask(network, [(text, picture seed), ...]): logits [b, 2] of pairs in one batch, in evaluation mode."""
 MakeModel = Callable[..., SupervisedModel]
-Overfit = Callable[..., dict[Task, float]]
+CheckOverfit = Callable[..., None]
 Damage = Callable[..., Path]
 Start = Callable[..., SupervisedTrainer]
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pairs in two shards, with their labels [n] by task."""
+    """Pairs in two shards, and their labels, all of the train split."""
 
     shards: list[ShardFile]
-    labels: dict[Task, NDArray[np.int64]]
+    annotations: Annotations
 
 
 @pytest.fixture(scope="session")
@@ -63,11 +63,21 @@ def labelled(
     folder = tmp_path_factory.mktemp("labelled")
     chosen = tweets[:PAIRS]
     pairs = [Pair(tweet.id, tweet.text, tweet.image, f"{tweet.id}{tweet.suffix}") for tweet in chosen]
-    labels = {
-        Task.TEXT: np.array([tweet.text_is_represented for tweet in chosen]),
-        Task.IMAGE: np.array([tweet.image_adds for tweet in chosen]),
-    }
-    return Labelled([write_shard(folder, pairs[:20]), write_shard(folder, pairs[20:])], labels)
+    return Labelled([write_shard(folder, pairs[:20]), write_shard(folder, pairs[20:])], true_labels(chosen, "train"))
+
+
+def true_labels(tweets: Sequence[SyntheticTweet], split: str | NDArray[np.str_]) -> Annotations:
+    text = np.array([tweet.text_is_represented for tweet in tweets], dtype=np.int64)
+    image = np.array([tweet.image_adds for tweet in tweets], dtype=np.int64)
+    return Annotations(
+        ids=np.array([tweet.id for tweet in tweets]),
+        split=np.broadcast_to(split, len(tweets)),
+        text=text,
+        image=image,
+        controversial=np.zeros(len(tweets), dtype=bool),
+        corrected_text=text,
+        corrected_image=image,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -87,17 +97,7 @@ def encoders(tiny_text: Path, tiny_image: Path) -> TwoEncodersConfig:
 @pytest.fixture(scope="session")
 def annotations(tweets: list[SyntheticTweet]) -> Annotations:
     """The 60 tweets' truth; every fifth is a test pair."""
-    text = np.array([tweet.text_is_represented for tweet in tweets], dtype=np.int64)
-    image = np.array([tweet.image_adds for tweet in tweets], dtype=np.int64)
-    return Annotations(
-        ids=np.array([tweet.id for tweet in tweets]),
-        split=np.where(np.arange(len(tweets)) % 5 == 4, "test", "train"),
-        text=text,
-        image=image,
-        controversial=np.zeros(len(tweets), dtype=bool),
-        corrected_text=text,
-        corrected_image=image,
-    )
+    return true_labels(tweets, np.where(np.arange(len(tweets)) % 5 == 4, "test", "train"))
 
 
 @pytest.fixture
@@ -189,29 +189,34 @@ def check_round_trip(labelled: Labelled, cache: EmbeddingCache, tmp_path: Path) 
 
 
 @pytest.fixture
-def overfit(labelled: Labelled, cache: EmbeddingCache) -> Overfit:
-    """overfit(model, steps): F1 by task on the pairs themselves after so many steps of Adam 1e-3 over all of them."""
+def check_overfit(labelled: Labelled, cache: EmbeddingCache) -> CheckOverfit:
+    """check_overfit(network config, steps, task=both): after so many steps over all 32 pairs every answer is right.
 
-    def learn(model: SupervisedModel, steps: int) -> dict[Task, float]:
-        inputs = model.network.read(labelled.shards, cache)
-        batch = model.network.collate(inputs, np.arange(PAIRS), CPU)
-        targets = {task: torch.from_numpy(labels) for task, labels in labelled.labels.items()}
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        model.train()
-        with torch.random.fork_rng(devices=[]), one_thread():
-            torch.manual_seed(0)  # dropout
-            for _ in range(steps):
-                logits = model.network(batch)
-                loss = sum(nn.functional.cross_entropy(logits[task], targets[task]) for task in BOTH)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-        answers = model.predict(inputs, np.arange(PAIRS), CPU)
-        return {
-            task: f1_score(labelled.labels[task], answers[task].argmax(axis=1), average="weighted") for task in BOTH
-        }
+    By the one trainer of all supervised systems: Adam with 1e-3, the sum of the tasks' cross-entropies.
+    """
 
-    return learn
+    def check(network: NetworkConfig, steps: int, task: Task = Task.IMAGE_TEXT) -> None:
+        config = SupervisedConfig(
+            name="small", task=task, network=network, optimizer=OptimizerConfig(learning_rate=1e-3), batch_size=PAIRS,
+            epochs=steps, validation=0,
+        )  # fmt: skip
+        trainer = SupervisedTrainer(build_supervised_model(config), labelled.shards, labelled.annotations, cache=cache)
+        for module in trainer.model.modules():  # running statistics, which answer, else follow 30 steps later
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.5
+        with one_thread():
+            results = list(trainer.run())
+        assert [result.round for result in results] == list(range(1, steps + 1))
+        assert all((result.rounds, result.pairs, result.held_out_f1) == (steps, PAIRS, {}) for result in results)
+        assert results[-1].loss < 0.3 < results[0].loss
+        answers = trainer.predict(trainer.train_rows)
+        assert set(answers) == set(BOTH if task is Task.IMAGE_TEXT else (task,))
+        for each, classes in answers.items():
+            known = labelled.annotations.labels(each)
+            assert set(known.tolist()) == {0, 1}
+            assert f1_score(known, classes, average="weighted") == 1.0
+
+    return check
 
 
 @contextmanager

@@ -147,8 +147,8 @@ def test_a_folder_gives_the_same_model_again(model: SupervisedModel, check_round
 
 
 @pytest.mark.slow
-def test_it_learns_32_pairs_by_heart(config: CmaClipConfig, make_model: Callable, overfit: Callable) -> None:
-    assert overfit(make_model(config), steps=20) == {Task.TEXT: 1.0, Task.IMAGE: 1.0}
+def test_it_learns_32_pairs_by_heart(config: CmaClipConfig, check_overfit: Callable) -> None:
+    check_overfit(config, steps=20)
 
 
 def test_weights_that_lack_a_tensor_are_refused(

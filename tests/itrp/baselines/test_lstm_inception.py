@@ -134,9 +134,8 @@ def test_heads_are_drawn_from_the_seed(make_config: Callable, make_model: Callab
 
 
 @pytest.mark.slow
-def test_it_learns_32_pairs_by_heart(model: SupervisedModel, overfit: Callable) -> None:
-    # batch norm's running statistics need that many steps to catch up with the weights
-    assert overfit(model, steps=60) == {Task.TEXT: 1.0, Task.IMAGE: 1.0}
+def test_it_learns_32_pairs_by_heart(make_config: Callable, check_overfit: Callable) -> None:
+    check_overfit(make_config(), steps=25)
 
 
 def test_word_vectors_that_are_not_to_be_had_are_named_in_one_line(make_config: Callable, make_model: Callable) -> None:

@@ -158,8 +158,8 @@ def test_heads_and_projection_are_drawn_from_the_seed(config: LxmertConfig, make
 
 
 @pytest.mark.slow
-def test_it_learns_32_pairs_by_heart(model: SupervisedModel, overfit: Callable) -> None:
-    assert overfit(model, steps=40) == {Task.TEXT: 1.0, Task.IMAGE: 1.0}
+def test_it_learns_32_pairs_by_heart(config: LxmertConfig, check_overfit: Callable) -> None:
+    check_overfit(config, steps=40)
 
 
 @pytest.mark.slow

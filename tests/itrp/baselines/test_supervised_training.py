@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from itrp.baselines.config import ClipConfig, CmaClipConfig, TwoEncodersConfig
+from itrp.baselines.config import ClipConfig
 from itrp.baselines.supervised_training import EpochResult, SupervisedTrainer
-from itrp.config import OptimizerConfig, override
+from itrp.config import override
 from itrp.data.annotations import Annotations
 from itrp.errors import DataError, WrongUseError
 from itrp.experiments import find_experiment
@@ -39,38 +39,10 @@ def unlabel(annotations: Annotations, task: Task, rows: NDArray[np.integer] | sl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "task"),
-    [
-        pytest.param("two-encoders", Task.IMAGE_TEXT, marks=pytest.mark.slow),
-        ("cma-clip", Task.IMAGE_TEXT),
-        ("clip", Task.TEXT),
-        ("clip", Task.IMAGE),
-    ],
-)
-def test_32_pairs_are_learned_by_heart(
-    start: Start, encoders: TwoEncodersConfig, clip_folder: Path, kind: str, task: Task
-) -> None:
-    """Joint: one network, a head a task, the sum of two cross-entropies."""
-    networks = {
-        "two-encoders": encoders,
-        "cma-clip": CmaClipConfig(name=str(clip_folder), heads=4),
-        "clip": ClipConfig(name=str(clip_folder)),
-    }
-    # small steps, and many: the running statistics of ShuffleNet's batch norms, which answer, follow the weights slowly
-    epochs, rate = (40, 3e-4) if kind == "two-encoders" else (30, 1e-3)
-    optimizer = OptimizerConfig(learning_rate=rate)
-    trainer = start(networks[kind], task=task, pairs=32, validation=0, epochs=epochs, optimizer=optimizer)
-    results = list(trainer.run())
-    assert [result.round for result in results] == list(range(1, epochs + 1))
-    assert all((result.rounds, result.pairs, result.held_out_f1) == (epochs, 32, {}) for result in results)
-    assert results[-1].loss < 0.3 < results[0].loss
-    answers = trainer.predict(trainer.train_rows)
-    assert set(answers) == set(BOTH if task is Task.IMAGE_TEXT else (task,))
-    for each, classes in answers.items():
-        known = trainer.labels[each][trainer.train_rows]
-        assert set(known.tolist()) == {0, 1}
-        assert f1_score(known, classes, average="weighted") == 1.0
+@pytest.mark.parametrize("task", BOTH)
+def test_32_pairs_are_learned_by_heart(clip_folder: Path, check_overfit: Callable[..., None], task: Task) -> None:
+    """By a network of one task; the tests of each network let it learn both together."""
+    check_overfit(ClipConfig(name=str(clip_folder)), steps=60, task=task)
 
 
 @pytest.mark.slow

@@ -115,8 +115,8 @@ def test_one_task_has_one_head(config: TwoEncodersConfig, make_model: Callable, 
 
 
 @pytest.mark.slow
-def test_it_learns_32_pairs_by_heart(model: SupervisedModel, overfit: Callable) -> None:
-    assert overfit(model, steps=40) == {Task.TEXT: 1.0, Task.IMAGE: 1.0}
+def test_it_learns_32_pairs_by_heart(config: TwoEncodersConfig, check_overfit: Callable) -> None:
+    check_overfit(config, steps={"resnet18": 20, "efficientnet_b0": 30}[config.image.name])
 
 
 @pytest.mark.parametrize("part", ["text", "image"])
