@@ -1,11 +1,10 @@
-"""A registered model against human labels: its checkpoints' answers on a labelled data set, ready for
+"""A registered model against human labels: its checkpoints' predictions on a labelled data set, ready for
 `itrp.evaluation.results`."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +20,14 @@ from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
 from itrp.errors import DataError, NotFoundError, UnmappedModelError
 from itrp.evaluation.labelled_predictions import predictions_on
 from itrp.evaluation.results import TaskPredictions
-from itrp.inference.embeddings import EmbeddingCache, keep_array
-from itrp.inference.prediction import predict_shards
+from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
-from itrp.models.device import choose_device
 from itrp.models.dual_encoder import DualEncoder
-from itrp.models.itrp_model import WEIGHTS_FILE, ItrpModel
-from itrp.systems import System, load_system
+from itrp.models.itrp_model import ItrpModel
 from itrp.training.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.training.training_set import list_set_aside
 from serving.files import local_file, local_shards
+from serving.prediction_cache import VersionPredictions
 from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped
 
 CHECKPOINTS_TAG = "itrp.checkpoints"
@@ -55,7 +52,7 @@ class LabelledSet:
 
 
 def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Path) -> LabelledSet:
-    """A data set with human labels. Pairs whose pictures cannot be decoded are in no split, with a warning that counts them.
+    """A data set with human labels. Pairs whose images cannot be decoded are in no split, with a warning that counts them.
 
     Raises NotFoundError when there is no data set of that name, DataError when it has no labels.
     """
@@ -77,13 +74,17 @@ def load_labelled_set(store: ObjectStore, catalog: Catalog, name: str, cache: Pa
 
 
 class Assessor:
-    """Answers of registered models on labelled sets. Answers are kept on disk by (weights, data): rounds are asked once."""
+    """Predictions of registered models, and of their checkpoints, on labelled sets."""
 
     def __init__(self, store: ObjectStore, registry: Registry, *, cache: Path, device: str) -> None:
         self.store = store
-        self.registry = registry
         self.cache = cache
-        self.embeddings = EmbeddingCache(cache / "embeddings", choose_device(device))
+        self.predictions = VersionPredictions(registry, cache=cache, device=device)
+
+    @property
+    def embeddings(self) -> EmbeddingCache:
+        """The cache of frozen embeddings and pixels, on the device that predicts."""
+        return self.predictions.embeddings
 
     def task_predictions(
         self,
@@ -98,12 +99,12 @@ class Assessor:
 
         `on` is the task whose test rows are taken (by default that one).
         """
-        answers = self.clusters_by_round(version, labelled, rounds)
+        clusters = self.clusters_by_round(version, labelled, rounds)
         return predictions_on(
             labelled.annotations,
             version.model_task,
             set_name,
-            answers,
+            clusters,
             labelled.dev_rows,
             named=SUPERVISED_TAG in version.tags,
             rows_of=on,
@@ -125,18 +126,21 @@ class Assessor:
         """Clusters [n] of the data set's pairs by each round's checkpoint; by the version itself where it has left none."""
         if CHECKPOINTS_TAG not in version.tags:
             return {own_round(version): self.own_clusters(version, labelled)}
-        loaded: list[ItrpModel] = []  # at most one; loaded when the first answer is not on disk yet
-        answers = {}
+        base = self.predictions.weights(version)
+        loaded: list[ItrpModel] = []  # at most one; loaded when the first predictions are not on disk yet
+
+        def load_round(tuned: Path) -> ItrpModel:
+            if not loaded:
+                loaded.append(self._load_itrp(version, labelled))
+            loaded[0].load_tuned_state(load_file(tuned))
+            return loaded[0]
+
+        clusters = {}
         for number in rounds:
             tuned = self.tuned_file(version, number)
-            kept = self._answer_file(tuned, labelled)
-            if not kept.exists():
-                if not loaded:
-                    loaded.append(self._load_itrp(version, labelled))
-                loaded[0].load_tuned_state(load_file(tuned))
-                keep_array(kept, predict_shards(loaded[0], labelled.shards, self.embeddings))
-            answers[number] = np.load(kept).argmax(axis=1)
-        return answers
+            found = self.predictions.of_weights(base.tuned(tuned), labelled.shards, partial(load_round, tuned))
+            clusters[number] = found.argmax(axis=1)
+        return clusters
 
     def own_clusters(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.int64]:
         """Clusters [n] of the data set's pairs by the version as it is registered: what it would score with."""
@@ -144,11 +148,7 @@ class Assessor:
 
     def own_probabilities(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.float32]:
         """[n, k] probabilities of these clusters."""
-        # a network that was taught both tasks is registered under both with the same weights
-        kept = self._answer_file(self.registry.fetch(version) / WEIGHTS_FILE, labelled, str(version.model_task))
-        if not kept.exists():
-            keep_array(kept, predict_shards(self.load(version, labelled), labelled.shards, self.embeddings))
-        return np.asarray(np.load(kept))
+        return self.predictions.probabilities(version, labelled.shards)
 
     def class_probabilities(self, version: ModelVersion, labelled: LabelledSet) -> NDArray[np.float32]:
         """[n, 2] of the data set's pairs by the version as it is registered. Raises UnmappedModelError."""
@@ -157,27 +157,24 @@ class Assessor:
         return mapped_probabilities(self.own_probabilities(version, labelled), version.mapping)
 
     def joint_cosines(self, encoder: DualEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
-        """Text-picture cosines [n] of the data set's pairs by a dual encoder, kept like the models' answers."""
+        """Text-image cosines [n] of the data set's pairs by a dual encoder, kept like the models' predictions."""
         device = self.embeddings.device
-        key = json.dumps(["cosines", encoder.fingerprint(), labelled.hash, device.type])
-        kept = self.cache / "answers" / f"{sha256(key.encode()).hexdigest()}.npy"
-        if not kept.exists():
-            keep_array(kept, encoder.cosines(labelled.shards, device))
-        return np.asarray(np.load(kept))
-
-    def load(self, version: ModelVersion, labelled: LabelledSet) -> System:
-        """The version's model on this device, with the data set's pictures decoded once for all rounds."""
-        model, _ = load_system(self.registry.fetch(version))
-        if isinstance(model, ItrpModel) and model.config.image.finetune:
-            for shard in labelled.shards:
-                cache_pixels(shard, model.config.image.pixels, self.embeddings.folder)
-        return model.to(self.embeddings.device)
+        return self.predictions.kept.read(
+            f"cosines-{encoder.fingerprint()}",
+            device.type,
+            labelled.shards,
+            lambda missing: (encoder.cosines([shard], device) for shard in missing),
+        )
 
     def _load_itrp(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
-        """`load` for a version with checkpoints of rounds, which ITRp alone leaves."""
-        model = self.load(version, labelled)
+        """A version with checkpoints of rounds, which ITRp alone leaves."""
+        model = self.predictions.load(version)
         if not isinstance(model, ItrpModel):
             raise DataError(f"expected an ITRp model in {version}, found a {type(model).__name__}: its tags are wrong")
+        if model.config.image.finetune and self.embeddings.device.type != "cpu":
+            # decoded once for all rounds; on a CPU decoding is little beside what the encoder takes
+            for shard in labelled.shards:
+                cache_pixels(shard, model.config.image.pixels, self.embeddings.folder)
         return model
 
     def tuned_file(self, version: ModelVersion, number: int) -> Path:
@@ -186,12 +183,6 @@ class Assessor:
         if self.store.stat(key) is None:
             raise NotFoundError(f"the checkpoint {key} of {version} is missing from the store: train again")
         return local_file(self.store, key, self.cache / "objects")
-
-    def _answer_file(self, tuned: Path, labelled: LabelledSet, *asked: str) -> Path:
-        with tuned.open("rb") as file:
-            digest = sha256(file.read())
-        digest.update(json.dumps([labelled.hash, self.embeddings.device.type, *asked]).encode())
-        return self.cache / "answers" / f"{digest.hexdigest()}.npy"
 
 
 def own_round(version: ModelVersion) -> int:

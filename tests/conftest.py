@@ -197,7 +197,7 @@ def fork(trained: "Platform") -> "Callable[[Path], Platform]":
         from flows.platform import open_platform
 
         source = trained.settings.work_dir
-        for name in ("objects", "cache/embeddings", "cache/answers", "cache/costs"):
+        for name in ("objects", "cache/embeddings", "cache/predictions", "cache/costs"):
             shutil.copytree(source / name, folder / name, copy_function=os.link)
         if (source / "cache/checks").exists():
             shutil.copytree(source / "cache/checks", folder / "cache/checks")

@@ -48,9 +48,9 @@ def preview_flips(platform: Platform, challenger: ModelVersion) -> FlipPreview:
     for label_file, shard in scored:
         file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
         labels = decode_labels(platform.store.get(label_file.key))
-        ids, answers = labeller.label(file)
+        ids, probabilities = labeller.label(file)
         before = dict(zip(labels.column("id").to_pylist(), labels.column(column).to_pylist(), strict=True))
-        after = dict(zip(ids, answers[challenger.task].argmax(axis=1).tolist(), strict=True))
+        after = dict(zip(ids, probabilities[challenger.task].argmax(axis=1).tolist(), strict=True))
         looked_at += len(before.keys() & after.keys())
         changed += _describe_flips(file, before, after, challenger.task)
     return FlipPreview(looked_at, len(changed), changed[:PREVIEW_EXAMPLES])

@@ -17,7 +17,7 @@ from flows.jobs.seed_agreement import (
     find_unlabelled,
     measure_agreement,
     newest_shards,
-    open_shard_answers,
+    open_predictions,
 )
 from flows.jobs.training_warnings import (
     compare_if_possible,
@@ -219,13 +219,13 @@ def _decide_without_labels(
     platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, accept: bool
 ) -> GateDecision:
     shards = newest_shards(platform, find_unlabelled(platform, challenger))
-    answers = open_shard_answers(platform)
-    probabilities = answers.probabilities(challenger, shards)
+    predictions = open_predictions(platform)
+    probabilities = predictions.probabilities(challenger, shards)
     clusters, k = probabilities.argmax(axis=1), probabilities.shape[1]
     seeds, rival = measure_agreement(platform, challenger), None
     if champion is not None and challenger.mapping is not None and champion.mapping is not None:
         # by class: the champion may have another number of clusters
-        theirs = apply_mapping(answers.clusters(champion, shards), champion.mapping)
+        theirs = apply_mapping(predictions.clusters(champion, shards), champion.mapping)
         rival = agreement(apply_mapping(clusters, challenger.mapping), theirs, len(CLASS_NAMES[challenger.task]))
     return decide_without_labels(
         agreement_between_seeds=seeds.agreement,

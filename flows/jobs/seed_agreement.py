@@ -20,8 +20,8 @@ from itrp.experiments import AnyConfig, find_experiment
 from itrp.labels import Task
 from serving.assessment import SUPERVISED_TAG
 from serving.files import local_shards
+from serving.prediction_cache import VersionPredictions
 from serving.registry import CHALLENGER, CHAMPION, DATASET_TAG, MODEL_NAMES, SEEDS_PREFIX, ModelVersion
-from serving.shard_answers import ShardAnswers
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def measure_agreement(platform: Platform, version: ModelVersion, data: str | Non
     """The agreement of a version with the newest version of each other seed of its experiment.
 
     data: name of a data set, by default `find_unlabelled`'s; its newest shards are looked at, PREVIEW_PAIRS at most.
-    Answers are kept, so only new shards and new versions cost anything. Raises NotFoundError for no such data set.
+    Predictions are kept, so only new shards and new versions cost anything. Raises NotFoundError for no such data set.
     """
     known = find_data(platform, data) if data else find_unlabelled(platform, version)
     others = find_other_seeds(platform, version)
@@ -89,8 +89,8 @@ def measure_agreement(platform: Platform, version: ModelVersion, data: str | Non
     if not others:
         return SeedAgreement(*group, seeds, 0, None, None, _tell_training(platform, version, seeds))
     shards = newest_shards(platform, known)
-    answers = open_shard_answers(platform)
-    found = [answers.probabilities(model, shards) for model in models]
+    predictions = open_predictions(platform)
+    found = [predictions.probabilities(model, shards) for model in models]
     runs, k = [each.argmax(axis=1) for each in found], found[0].shape[1]
     named = SUPERVISED_TAG in version.tags
     mean, share = mean_pairwise_agreement(runs, k, named=named), unanimous_share(runs, k, named=named)
@@ -126,9 +126,9 @@ def newest_shards(platform: Platform, known: KnownData) -> list[ShardFile]:
     return local_shards(platform.store, chosen, platform.settings.cache_dir)
 
 
-def open_shard_answers(platform: Platform) -> ShardAnswers:
+def open_predictions(platform: Platform) -> VersionPredictions:
     """With the platform's registry, cache and device."""
-    return ShardAnswers(platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device)
+    return VersionPredictions(platform.registry, cache=platform.settings.cache_dir, device=platform.settings.device)
 
 
 def choose_watched(platform: Platform, task: Task) -> ModelVersion:

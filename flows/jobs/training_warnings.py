@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.jobs.seed_agreement import find_unlabelled, newest_shards, open_shard_answers
+from flows.jobs.seed_agreement import find_unlabelled, newest_shards, open_predictions
 from flows.platform import Platform
 from itrp.clustering.mapping import apply_mapping
 from itrp.labels import Task
@@ -72,13 +72,13 @@ def compare_if_possible(compare: Callable[[], Finding | None]) -> Finding | None
 
 
 def compare_unlabelled(platform: Platform, version: ModelVersion) -> Finding | None:
-    """`find_same_predictions` of a version and the other task's, on the newest unlabelled pairs. Answers are kept on disk."""
+    """`find_same_predictions` of a version and the other task's, on the newest unlabelled pairs. Predictions are kept on disk."""
     partner = find_partner(platform, version)
     if partner is None:
         return None
     known = find_unlabelled(platform, version)
-    shards, answers = newest_shards(platform, known), open_shard_answers(platform)
-    groups = {each.task: _groups(each, answers.clusters(each, shards)) for each in (version, partner)}
+    shards, predictions = newest_shards(platform, known), open_predictions(platform)
+    groups = {each.task: _groups(each, predictions.clusters(each, shards)) for each in (version, partner)}
     return _compare(version, partner, groups, known.dataset.name)
 
 

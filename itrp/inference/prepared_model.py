@@ -1,6 +1,5 @@
-"""A trained ITRp model that only answers: both encoders on a runtime, and the head."""
+"""A trained ITRp model that only predicts: both encoders on a runtime, and the head."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,14 +19,12 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """What answers, and under which name its answers are kept."""
+    """What predicts."""
 
     model: ItrpModel
     """Its head; the encoders are those below."""
     text: TextEmbedder
     image: ImageEmbedder
-    identity: str
-    """16 hex digits: equal for models whose answers are equal on one runtime."""
 
     @property
     def untouched(self) -> frozenset[str]:
@@ -44,16 +41,7 @@ class PreparedModel:
 def prepare_model(model: ItrpModel, runtime: Runtime, threads: int) -> PreparedModel:
     """The model on a runtime, for so many threads at once. It is taken over: but for its head it is empty afterwards."""
     text, image = prepare_text(model.text, runtime, threads), prepare_image(model.image, runtime, threads)
-    identity = _identify(model, text.fingerprint, image.fingerprint)
     # nothing asks them any more, and on a runtime that is not exact there are two of each
     model.text, model.image = nn.Identity(), nn.Identity()  # type: ignore[assignment]
     model.to(CPU)
-    return PreparedModel(model, text, image, identity)
-
-
-def _identify(model: ItrpModel, *encoders: str) -> str:
-    digest = hashlib.sha256("\n".join([*encoders, model.config.fusion]).encode())
-    for name, tensor in sorted(model.head.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return PreparedModel(model, text, image)

@@ -275,9 +275,9 @@ def _load(models: dict[str, Path], cache: Path, checks: Path, device: str) -> Sh
 
 
 def _write_labels(labeller: ShardLabeller, embedded: Embedded, folder: Path) -> None:
-    ids, answers = labeller.finish(embedded)
+    ids, found, _ = labeller.finish(embedded)
     shard = embedded.job.shard.hash
-    table = build_labels(ids, answers[Task.TEXT], answers[Task.IMAGE], shard=shard, text_version="1", image_version="1")
+    table = build_labels(ids, found[Task.TEXT], found[Task.IMAGE], shard=shard, text_version="1", image_version="1")
     (folder / f"{shard}.labels").write_bytes(encode_labels(table))
 
 

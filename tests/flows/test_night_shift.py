@@ -186,7 +186,7 @@ def test_a_review_that_fails_keeps_no_other_move_from_being_followed(
     version = night.registry.resolve("itrp-text-task/2")
     night.registry.folder_of(version).rename(tmp_path / "gone")
     night.registry.folder_of(version).mkdir()
-    (night.settings.cache_dir / "answers").rename(tmp_path / "answers")
+    (night.settings.cache_dir / "predictions").rename(tmp_path / "predictions")
     with pytest.raises(Exception, match=r".+"):
         follow_champions()
     moved = [payload["task"] for _, payload in emitted_of(emitted, "itrp.champion.moved")]

@@ -1,5 +1,7 @@
-"""Registered models' answers on a labelled data set."""
+"""Registered models' predictions on a labelled data set."""
 
+import dataclasses
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +76,7 @@ def test_both_tasks_are_asked_about_the_same_pairs(trained: "Platform") -> None:
 
 @pytest.mark.slow
 def test_the_versions_weights_are_its_rounds(trained: "Platform") -> None:
-    """Version 2 is a round of version 1's run: its own answers are that checkpoint's."""
+    """Version 2 is a round of version 1's run: its own predictions are that checkpoint's."""
     labelled, assessor = load(trained), assess(trained)
     first, second = (trained.registry.resolve(f"itrp-image-task/{number}") for number in (1, 2))
     assert own_round(first) == 2
@@ -85,12 +87,13 @@ def test_the_versions_weights_are_its_rounds(trained: "Platform") -> None:
 
 
 @pytest.mark.slow
-def test_answers_are_asked_for_once(platform: "Platform") -> None:
-    """With its answers on disk, a version's model is not even fetched."""
+def test_predictions_are_computed_once(platform: "Platform") -> None:
+    """With its predictions on disk, a version's model is not even fetched."""
     labelled = load(platform)
     version = platform.registry.resolve("itrp-text-task/1")
     expected = assess(platform).clusters_by_round(version, labelled, [1, 2])
     platform.registry.client.delete_registered_model("itrp-text-task")
+    shutil.rmtree(platform.registry.cache)
     again = assess(platform).clusters_by_round(version, labelled, [1, 2])
     assert {number: clusters.tolist() for number, clusters in again.items()} == {
         number: clusters.tolist() for number, clusters in expected.items()
@@ -99,15 +102,20 @@ def test_answers_are_asked_for_once(platform: "Platform") -> None:
 
 
 @pytest.mark.slow
-def test_answers_of_other_data_are_other_answers(platform: "Platform") -> None:
-    """A data set of the same pairs with another hash (other annotations) is asked anew."""
+def test_predictions_are_of_shards_whatever_set_they_are_in(platform: "Platform") -> None:
+    """A data set of the same shards with other annotations has the same predictions; another shard has others."""
     labelled, assessor = load(platform), assess(platform)
     version = platform.registry.resolve("itrp-image-task/1")
-    before = {path.name for path in (platform.settings.cache_dir / "answers").iterdir()}
-    other = LabelledSet(labelled.name, "0" * 64, labelled.shards, labelled.annotations)
-    found = assessor.clusters_by_round(version, other, [1])
-    assert found[1].tolist() == assessor.clusters_by_round(version, labelled, [1])[1].tolist()
-    assert len({path.name for path in (platform.settings.cache_dir / "answers").iterdir()} - before) == 1
+    expected = assessor.clusters_by_round(version, labelled, [1])[1].tolist()
+    predictions = platform.settings.cache_dir / "predictions"
+    before = {*predictions.rglob("*.npy")}
+    same = LabelledSet(labelled.name, "0" * 64, labelled.shards, labelled.annotations)
+    assert assessor.clusters_by_round(version, same, [1])[1].tolist() == expected
+    assert {*predictions.rglob("*.npy")} == before
+    shards = [dataclasses.replace(shard, hash=shard.hash[::-1]) for shard in labelled.shards]
+    other = LabelledSet(labelled.name, labelled.hash, shards, labelled.annotations)
+    assert assessor.clusters_by_round(version, other, [1])[1].tolist() == expected
+    assert {path.stem for path in {*predictions.rglob("*.npy")} - before} == {shard.hash for shard in shards}
 
 
 def test_a_removed_checkpoint_is_told(platform: "Platform") -> None:

@@ -58,7 +58,7 @@ def test_fp32_labels_are_those_of_evaluation(
 ) -> None:
     """To the rounding of other batches; and the vectors it keeps are those that training reads."""
     labeller = make_labeller(folders, tmp_path / "own")
-    ids, answers = labeller.label(shards[0])
+    ids, found = labeller.label(shards[0])
     assert len(ids) == shards[0].pairs
     cache = EmbeddingCache(tmp_path / "reference" / "embeddings", CPU)
     for task, folder in folders.items():
@@ -66,7 +66,7 @@ def test_fp32_labels_are_those_of_evaluation(
         assert mapping is not None
         expected = predict_shard(model, shards[0], cache)
         named = labeller.models[task].predictor.name_classes(expected)
-        np.testing.assert_allclose(answers[task], named, atol=1e-5)
+        np.testing.assert_allclose(found[task], named, atol=1e-5)
     kept, theirs = ({path.relative_to(tmp_path / name) for path in (tmp_path / name / "embeddings").rglob("*.npy")}
                     for name in ("own", "reference"))  # fmt: skip
     assert kept == theirs
@@ -86,19 +86,19 @@ def test_bf16_is_never_mixed_with_fp32(folders: dict[Task, Path], shards: list[S
                 np.testing.assert_array_equal(found[task], alone[runtime][task])
         runtimes = {path.name.split("-", 2)[2] for path in (shared / "embeddings").glob("vectors-*")}
         assert runtimes == {"cpu", "cpu-bf16"}
-        assert len(list((shared / "answers").iterdir())) == 4
+        assert len(list((shared / "predictions").rglob("*.npy"))) == 4
     assert np.abs(alone[EXACT][Task.TEXT] - alone[QUICK][Task.TEXT]).max() > 0
 
 
 @pytest.mark.slow
 def test_bf16_keeps_probabilities_close(folders: dict[Task, Path], shards: list[ShardFile], tmp_path: Path) -> None:
-    exact, found = (make_labeller(folders, tmp_path, runtime) for runtime in (EXACT, QUICK))
+    exact, quick = (make_labeller(folders, tmp_path, runtime) for runtime in (EXACT, QUICK))
     for shard in shards:
-        expected, answers = exact.label(shard)[1], found.label(shard)[1]
+        expected, found = exact.label(shard)[1], quick.label(shard)[1]
         for task in folders:
-            assert np.abs(answers[task] - expected[task]).max() < 0.1
+            assert np.abs(found[task] - expected[task]).max() < 0.1
             sure = np.abs(expected[task][:, 1] - 0.5) > 0.1
-            np.testing.assert_array_equal(answers[task][sure].argmax(1), expected[task][sure].argmax(1))
+            np.testing.assert_array_equal(found[task][sure].argmax(1), expected[task][sure].argmax(1))
 
 
 @pytest.mark.slow

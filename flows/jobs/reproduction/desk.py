@@ -12,6 +12,7 @@ from itrp.models.device import choose_device
 from itrp.reproduction.predictions import AnyPredictions, load_predictions
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
+from serving.prediction_cache import PredictionCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,11 @@ class RunDesk:
         """The cache of frozen embeddings and pixels that all runs share, with training and scoring too."""
         settings = self.platform.settings
         return EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device))
+
+    @property
+    def predictions(self) -> PredictionCache:
+        """Predictions of shards, shared with evaluation and scoring."""
+        return PredictionCache(self.platform.settings.cache_dir)
 
     @property
     def costs(self) -> CostBook:

@@ -1,6 +1,7 @@
 """One run of a grid: trained, asked about the labelled set after every round, tracked, and kept so that it is run once."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +13,18 @@ from flows.jobs.supervised import open_trainer
 from flows.tracking.runs import RunTracker, TrackedData, track_run
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.config import ExperimentConfig
-from itrp.data.inputs import cache_pixels
+from itrp.data.inputs import ShardFile, cache_pixels
 from itrp.experiments import AnyConfig
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.inference.prediction import predict_shards
+from itrp.inference.shard_vectors import predict_exactly
 from itrp.labels import UNLABELLED
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.progress import ProgressBar
 from itrp.reproduction.predictions import AnyPredictions, RunPredictions
-from itrp.training.checkpoints import load_tuned
+from itrp.training.checkpoints import TUNED_FILE, load_tuned, round_folder
 from itrp.training.trainer import Trainer
 from serving.files import local_shards
+from serving.weights import Weights, weights_of
 from serving.zero_shot import predict_zero_shot
 
 
@@ -83,10 +85,14 @@ def _predict_itrp(
     for result in trainer.run(resume=True):
         tracker.log_round(result)
     tracker.log_summary(config, data)
-    if config.image.finetune:
+    if config.image.finetune and cache.device.type != "cpu":  # as in `Assessor`
         for shard in desk.labelled.shards:
             cache_pixels(shard, config.image.pixels, cache.folder)
-    clusters = [_predict_round(trainer.model, desk, cache, place / "rounds", n) for n in range(1, trainer.rounds + 1)]
+    base = weights_of(trainer.model)
+    clusters = [
+        _predict_round(trainer.model, base, desk, cache, place / "rounds", number)
+        for number in range(1, trainer.rounds + 1)
+    ]
     return RunPredictions(
         rounds=np.arange(1, trainer.rounds + 1),
         clusters={config.task: np.stack(clusters)},
@@ -97,11 +103,17 @@ def _predict_itrp(
 
 
 def _predict_round(
-    model: ItrpModel, desk: RunDesk, cache: EmbeddingCache, rounds: Path, number: int
+    model: ItrpModel, base: Weights, desk: RunDesk, cache: EmbeddingCache, rounds: Path, number: int
 ) -> NDArray[np.int64]:
-    """Clusters [n] of the labelled set's pairs by one checkpoint."""
-    model.load_tuned_state(load_tuned(rounds, number))
-    return predict_shards(model, desk.labelled.shards, cache).argmax(axis=1)
+    """Clusters [n] of the labelled set's pairs by one checkpoint. base: the model's weights in any round."""
+
+    def predict(missing: Sequence[ShardFile]) -> Iterator[NDArray[np.float32]]:
+        model.load_tuned_state(load_tuned(rounds, number))
+        return predict_exactly(model, missing, cache)
+
+    weights = base.tuned(round_folder(rounds, number) / TUNED_FILE)
+    found = desk.predictions.read(weights.fingerprint, cache.device.type, desk.labelled.shards, predict)
+    return found.argmax(axis=1)
 
 
 def _predict_supervised(

@@ -1,0 +1,88 @@
+"""The one cache of predictions: what certain weights, on a certain runtime, say of a shard. None of the three ever changes, so
+that evaluation, agreement, promotion, scoring and reproduction read what any of them has computed."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itrp.data.inputs import ShardFile
+from itrp.files import write_atomically
+from itrp.inference.embeddings import EmbeddingCache, keep_array
+from itrp.inference.shard_vectors import predict_exactly
+from itrp.models.device import choose_device
+from itrp.systems import System, load_system
+from serving.registry import ModelVersion, Registry
+from serving.weights import Weights, decode_weights, read_weights
+
+FOLDER = "predictions"
+"""In the cache folder. Older releases kept theirs in `answers`, which nothing reads any more."""
+
+PredictShards = Callable[[Sequence[ShardFile]], Iterable[NDArray[np.float32]]]
+"""Shards -> one array each."""
+
+
+class PredictionCache:
+    """One file a shard, [n, k] float32: `<cache>/predictions/<weights' fingerprint>-<runtime>/<shard's hash>.npy`."""
+
+    def __init__(self, cache: Path) -> None:
+        self.folder = cache / FOLDER
+
+    def file(self, weights: str, runtime: str, shard: ShardFile) -> Path:
+        """Where they lie, or are to be kept (`keep_array`).
+
+        weights: `Weights.fingerprint`. runtime: `Runtime.name`; the device's type for what `predict_exactly` computes.
+        """
+        return self.folder / f"{weights}-{runtime}" / f"{shard.hash}.npy"
+
+    def read(
+        self, weights: str, runtime: str, shards: Sequence[ShardFile], predict: PredictShards
+    ) -> NDArray[np.float32]:
+        """The shards' predictions, one after the other. predict: is asked, once, about those that nobody has kept."""
+        missing = [shard for shard in shards if not self.file(weights, runtime, shard).exists()]
+        if missing:
+            for shard, found in zip(missing, predict(missing), strict=True):
+                keep_array(self.file(weights, runtime, shard), found)
+        return np.concatenate([np.load(self.file(weights, runtime, shard)) for shard in shards])
+
+
+class VersionPredictions:
+    """Predictions of registered versions on one device. A model is fetched and loaded only for shards it has not seen."""
+
+    def __init__(self, registry: Registry, *, cache: Path, device: str) -> None:
+        self.registry = registry
+        self.embeddings = EmbeddingCache(cache / "embeddings", choose_device(device))
+        self.kept = PredictionCache(cache)
+
+    def probabilities(self, version: ModelVersion, shards: Sequence[ShardFile]) -> NDArray[np.float32]:
+        """[n, k] cluster probabilities of the shards' pairs, one shard after the other; of a supervised version's classes."""
+        return self.of_weights(self.weights(version), shards, lambda: self.load(version))
+
+    def clusters(self, version: ModelVersion, shards: Sequence[ShardFile]) -> NDArray[np.int64]:
+        """[n] most probable clusters of the shards' pairs."""
+        return self.probabilities(version, shards).argmax(axis=1)
+
+    def of_weights(
+        self, weights: Weights, shards: Sequence[ShardFile], load: Callable[[], System]
+    ) -> NDArray[np.float32]:
+        """[n, k] of the model with these weights. load: gives it, on this device, where something is missing."""
+        runtime = self.embeddings.device.type
+        return self.kept.read(
+            weights.fingerprint, runtime, shards, lambda missing: predict_exactly(load(), missing, self.embeddings)
+        )
+
+    def weights(self, version: ModelVersion) -> Weights:
+        """Read from the version's files once, then kept beside the predictions: a version never changes."""
+        # the folder's name tells a version from one of the same number in a registry that was set up anew
+        path = self.kept.folder / "weights" / f"{self.registry.folder_of(version).name}.json"
+        if not path.exists():
+            found = read_weights(self.registry.fetch(version))
+            with write_atomically(path) as draft:
+                draft.write_text(found.encode())
+        return decode_weights(path.read_text())
+
+    def load(self, version: ModelVersion) -> System:
+        """The version's model on this device."""
+        model, _ = load_system(self.registry.fetch(version))
+        return model.to(self.embeddings.device)
