@@ -156,15 +156,9 @@ class Assessor:
             raise UnmappedModelError(explain_unmapped(str(version), str(version)))
         return mapped_probabilities(self.own_probabilities(version, labelled), version.mapping)
 
-    def joint_cosines(self, encoder: DualEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
-        """Text-image cosines [n] of the data set's pairs by a dual encoder, kept like the models' predictions."""
-        device = self.embeddings.device
-        return self.predictions.kept.read(
-            f"cosines-{encoder.fingerprint()}",
-            device.type,
-            labelled.shards,
-            lambda missing: (encoder.cosines([shard], device) for shard in missing),
-        )
+    def cosines(self, encoder: DualEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
+        """Text-image cosines [n] of the data set's pairs by a dual encoder."""
+        return self.predictions.kept.cosines(encoder, labelled.shards, self.embeddings.device)
 
     def _load_itrp(self, version: ModelVersion, labelled: LabelledSet) -> ItrpModel:
         """A version with checkpoints of rounds, which ITRp alone leaves."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
@@ -12,6 +13,7 @@ from itrp.files import write_atomically
 from itrp.inference.embeddings import EmbeddingCache, keep_array
 from itrp.inference.shard_vectors import predict_exactly
 from itrp.models.device import choose_device
+from itrp.models.dual_encoder import DualEncoder
 from itrp.systems import System, load_system
 from serving.registry import ModelVersion, Registry
 from serving.weights import Weights, decode_weights, read_weights
@@ -45,6 +47,15 @@ class PredictionCache:
             for shard, found in zip(missing, predict(missing), strict=True):
                 keep_array(self.file(weights, runtime, shard), found)
         return np.concatenate([np.load(self.file(weights, runtime, shard)) for shard in shards])
+
+    def cosines(self, encoder: DualEncoder, shards: Sequence[ShardFile], device: torch.device) -> NDArray[np.float32]:
+        """Text-image cosines [n] of the shards' pairs by a dual encoder, [n] in a file: kept like predictions."""
+        return self.read(
+            f"cosines-{encoder.fingerprint()}",
+            device.type,
+            shards,
+            lambda missing: (encoder.cosines([shard], device) for shard in missing),
+        )
 
 
 class VersionPredictions:

@@ -1,4 +1,4 @@
-"""Answers of models that are asked without training: a dual encoder by one threshold, a vision-language model by likelihood."""
+"""Predictions of models used without training: a dual encoder by one threshold, a vision-language model by likelihood."""
 
 import logging
 from pathlib import Path
@@ -13,31 +13,34 @@ from itrp.models.dual_encoder import load_dual_encoder
 from itrp.reproduction.predictions import AnyPredictions, RunPredictions, SimilarityPredictions
 from serving.assessment import LabelledSet
 from serving.costs import CostBook
+from serving.prediction_cache import PredictionCache
 
 logger = logging.getLogger(__name__)
 
 
-def predict_zero_shot(
-    config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook, stand_ins: Path
-) -> AnyPredictions:
-    """Ask about every pair of a labelled set, on the device of `costs`. `stand_ins`: where these are written.
+def predict_zero_shot(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook, cache: Path) -> AnyPredictions:
+    """Of every pair of a labelled set, on the device of `costs`. cache: keeps cosines, and stand-ins for weights.
 
     Raises WeightsUnavailableError.
     """
-    provided = provide_zero_shot(config, stand_ins)
+    provided = provide_zero_shot(config, cache / "stand-ins")
     if has_stand_ins(config):
         logger.warning("%s: the model is a stand-in with random weights, its figures mean nothing", config.name)
-    return (_predict_similarity if config.method == "similarity" else _predict_vlm)(provided, labelled, costs)
+    if config.method == "similarity":
+        return _predict_similarity(provided, labelled, costs, PredictionCache(cache))
+    return _predict_vlm(provided, labelled, costs)
 
 
-def _predict_similarity(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> SimilarityPredictions:
+def _predict_similarity(
+    config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook, predictions: PredictionCache
+) -> SimilarityPredictions:
     device = costs.device
     encoder = load_dual_encoder(config.model).to(device)
     cost = costs.measure(
         ["similarity", encoder.fingerprint()],
         lambda texts, images: (encoder.embed_texts(texts, device), encoder.embed_images(images, device)),
     )
-    return SimilarityPredictions(encoder.cosines(labelled.shards, device), labelled.dev_rows, cost)
+    return SimilarityPredictions(predictions.cosines(encoder, labelled.shards, device), labelled.dev_rows, cost)
 
 
 def _predict_vlm(config: ZeroShotConfig, labelled: LabelledSet, costs: CostBook) -> RunPredictions:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flows.jobs.analysis_record import AnalysisReport, Subject, record_analysis
-from flows.jobs.model_predictions import find_models, open_answers, predict_classes
+from flows.jobs.model_predictions import find_models, open_assessor, predict_classes
 from flows.platform import Platform
 from flows.tracking.provenance import find_commit
 from itrp.analysis.annotators import Level, measure_alpha, read_annotation_tables
@@ -74,7 +74,7 @@ def analyse_clip(
 ) -> AnalysisReport:
     """The dual encoder's cosines against the labels of a data set. Raises WeightsUnavailableError, DataError."""
     labelled = _load(platform, data)
-    cosines = open_answers(platform).joint_cosines(load_dual_encoder(joint), labelled)
+    cosines = open_assessor(platform).cosines(load_dual_encoder(joint), labelled)
     found, notes = check_label_quality(cosines, labelled.annotations)
     rows = pd.DataFrame(tabulate_quality(found))
     findings = Findings(

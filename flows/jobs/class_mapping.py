@@ -66,5 +66,5 @@ def open_naming(protocol: str, map_with: str | None, seed: int, assessor: Assess
         )
     if map_with.isdecimal():
         return Naming(ExampleNaming(int(map_with), seed))
-    cosines = assessor.joint_cosines(load_dual_encoder(map_with), labelled)
+    cosines = assessor.cosines(load_dual_encoder(map_with), labelled)
     return Naming(SimilarityNaming(cosines[labelled.dev_rows]), map_with)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from flows.jobs.baseline_rows import evaluate_baselines
 from flows.jobs.class_mapping import Naming, open_naming
-from flows.jobs.model_predictions import open_answers
+from flows.jobs.model_predictions import open_assessor
 from flows.jobs.training_warnings import tags_until
 from flows.platform import Platform
 from flows.tracking.plots import plot_confusion
@@ -81,7 +81,7 @@ def run_evaluation(
     if len(versions) > 2 or len({version.task for version in versions}) != len(versions):
         raise WrongUseError(f"expected one model, or a text and an image model together, found {', '.join(references)}")
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    assessor = open_answers(platform)
+    assessor = open_assessor(platform)
     naming = open_naming(protocol, map_with, seed, assessor, labelled)
     versions = sorted(versions, key=lambda version: version.task is not Task.TEXT)
     costs = CostBook(platform.settings.cache_dir / "costs", labelled.shards[0], assessor.embeddings.device)

@@ -13,7 +13,7 @@ from serving.champions import find_champions
 from serving.registry import ModelVersion
 
 
-def open_answers(platform: Platform) -> Assessor:
+def open_assessor(platform: Platform) -> Assessor:
     """With the platform's store, registry, cache and device."""
     settings = platform.settings
     return Assessor(platform.store, platform.registry, cache=settings.cache_dir, device=settings.device)
@@ -34,5 +34,5 @@ def predict_classes(
     platform: Platform, versions: Sequence[ModelVersion], labelled: LabelledSet
 ) -> dict[Task, NDArray[Any]]:
     """[n, 2] class probabilities of the data set's pairs by task."""
-    answers = open_answers(platform)
-    return {version.task: answers.class_probabilities(version, labelled) for version in versions}
+    assessor = open_assessor(platform)
+    return {version.task: assessor.class_probabilities(version, labelled) for version in versions}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flows.jobs.datasets import find_labelled_name
 from flows.jobs.flip_preview import FlipPreview, preview_flips
-from flows.jobs.model_predictions import open_answers
+from flows.jobs.model_predictions import open_assessor
 from flows.jobs.seed_agreement import (
     find_unlabelled,
     measure_agreement,
@@ -176,7 +176,7 @@ def _judge(
         same = compare_if_possible(partial(compare_unlabelled, platform, challenger))
     else:
         labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-        assessor = open_answers(platform)
+        assessor = open_assessor(platform)
         decision = _decide_on_labels(assessor, challenger, champion, labelled, set_name)
         same = compare_if_possible(partial(compare_labelled, platform, assessor, challenger, labelled))
     warnings = read_training_warnings(challenger) | ({same.code: str(same)} if same else {})

@@ -60,7 +60,7 @@ def run_zero_shot(
     tracked = TrackedData(data, labelled.hash, len(labelled.annotations), platform.store.url)
     identity = hashlib.sha256(f"{config.model_dump_json()} {labelled.hash}".encode()).hexdigest()
     with track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker:
-        answers = predict_zero_shot(config, labelled, costs, settings.cache_dir / "stand-ins")
+        answers = predict_zero_shot(config, labelled, costs, settings.cache_dir)
         results = [
             replace(
                 evaluate_predictions([answers], labelled.annotations, task, set_name, wanted, system=model),

@@ -62,8 +62,7 @@ def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, dat
     if isinstance(config, SupervisedConfig):
         return _predict_supervised(desk, config, tracker, data)
     if isinstance(config, ZeroShotConfig):
-        cache = desk.platform.settings.cache_dir
-        return predict_zero_shot(config, desk.labelled, desk.costs, cache / "stand-ins")
+        return predict_zero_shot(config, desk.labelled, desk.costs, desk.platform.settings.cache_dir)
     return _predict_itrp(desk, config, place, tracker, data)
 
 
