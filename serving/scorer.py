@@ -24,8 +24,7 @@ from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, ItrpError
 from itrp.inference.timings import PipelineTimings
 from itrp.labels import Task
-from serving.examples import find_examples
-from serving.files import local_shards
+from serving.files import find_examples, local_shards
 from serving.labels import (
     build_labels,
     count_relations,

@@ -12,8 +12,7 @@ from flows.platform import Platform
 from infra.catalog.tables import LabelFile, Shard
 from itrp.data.inputs import ShardFile
 from itrp.labels import CLASS_NAMES, Task
-from serving.examples import find_examples
-from serving.files import local_shards
+from serving.files import find_examples, local_shards
 from serving.labels import decode_labels
 from serving.registry import ModelVersion
 

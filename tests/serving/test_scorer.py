@@ -15,8 +15,7 @@ from infra.catalog.tables import LabelFile
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.errors import DataError
 from itrp.labels import Task
-from serving.examples import find_examples
-from serving.files import local_shards
+from serving.files import find_examples, local_shards
 from serving.labels import count_relations, decode_labels, encode_labels, label_key
 from serving.registry import DATASET_TAG, ModelPair
 from serving.scorer import BatchScorer, summarise
