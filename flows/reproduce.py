@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.jobs.reproduction.desk import RunDesk
 from flows.jobs.reproduction.grid_run import ReproduceReport
-from flows.jobs.reproduction.runs import answer
+from flows.jobs.reproduction.runs import predict_run
 from flows.jobs.reproduction.sources import Sources, ingest_sources
 from flows.jobs.reproduction.tables import reproduce_tables
 from flows.platform import Platform
@@ -28,7 +28,7 @@ def ingest_sources_task(platform: Platform, folder: Path) -> Sources:
 @io_task("grid-run", "{config.name} seed {config.seed}")
 def grid_run_task(desk: RunDesk, config: AnyConfig) -> AnyPredictions:
     """One configuration and seed, trained and asked."""
-    return answer(desk, config, flow_run_id=current_flow_run_id())
+    return predict_run(desk, config, flow_run_id=current_flow_run_id())
 
 
 @watched_flow("reproduce-itrp", "reproduce-itrp/{table} {preset}", hours=1000)
@@ -56,7 +56,7 @@ def reproduce_itrp(
     """
     report = reproduce_tables(
         open_platform_task(), data, table, preset, seeds, joint, vlm, words, regions,
-        ingest=ingest_sources_task, answerer=grid_run_task,
+        ingest=ingest_sources_task, predict=grid_run_task,
     )  # fmt: skip
     create_markdown_artifact(key="reproduction", markdown=f"```\n{report.text}\n```\n\nPage: {report.page}")
     return report

@@ -60,11 +60,11 @@ def run_zero_shot(
     tracked = TrackedData(data, labelled.hash, len(labelled.annotations), platform.store.url)
     identity = hashlib.sha256(f"{config.model_dump_json()} {labelled.hash}".encode()).hexdigest()
     with track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker:
-        answers = predict_zero_shot(config, labelled, costs, settings.cache_dir)
+        predictions = predict_zero_shot(config, labelled, costs, settings.cache_dir)
         results = [
             replace(
-                evaluate_predictions([answers], labelled.annotations, task, set_name, wanted, system=model),
-                cost=answers.cost,
+                evaluate_predictions([predictions], labelled.annotations, task, set_name, wanted, system=model),
+                cost=predictions.cost,
             )
             for task in Task
         ]
@@ -77,10 +77,10 @@ def run_zero_shot(
         set=set_name,
         protocol=protocol,
         run_id=tracker.run_id,
-        prompt_sha256=answers.prompt_sha256 if isinstance(answers, RunPredictions) else "",
+        prompt_sha256=predictions.prompt_sha256 if isinstance(predictions, RunPredictions) else "",
         rows=[
             {"task": str(each.task), "f1": each.f1, "low": each.low, "high": each.high, "n": each.n,
-             "seconds_per_1000": answers.cost.seconds_per_1000, "gflop_per_1000": answers.cost.gflop_per_1000}
+             "seconds_per_1000": predictions.cost.seconds_per_1000, "gflop_per_1000": predictions.cost.gflop_per_1000}
             for each in results
         ],
         table=format_evaluations(rows),

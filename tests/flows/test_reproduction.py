@@ -67,9 +67,9 @@ def quick(config: "AnyConfig") -> "AnyConfig":
 
 
 def answer_quickly(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
-    from flows.jobs.reproduction.runs import answer
+    from flows.jobs.reproduction.runs import predict_run
 
-    return answer(desk, quick(config))
+    return predict_run(desk, quick(config))
 
 
 def predict_by_hand(desk: "RunDesk", config: "AnyConfig") -> "AnyPredictions":
@@ -168,20 +168,20 @@ def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") ->
 @pytest.mark.slow
 def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "RunDesk") -> None:
     """The checkpoint of round 1 is left, as a kill leaves it; round 2 is trained and both are asked."""
-    from flows.jobs.reproduction.runs import answer
+    from flows.jobs.reproduction.runs import predict_run
     from itrp.inference.embeddings import EmbeddingCache
     from itrp.models.itrp_model import build_model
     from itrp.training.trainer import Trainer
     from serving.files import local_shards
 
     config = override(quick(find_experiment("small-image")), ["seed=7"])
-    undisturbed = answer(desk, config)
+    undisturbed = predict_run(desk, config)
     place = desk.place_of(config)
     (place / "answers.json").unlink()
     cache = EmbeddingCache(desk.embeddings.folder, desk.embeddings.device, config.embed_batch_size)
     shards = local_shards(desk.platform.store, desk.unlabelled.shards, desk.platform.settings.cache_dir)
     next(Trainer(build_model(config), shards, cache=cache, checkpoints=place / "rounds").run())  # type: ignore[arg-type]
-    resumed = answer(desk, config)
+    resumed = predict_run(desk, config)
     np.testing.assert_array_equal(
         resumed.clusters[Task.IMAGE],
         undisturbed.clusters[Task.IMAGE],  # type: ignore[union-attr]

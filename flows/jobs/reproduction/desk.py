@@ -1,4 +1,4 @@
-"""Where the runs of a reproduction find their data and leave their answers."""
+"""Where the runs of a reproduction find their data and leave their predictions."""
 
 import hashlib
 from dataclasses import dataclass
@@ -43,11 +43,11 @@ class RunDesk:
         return CostBook(self.platform.settings.cache_dir / "costs", self.labelled.shards[0], self.embeddings.device)
 
     def place_of(self, config: AnyConfig) -> Path:
-        """The folder of a configuration's answers: named by what decides them."""
+        """The folder of a configuration's predictions: named by what decides them."""
         device = self.embeddings.device.type
         parts = [config.model_dump_json(), self.unlabelled.hash, self.labelled.hash, device]
         return self.folder / "runs" / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
     def find(self, config: AnyConfig) -> AnyPredictions | None:
-        """The answers of an earlier run, None when there are none."""
+        """The predictions of an earlier run, None when there are none."""
         return load_predictions(self.place_of(config))

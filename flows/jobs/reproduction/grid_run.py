@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 ITR_PAIRS = 4400
 """ITR's label file has 4,471 rows; a few of them are refused."""
 PROTOCOLS = (Protocol.DEV, Protocol.ORACLE)
-Answerer = Callable[[RunDesk, AnyConfig], AnyPredictions]
-"""Gives the answers of a configuration that no earlier run has left."""
+RunPredictor = Callable[[RunDesk, AnyConfig], AnyPredictions]
+"""Gives the predictions of a configuration that no earlier run has left."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def open_desk(platform: Platform, sources: Sources, preset: Preset) -> RunDesk:
 
 
 def run_grid(
-    desk: RunDesk, tables: Sequence[str], preset: Preset, seeds: int, models: UserModels, answerer: Answerer
+    desk: RunDesk, tables: Sequence[str], preset: Preset, seeds: int, models: UserModels, predict: RunPredictor
 ) -> ReproduceReport:
     """Run what is missing, fill the cells in, and write page, CSV and picture, on disk and in MLflow.
 
@@ -75,12 +75,12 @@ def run_grid(
     """
     cells = [cell for table in tables for cell in list_cells(table, preset, models)]
     configs = list(dict.fromkeys(_list_configs(cells, seeds)))
-    answers = {config: known for config in configs if (known := desk.find(config)) is not None}
-    found = len(answers)
+    predictions = {config: known for config in configs if (known := desk.find(config)) is not None}
+    found = len(predictions)
     failures: dict[AnyConfig, str] = {}
     absent: dict[str, str] = {}
     for number, config in enumerate(configs, start=1):
-        if config in answers:
+        if config in predictions:
             continue
         weights = _describe_weights(config)
         if weights in absent:  # looking for them again would take half a minute of retries
@@ -88,14 +88,14 @@ def run_grid(
             continue
         logger.info("run %d of %d: %s, seed %d", number, len(configs), config.name, config.seed)
         try:
-            answers[config] = answerer(desk, config)
+            predictions[config] = predict(desk, config)
         except ItrpError as error:
             logger.warning("cannot run %s: %s", config.name, error)
             failures[config] = str(error)
             if isinstance(error, WeightsUnavailableError):
                 absent[weights] = str(error)
-    made = _fill(desk, cells, preset, seeds, answers, failures)
-    return _publish(desk, made, tables, len(configs), len(answers) - found)
+    made = _fill(desk, cells, preset, seeds, predictions, failures)
+    return _publish(desk, made, tables, len(configs), len(predictions) - found)
 
 
 def _describe_weights(config: AnyConfig) -> str:
@@ -124,7 +124,7 @@ def _fill(
     cells: Sequence[Cell],
     preset: Preset,
     seeds: int,
-    answers: dict[AnyConfig, AnyPredictions],
+    predictions: dict[AnyConfig, AnyPredictions],
     failures: dict[AnyConfig, str],
 ) -> Reproduction:
     made = Reproduction(
@@ -143,7 +143,7 @@ def _fill(
         if why is not None:
             made.missing[cell] = why
             continue
-        runs = [[answers[config] for config in row] for row in configs]
+        runs = [[predictions[config] for config in row] for row in configs]
         stand_in = any(has_stand_ins(config) for config in configs[0])
         for protocol in PROTOCOLS:
             made.results.append(fill_cell(cell, protocol, runs, desk.labelled.annotations, stand_in=stand_in))

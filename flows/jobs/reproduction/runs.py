@@ -1,4 +1,4 @@
-"""One run of a grid: trained, asked about the labelled set after every round, tracked, and kept so that it is run once."""
+"""One run of a grid: trained, predicting the labelled set after every round, tracked, and kept so that it is run once."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,8 +28,8 @@ from serving.weights import Weights, weights_of
 from serving.zero_shot import predict_zero_shot
 
 
-def answer(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) -> AnyPredictions:
-    """The answers of a configuration: an earlier run's, or those of a run now. A killed run goes on after its last round."""
+def predict_run(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) -> AnyPredictions:
+    """The predictions of a configuration: an earlier run's, or those of a run now. A killed run goes on after its last round."""
     known = desk.find(config)
     if known is not None:
         return known
@@ -51,14 +51,14 @@ def answer(desk: RunDesk, config: AnyConfig, *, flow_run_id: str | None = None) 
         flow_run_id=flow_run_id,
         parent=desk.parent,
     ) as tracker:
-        answers = _ask(desk, config, place, tracker, data)
-        answers = replace(answers, run_id=tracker.run_id)
-    answers.save(place)
+        predictions = _run(desk, config, place, tracker, data)
+        predictions = replace(predictions, run_id=tracker.run_id)
+    predictions.save(place)
     shutil.rmtree(place / "rounds", ignore_errors=True)
-    return answers
+    return predictions
 
 
-def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, data: TrackedData) -> AnyPredictions:
+def _run(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, data: TrackedData) -> AnyPredictions:
     if isinstance(config, SupervisedConfig):
         return _predict_supervised(desk, config, tracker, data)
     if isinstance(config, ZeroShotConfig):
@@ -69,7 +69,7 @@ def _ask(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, dat
 def _predict_itrp(
     desk: RunDesk, config: ExperimentConfig, place: Path, tracker: RunTracker, data: TrackedData
 ) -> RunPredictions:
-    """Train all rounds, then ask each checkpoint: a kill in between costs the round it came in."""
+    """Train all rounds, then predict with each checkpoint: a kill in between costs the round it came in."""
     settings = desk.platform.settings
     shards = local_shards(desk.platform.store, desk.unlabelled.shards, settings.cache_dir)
     cache = EmbeddingCache(desk.embeddings.folder, desk.embeddings.device, config.embed_batch_size)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.jobs.reproduction.grid_run import Answerer, ReproduceReport, open_desk, run_grid
-from flows.jobs.reproduction.runs import answer
+from flows.jobs.reproduction.grid_run import ReproduceReport, RunPredictor, open_desk, run_grid
+from flows.jobs.reproduction.runs import predict_run
 from flows.jobs.reproduction.sources import Sources, ingest_sources
 from flows.platform import Platform
 from itrp.errors import WrongUseError
@@ -24,15 +24,15 @@ def reproduce_tables(
     regions: str | None = None,
     *,
     ingest: Callable[[Platform, Path], Sources] = ingest_sources,
-    answerer: Answerer = answer,
+    predict: RunPredictor = predict_run,
 ) -> ReproduceReport:
     """Run what is missing of the paper's grids and write a page with ours, published and difference.
 
-    The arguments are those of the flow `reproduce-itrp`, which gives tasks for `ingest` and `answerer`.
+    The arguments are those of the flow `reproduce-itrp`, which gives tasks for `ingest` and `predict`.
     Raises WrongUseError without a seed, and for a folder without the data.
     """
     if seeds < 1:
         raise WrongUseError(f"expected at least one seed, found {seeds}")
     desk = open_desk(platform, ingest(platform, Path(data)), preset)
     models = UserModels(joint=joint, vlm=vlm, words=words, regions=regions)
-    return run_grid(desk, TABLES if table == "all" else [table], preset, seeds, models, answerer)
+    return run_grid(desk, TABLES if table == "all" else [table], preset, seeds, models, predict)
