@@ -60,7 +60,7 @@ class PairTable:
 
     @property
     def rejected(self) -> "pd.DataFrame":
-        """A row for each rejected one, under its name in `index`: code (`itrp.data.pairs.REASONS`) and reason."""
+        """A row for each rejected one, under its name in `index`: code (`itrp.data.rejections.REASONS`) and reason."""
         import pandas as pd
 
         places = [each.line - 1 for each in self.rejections]

@@ -10,8 +10,7 @@ from PIL import Image
 
 from itrp.data.inputs import read_ids, read_texts
 from itrp.datasets.pair_table import PairTable, read_pairs
-from itrp.datasets.table_columns import ColumnError
-from itrp.errors import DataError
+from itrp.errors import ColumnError, DataError
 
 
 def draw(number: int) -> bytes:
@@ -116,7 +115,7 @@ def test_what_is_computed_can_be_kept(frame: pd.DataFrame, tmp_path: Path) -> No
 
 
 def test_wrong_tables_are_told_with_arguments_not_options(frame: pd.DataFrame, tmp_path: Path) -> None:
-    told = "expected a column with the pictures' files, found the columns words, text: say which with image=COLUMN"
+    told = "expected a column with the image files, found the columns words, text: say which with image=COLUMN"
     with pytest.raises(ColumnError, match=told):
         read_pairs(pd.DataFrame({"words": ["a"], "text": ["b"]}))
     with pytest.raises(DataError, match="it cannot be opened: No such file or directory"):
