@@ -94,7 +94,7 @@ def draw_tweets(folder: Path, seed: int) -> Path:
 
 
 def drop_in_landing(folder: Path, settings: Settings) -> None:
-    """Do what a collector does: put the pictures, and last of all the JSONL file, into the object store."""
+    """Do what a collector does: put the images, and last of all the JSONL file, into the object store."""
     from flows.platform import open_platform
 
     store = open_platform(settings).store

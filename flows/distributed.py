@@ -83,7 +83,7 @@ def train_together(
 ) -> "TrainReport | None":
     """This process's part of a training run; the report in the process of rank 0, None in the others.
 
-    Raises WrongUseError for a supervised experiment and for what `run_training` refuses.
+    Raises WrongUseError for a supervised experiment and for what `run_training` rejects.
     """
     from flows.jobs.training import follow_training, run_training
     from flows.platform import open_platform

@@ -30,7 +30,7 @@ def ingest_task(platform: Platform, data: str, arguments: dict[str, Any] | None 
 
 
 def _describe_artifact(report: IngestReport) -> str:
-    """What stands above the table: what its figures mean, and the names of what was passed over."""
+    """What stands above the table: what its figures mean, and the names of what was skipped."""
     rows = [f"- `{name}`" for name in report.passed_over_names]
     names = ["", "Skipped, the first of them:", "", *rows] if rows else []
     return "\n".join(["lines = pairs + duplicates + quarantined", *names])
@@ -55,17 +55,17 @@ def ingest_tweets(
     keys: list[str] | None = None,
     columns: dict[str, str] | None = None,
 ) -> IngestReport:
-    """Ingest tweets with pictures.
+    """Ingest tweets with images.
 
     Args:
         layout: `landing` reads what collectors dropped under landing/; the others read a folder on this machine.
         path: Twitter100k's folder, ITR's or LTEC's label file, or a table (CSV, TSV or Parquet).
         name: What the data set shall be called.
-        images: ITR, LTEC: the folder of pictures. Table: where their names start, if not beside it.
+        images: ITR, LTEC: the folder of images. Table: where their names start, if not beside it.
         controversial: ITR: the relabelling list.
         texts: ITR: tweet texts (CSV or JSONL), for the label file published without them.
         replay: Try the quarantined tweets of the landing zone again.
-        start_after: Landing: pass over all keys up to this one, such as landing/2026-11-24/, where each day has its folder.
+        start_after: Landing: skip all keys up to this one, such as landing/2026-11-24/, where each day has its folder.
         keys: Landing: take these batch files and list nothing, as bucket events tell of them.
         columns: Table: which columns hold id, text, image and created_at, as {"text": "full_text"}; usual names are guessed.
     """

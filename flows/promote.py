@@ -42,7 +42,7 @@ def promote_models(
         dry_run: Move nothing; show how many of the last scored labels would change.
         to: Move the alias to this version without a gate (roll back); needs one task.
         accept: Promote on label-free figures when there is no labelled data set, and in spite of what is doubtful about the
-            challenger's training (its tags itrp.warning.…), which refuses it otherwise.
+            challenger's training (its tags itrp.warning.…), which rejects it otherwise.
     """
     tasks = choose_tasks(task, to)
     platform = open_platform_task()

@@ -25,7 +25,7 @@ Experiment = Annotated[str, Field(json_schema_extra={"enum": TRAINABLE})]
 
 @io_task("train-and-register", "train {experiment} on {data}")
 def train_task(platform: Platform, experiment: str, data: str, overrides: list[str], resume: bool) -> TrainReport:
-    """Train, track and register. After an outage it goes on where it was."""
+    """Train, track and register. After an outage it continues where it was."""
     again = (task_run.run_count or 0) > 1
     return run_training(
         platform, experiment, data, overrides, resume=resume or again, flow_run_id=current_flow_run_id()

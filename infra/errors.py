@@ -2,7 +2,7 @@
 
 InfraError                     one line for a person, no secret in it
   SettingsError                a setting that cannot mean anything
-  StoreError                   the object store refuses, or is addressed wrongly
+  StoreError                   the object store rejects, or is addressed wrongly
     StoreUnavailableError      ... cannot do it now: try again later
     EventsUnsupportedError     ... tells nobody what is put into it
     ObjectKeyError             no object can have that key
@@ -22,7 +22,7 @@ class SettingsError(InfraError):
 
 
 class StoreError(InfraError):
-    """The object store does not answer, refuses, or is addressed wrongly."""
+    """The object store does not answer, rejects, or is addressed wrongly."""
 
 
 class StoreUnavailableError(StoreError):

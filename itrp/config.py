@@ -63,20 +63,20 @@ class TextEncoderConfig(FrozenConfig):
     """Mean of the last hidden states over the real tokens, or the first token's (METHOD: BERT's [CLS])."""
     max_tokens: Whole = Field(128, ge=8, le=512)
     strip_link: bool = False
-    """Remove the trailing ` https://t.co/...` that X appends for the picture."""
+    """Remove the trailing ` https://t.co/...` that X appends for the image."""
     finetune: bool = False
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
 
 
 class ImageEncoderConfig(FrozenConfig):
-    """The image encoder: a convolutional classifier without its last layer, pooled to one vector a picture."""
+    """The image encoder: a convolutional classifier without its last layer, pooled to one vector an image."""
 
     name: Words = Field("efficientnet-lite0", min_length=1)
     """`efficientnet-lite0` or any torchvision classifier, for example `resnet101`."""
     weights: Words = Field("IMAGENET1K_V1", min_length=1)
     """A torchvision weights name, or the path of a local .pth or .safetensors file."""
     size: Whole = Field(224, ge=64, le=1024)
-    """Pictures are resized to size x size, without a crop."""
+    """Images are resized to size x size, without a crop."""
     decoder: Decoder = "pillow"
     """Who decodes and resizes JPEGs: pillow, as the reference code has it, or torchvision, about 1.4 times as quick."""
     finetune: bool = False
@@ -84,7 +84,7 @@ class ImageEncoderConfig(FrozenConfig):
 
     @property
     def pixels(self) -> PixelFormat:
-        """What the encoder reads of a picture."""
+        """What the encoder reads of an image."""
         return PixelFormat(self.size, self.decoder)
 
 

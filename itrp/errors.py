@@ -6,13 +6,13 @@
     ├── DataError                     input that is not what it is said to be
     │   └── AmbiguousTableError       a table that can be read in two ways
     ├── RejectedError                 a record that cannot become a pair (`itrp.data.rejections`)
-    ├── MissingImageError             no picture where a record names one (`itrp.data.rejections`)
+    ├── MissingImageError             no image where a record names one (`itrp.data.rejections`)
     ├── WeightsUnavailableError       pretrained weights that are not to be had
     ├── PeersDifferError              processes that train together, and no longer hold the same
     ├── UnmappedModelError            a model without class names is asked for labels
     ├── NotFoundError                 a data set, model, version or tweet that nothing is known of
     │   └── NotReadyError             what the work needs is not there yet
-    └── StoreError                    object store, catalog or registry do not answer or refuse
+    └── StoreError                    object store, catalog or registry do not answer or reject
 
 The last four are raised where models are kept and served (rooms serving and flows).
 """
@@ -59,4 +59,4 @@ class NotReadyError(NotFoundError):
 
 
 class StoreError(ItrpError):
-    """The object store, the catalog or the registry does not answer or refuses."""
+    """The object store, the catalog or the registry does not answer or rejects."""

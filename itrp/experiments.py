@@ -90,7 +90,7 @@ def _small(name: str, task: Task) -> ExperimentConfig:
 
     Their subsets give a round some 20 steps where the paper's give it 156, so steps are larger (ten and more times the
     paper's learning rates) and more (half its batch size). The proportion of the rates matters: a head that learns much
-    quicker than its encoder reads the pseudo-labels off the frozen side, and the encoder learns nothing. Pictures are
+    quicker than its encoder reads the pseudo-labels off the frozen side, and the encoder learns nothing. Images are
     128 x 128, a third of the paper's arithmetic.
     """
     return ExperimentConfig(

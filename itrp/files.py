@@ -14,7 +14,7 @@ from uuid import uuid4
 DAMAGED_ARRAY: tuple[type[Exception], ...] = (
     ValueError, TypeError, OverflowError, MemoryError, RecursionError, SyntaxError, tokenize.TokenError, OSError, EOFError,
 )  # fmt: skip
-"""What reading a damaged npy file raises, or no array at all. Its header is Python, which NumPy's reader mends and reads."""
+"""What reading a damaged npy file raises, or no array at all. Its header is Python, which NumPy's reader repairs and reads."""
 
 DAMAGED_ARCHIVE: tuple[type[Exception], ...] = (
     *DAMAGED_ARRAY, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, struct.error,

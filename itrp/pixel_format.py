@@ -1,4 +1,4 @@
-"""Which pixels an image encoder reads: their number, and who makes them of a picture's bytes."""
+"""Which pixels an image encoder reads: their number, and who makes them of an image's bytes."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias

@@ -96,7 +96,7 @@ def train(
 
     ITRp and vanilla clustering look at no label, and their clusters have no names yet (`name_clusters`). A supervised system
     learns from the labels of the train split, keeps the epoch that is best on a part of it held out, and has names. experiment: a
-    name, or what `load_experiment` gives. resume: go on where a killed run in this folder stopped (supervised training begins
+    name, or what `load_experiment` gives. resume: continue where a killed run in this folder stopped (supervised training begins
     anew). device: auto, cpu, cuda, cuda:1. What is doubtful about the training is said in the log.
     Raises DataError for a folder that holds a run already, or pairs too few or without labels; WeightsUnavailableError.
     """

@@ -61,7 +61,7 @@ class CostBook:
 
 
 def _read_pairs(shard: ShardFile, count: int) -> tuple[list[str], list[bytes]]:
-    """Texts and pictures' bytes of the first pairs of a shard."""
+    """Texts and images' bytes of the first pairs of a shard."""
     texts: list[str] = []
     images: list[bytes] = []
     for batch in iter_batches(shard.path, ["text", "image"]):

@@ -1,7 +1,7 @@
 """Models registered before their file left the answering to `Predictor.answer`.
 
 Each version in the registry carries the model file of its day, and the first ones had a `predict` of their own: it numbered the
-answers from 0, so that pandas put them beside other rows, lost all rows for one bad picture, and called the probability
+answers from 0, so that pandas put them beside other rows, lost all rows for one bad image, and called the probability
 of the label what label files call the probability of class 1. They are the champions of those who upgrade, so they get
 today's answers as they are loaded.
 """

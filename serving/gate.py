@@ -83,9 +83,9 @@ def decide_without_labels(
 
 
 def weigh_warnings(decision: GateDecision, warnings: Mapping[str, str], *, accept: bool) -> GateDecision:
-    """The decision on a challenger that something is doubtful about: refused, whatever its figures, unless a person accepts.
+    """The decision on a challenger that something is doubtful about: rejected, whatever its figures, unless a person accepts.
 
-    warnings: sentences by code. Accepting them does not promote what the figures refuse.
+    warnings: sentences by code. Accepting them does not promote what the figures reject.
     """
     if not warnings:
         return decision

@@ -1,4 +1,4 @@
-"""The picture of one row that a registered model is asked about: bytes, base64 text, a path, or a PIL image."""
+"""The image of one row that a registered model is asked about: bytes, base64 text, a path, or a PIL image."""
 
 import base64
 import binascii
@@ -19,9 +19,9 @@ PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 
 
 def read_image(value: object, *, string_paths: bool) -> bytes:
-    """The checked bytes of a picture file.
+    """The checked bytes of an image file.
 
-    string_paths: whether text that is no picture in base64 is taken for the path of a file. It must be off wherever the
+    string_paths: whether text that is no image in base64 is taken for the path of a file. It must be off wherever the
     text can come from somebody else: who names a path would learn of files that are not theirs. `pathlib.Path` is always
     read, because only this process's own code can make one. Raises RejectedError.
     """
@@ -49,7 +49,7 @@ def _checked(data: bytes) -> bytes:
 
 
 def _read_written(text: str, string_paths: bool) -> bytes:
-    """Base64 first: only text that is no picture can be a path."""
+    """Base64 first: only text that is no image can be a path."""
     if not text.strip():
         raise RejectedError("image_missing", f"{EXPECTED}, found empty text")
     try:

@@ -1,8 +1,8 @@
 """What callers hand a registered model, as rows of text and image: a DataFrame, columns, records, or any form MLflow serves.
 
 The model's signature names no inputs on purpose. MLflow would enforce them before our code is reached: a null text of the
-form `inputs` would become the text "None", one null picture would refuse the whole request, a column of NaN too, and CSV
-could not be read beside pictures in base64. So each cell is judged here, by the checks of ingestion.
+form `inputs` would become the text "None", one null image would reject the whole request, a column of NaN too, and CSV
+could not be read beside images in base64. So each cell is judged here, by the checks of ingestion.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One registered task model answering for texts and pictures in memory."""
+"""One registered task model answering for texts and images in memory."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ class Predictor:
         return self.mapping
 
     def predict(self, texts: Sequence[str], images: Sequence[bytes]) -> NDArray[np.float64]:
-        """[n, classes] probabilities for n texts and their pictures' bytes, n >= 0; column 1 is the probability of class 1.
+        """[n, classes] probabilities for n texts and their images' bytes, n >= 0; column 1 is the probability of class 1.
 
         Raises RejectedError, with the number of the row, for what is no tweet, and UnmappedModelError for a model without
         class names.
@@ -94,7 +94,7 @@ class Predictor:
 
 
 def _check_rows(values: Sequence[Any], check: Callable[[Any], object]) -> None:
-    """Raises the first refusal with the number of its row."""
+    """Raises the first rejection with the number of its row."""
     for row, value in enumerate(values):
         try:
             check(value)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 RETRIES = 3
 """How often a worker that died is started again, and a shard it had in hand is tried again. Not Ray Data's "for ever":
-a picture that kills whatever reads it would go round and round."""
+an image that kills whatever reads it would go round and round."""
 STORE_BYTES = 100_000_000
 """Ray's shared memory in a cluster of our own; only identities and ledger rows pass through it."""
 QUIET = {

@@ -52,7 +52,7 @@ def register_model(
             model_config=MODEL_CONFIG,
             pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS],
             metadata={**describe_answers(task), "relations": RELATIONS, **dict(tags)},
-            # an unmapped model refuses to answer, so MLflow's trial run of the example would fail
+            # an unmapped model refuses to predict, so MLflow's trial run of the example would fail
             input_example=_example() if description["mapping"] is not None else None,
         )
     found = mlflow.register_model(
@@ -130,7 +130,7 @@ def describe_answers(task: Task) -> dict[str, Any]:
 
 
 def _example() -> Any:
-    """One made-up pair, as it is sent over HTTP: a plain blue picture in base64 and a sentence of ours."""
+    """One made-up pair, as it is sent over HTTP: a plain blue image in base64 and a sentence of ours."""
     import pandas as pd
 
     image = io.BytesIO()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from serving.predictor import Predictor
 
 ROWS_AT_ONCE = 500
-"""Rows whose pictures are read and held at a time."""
+"""Rows whose images are read and held at a time."""
 
 
 class UnmappedPredictionError(UnmappedModelError, MlflowException):
@@ -58,7 +58,7 @@ def is_served() -> bool:
 def _answer_part(
     predictor: "Predictor", rows: pd.DataFrame, string_paths: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """[n, 2] class probabilities, NaN where a row is refused, and [n] reasons."""
+    """[n, 2] class probabilities, NaN where a row is rejected, and [n] reasons."""
     probabilities, reasons = np.full((len(rows), 2), np.nan), np.full(len(rows), None, dtype=object)
     usable: dict[int, tuple[str, bytes]] = {}
     for row, (text, image) in enumerate(zip(rows["text"], rows["image"], strict=True)):

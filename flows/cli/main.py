@@ -145,7 +145,7 @@ def build_parser() -> OneLineParser:
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The parsed command line. argparse alone refuses `train EXPERIMENT --data N key=value`: it looks for the rest of a
+    """The parsed command line. argparse alone rejects `train EXPERIMENT --data N key=value`: it looks for the rest of a
     list of positional arguments only before the first option.
     """
     parser = build_parser()

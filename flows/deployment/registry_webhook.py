@@ -16,7 +16,7 @@ NAME = "itrp-bridge"
 PATH = "/mlflow"
 EVENTS: list[WebhookEventStr | WebhookEvent] = ["model_version_alias.created", "model_version_alias.deleted"]
 SKEW_SECONDS = 300
-"""A delivery older than this is refused: somebody may be repeating one they have recorded."""
+"""A delivery older than this is rejected: somebody may be repeating one they have recorded."""
 
 SIGNATURE_HEADER = "x-mlflow-signature"
 TIMESTAMP_HEADER = "x-mlflow-timestamp"

@@ -32,6 +32,6 @@ def watch_task(platform: Platform, task: Task, data: str | None) -> SeedAgreemen
 
 def _log(platform: Platform, version: ModelVersion, found: SeedAgreement) -> None:
     """One point of a curve a data set: the step is the minute, so that two runs within one are the same point."""
-    data = re.sub(r"[^\w .-]", "_", found.data)  # MLflow refuses other characters in a metric's name
+    data = re.sub(r"[^\w .-]", "_", found.data)  # MLflow rejects other characters in a metric's name
     figures = [(f"watch/{found.task}/{data}/{name}", value) for name, value in found.figures()]
     log_figures(platform.settings, version.run_id, figures, step=int(time.time() // 60))

@@ -214,7 +214,7 @@ def run_analysis(
     flow_run_id: str | None = None,
 ) -> AnalysisReport:
     """One analysis by its name. The arguments are those of the flow `analyse-tweets`; what an analysis does not take is
-    passed over. Raises WrongUseError where one it needs is missing, and what the analysis raises.
+    skipped. Raises WrongUseError where one it needs is missing, and what the analysis raises.
     """
     given = {
         "data": data,

@@ -1,4 +1,4 @@
-"""What `itrp evaluate --map-with` stands for: a number of labelled pairs, or a dual encoder of texts and pictures."""
+"""What `itrp evaluate --map-with` stands for: a number of labelled pairs, or a dual encoder of texts and images."""
 
 from dataclasses import dataclass
 

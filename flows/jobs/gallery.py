@@ -1,4 +1,4 @@
-"""A picture of a few labelled tweets, small enough to lie in Prefect's database."""
+"""An image of a few labelled tweets, small enough to lie in Prefect's database."""
 
 import base64
 import io
@@ -55,7 +55,7 @@ def pick_tweets(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]])
 
 
 def draw_gallery(tweets: Sequence[LabelledTweet]) -> str:
-    """The picture as a data URL: strangers' pictures are neither published nor fetched from anywhere."""
+    """The image as a data URL: strangers' images are neither published nor fetched from anywhere."""
     rows = -(-len(tweets) // COLUMNS)
     figure = Figure(figsize=(3 * COLUMNS, 3.4 * rows), dpi=60, layout="constrained")
     for place, tweet in enumerate(tweets, start=1):

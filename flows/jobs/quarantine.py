@@ -1,4 +1,4 @@
-"""What lies in the quarantine: rows by reason, each with where it stands and what mends it."""
+"""What lies in the quarantine: rows by reason, each with where it stands and what repairs it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class QuarantineFilter:
 
 @dataclass(frozen=True)
 class QuarantineRow:
-    """One refused record."""
+    """One rejected record."""
 
     data: str
     key: str

@@ -54,7 +54,7 @@ class TrainReport:
     models: list[str] = field(default_factory=list)
     """Every version that was registered: two where one model answers both tasks."""
     warnings: list[str] = field(default_factory=list)
-    """What is doubtful about them; the promotion gate refuses them until a person accepts it."""
+    """What is doubtful about them; the promotion gate rejects them until a person accepts it."""
 
 
 def run_training(
@@ -71,7 +71,7 @@ def run_training(
 
     An ITRp or vanilla version has no class names yet; evaluation chooses them. A supervised one is trained on the data
     set's human labels and has them. A model that answers both tasks becomes a version of both. Where other seeds of the
-    experiment are registered, how far they agree is logged. With `resume`, goes on where a killed run of the same
+    experiment are registered, how far they agree is logged. With `resume`, continues where a killed run of the same
     configuration and data stopped (supervised training begins anew). `peers`: the other processes that train along, each in
     `follow_training`; this is the first of them.
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.

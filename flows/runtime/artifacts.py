@@ -65,7 +65,7 @@ def link_version(settings: Settings, version: ModelVersion) -> None:
 
 
 def show_gallery(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]]) -> None:
-    """A picture of a few labelled tweets of each relation; none when nothing was labelled."""
+    """An image of a few labelled tweets of each relation; none when nothing was labelled."""
     if not labelled:
         return
     # imported late: drawing takes a second to import, and most hourly runs have nothing to show

@@ -22,10 +22,10 @@ LABELS_BEHIND = "itrp.labels.behind"
 TWEETS_SET_ASIDE = "itrp.tweets.set-aside"
 """Tweets in a shard that could not be labelled; the others of the shard are."""
 ATTENTION_NEEDED = "itrp.attention.needed"
-"""Something is wrong that no run mends by itself (`flows.jobs.night_watch`)."""
+"""Something is wrong that no run repairs by itself (`flows.jobs.night_watch`)."""
 
 ALERT_LABEL = "itrp.alert"
-"""Label of `itrp.quarantine.grew`: "yes" when so many tweets were refused that somebody should know."""
+"""Label of `itrp.quarantine.grew`: "yes" when so many tweets were rejected that somebody should know."""
 BACKFILL_LABEL = "itrp.backfill"
 """Label of `itrp.champion.moved` and `itrp.labels.behind`: "yes" where the archive is to be labelled (ITRP_BACKFILL)."""
 MAPPED_LABEL = "itrp.mapped"
@@ -40,7 +40,7 @@ def emit_shards(shards: Iterable[Shard]) -> None:
 
 
 def emit_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
-    """One event a run that refused tweets; labelled where they are `alert_from` or more."""
+    """One event a run that rejected tweets; labelled where they are `alert_from` or more."""
     if report.quarantined:
         labels = {ALERT_LABEL: "yes" if report.quarantined >= alert_from else "no"}
         payload = {"quarantined": report.quarantined, "lines": report.lines, "by_code": report.by_code}

@@ -24,7 +24,7 @@ JITTER = 0.5
 def io_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Decorate a function that reads or writes the object store, the catalog or the registry.
 
-    Whatever it returns stays in the process (principle: tasks carry no data). Only outages are tried again: a refusal,
+    Whatever it returns stays in the process (principle: tasks carry no data). Only outages are tried again: a rejection,
     bad input or a fault of ours would fail the same way. At the command line nothing is: a person waits for the answer.
     """
 

@@ -1,4 +1,4 @@
-"""Pictures of a run, for MLflow: rounds, cluster sizes, confusion."""
+"""Images of a run, for MLflow: rounds, cluster sizes, confusion."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""One MLflow run for a training run: data, configuration, curves, pictures, model card."""
+"""One MLflow run for a training run: data, configuration, curves, images, model card."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,7 +55,7 @@ class RunTracker:
         )
 
     def log_summary(self, config: TrainedConfig, data: TrackedData) -> None:
-        """Log the pictures and the model card of the finished run."""
+        """Log the images and the model card of the finished run."""
         self.client.log_figure(self.run_id, plot_rounds(self._rounds), "plots/rounds.png")
         clustered = [result for result in self._rounds if isinstance(result, RoundResult)]
         if clustered:

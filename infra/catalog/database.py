@@ -211,12 +211,12 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_immediate(connection: Connection) -> None:
-        # One that reads first and writes later cannot wait for another writer: SQLite refuses it at once.
+        # One that reads first and writes later cannot wait for another writer: SQLite rejects it at once.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL. Of processes that do so at once, all but one are refused and try again."""
+    """Switch a new file to WAL. Of processes that do so at once, all but one are rejected and try again."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -211,7 +211,7 @@ def shards_of_run(session: Session, flow_run_id: str) -> list[Shard]:
 
 
 def count_quarantined(session: Session) -> int:
-    """Refused records that no replay has brought in, those without a row of their own among them."""
+    """Rejected records that no replay has brought in, those without a row of their own among them."""
     rows = session.scalar(select(func.count(QuarantinedTweet.id)).where(QuarantinedTweet.resolved_at.is_(None)))
     rest = session.scalar(select(func.coalesce(func.sum(QuarantineRest.records), 0)))
     return int(rows or 0) + int(rest or 0)

@@ -116,7 +116,7 @@ class StoredTweet(Base):
 
 
 class QuarantinedTweet(Base):
-    """A refused record: why, and where it lies. `resolved_at` is set when a replay brought it in."""
+    """A rejected record: why, and where it lies. `resolved_at` is set when a replay brought it in."""
 
     __tablename__ = "quarantined_tweet"
     __table_args__ = (UniqueConstraint("landing_object_id", "line"),)
@@ -135,7 +135,7 @@ class QuarantinedTweet(Base):
 
 
 class QuarantineRest(Base):
-    """Refused records of a landing object that have no row of their own, for one reason: how many, and on which lines."""
+    """Rejected records of a landing object that have no row of their own, for one reason: how many, and on which lines."""
 
     __tablename__ = "quarantine_rest"
     __table_args__ = (UniqueConstraint("landing_object_id", "code"),)

@@ -36,7 +36,7 @@ def listen_created(
     grows. `stop` is noticed within a second, before a server that hangs within SILENT_SECONDS.
 
     Raises EventsUnsupportedError at the first step when the store is a folder or the server has no bucket events,
-    StoreError when it refuses the keys or has no such bucket.
+    StoreError when it rejects the keys or has no such bucket.
     """
     check_prefix(prefix)
     if not isinstance(store, S3Store):

@@ -99,7 +99,7 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; keys without an object are passed over."""
+        """Remove objects; keys without an object are skipped."""
         ...
 
     def check(self) -> None:

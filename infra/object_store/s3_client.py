@@ -43,7 +43,7 @@ Fetch = Callable[[int, str | None], BaseHTTPResponse]
 def make_pool(
     retries: int | None = None, *, read_seconds: float | None = None, faults: tuple[int, ...] = SERVER_FAULTS
 ) -> PoolManager:
-    """Connections that try again on server faults, broken connections and time-outs, not on refusals."""
+    """Connections that try again on server faults, broken connections and time-outs, not on rejections."""
     policy = Retry(
         total=RETRIES if retries is None else retries,
         backoff_factor=BACKOFF_SECONDS,

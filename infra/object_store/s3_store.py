@@ -34,11 +34,11 @@ SILENT_SECONDS = 5.0
 """A server that sends events sends a sign of life twice a second; silent for so long, it is taken for gone."""
 EVENT_STREAM = "text/event-stream"
 _NOT_CREATED = {412: False, 501: None}
-"""What a refused conditional write means, by its HTTP status: an object lies there, or the server knows no conditions."""
+"""What a rejected conditional write means, by its HTTP status: an object lies there, or the server knows no conditions."""
 
 
 class S3Store:
-    """An object store in a bucket. Server faults and broken connections are tried again, refusals are not."""
+    """An object store in a bucket. Server faults and broken connections are tried again, rejections are not."""
 
     def __init__(self, address: BucketAddress, access_key: str, secret_key: str) -> None:
         self._address = address
@@ -127,7 +127,7 @@ class S3Store:
         return created is not False
 
     def _create(self, key: str, data: bytes | Path) -> bool | None:
-        """Write where nothing lies: True when written, False when an object lies there, None when the server refuses
+        """Write where nothing lies: True when written, False when an object lies there, None when the server rejects
         conditions and nothing was done.
         """
         # The client's own put_object has no argument for the header, and as metadata it is silently ignored.
@@ -200,7 +200,7 @@ class S3Store:
         except StoreUnavailableError:
             raise
         except StoreError:
-            # The answer to a look has no body that says why it was refused; the answer to the write has.
+            # The answer to a look has no body that says why it was rejected; the answer to the write has.
             return False
 
     @contextmanager

@@ -145,7 +145,7 @@ def mark_workers(folder: Path) -> dict[str, str]:
 
 
 def find_engines(folder: Path) -> list[psutil.Process]:
-    """Workers of the stack in a folder and all they have started. Other people's processes cannot be read: passed over."""
+    """Workers of the stack in a folder and all they have started. Other people's processes cannot be read: skipped."""
     return [process for process in psutil.process_iter() if _is_marked(process, str(folder))]
 
 

@@ -1,1 +1,1 @@
-"""Looking at labels, words and cases: arrays and tables in, arrays, tables and pictures out."""
+"""Looking at labels, words and cases: arrays and tables in, arrays, tables and images out."""

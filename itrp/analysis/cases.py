@@ -1,4 +1,4 @@
-"""Where model and people differ, as a page with pictures: the disagreement case study (Table 6 of Sun et al. 2023)."""
+"""Where model and people differ, as a page with images: the disagreement case study (Table 6 of Sun et al. 2023)."""
 
 import io
 from base64 import b64encode
@@ -21,7 +21,7 @@ from itrp.labels import CLASS_NAMES, UNLABELLED, Task
 
 TEMPLATE = "cases.html.jinja"
 THUMBNAIL = 360
-"""Longest side of an inlined picture, in pixels."""
+"""Longest side of an inlined image, in pixels."""
 COLUMNS = ("task", "model_says", "human_says", "row", "id", "probability", "controversial", "corrected", "place")
 
 
@@ -32,7 +32,7 @@ class Tweet:
     id: str
     text: str
     image: bytes
-    """The picture's file as it is stored."""
+    """The image's file as it is stored."""
 
 
 def find_disagreements(
@@ -78,7 +78,7 @@ def render_cases(
     compared: Mapping[Task, int],
     heading: Mapping[str, str],
 ) -> str:
-    """One self-contained HTML page: pictures are inlined as small JPEGs, and no address is ever asked.
+    """One self-contained HTML page: images are inlined as small JPEGs, and no address is ever asked.
 
     disagreements: all of them (`find_disagreements`); tweets: by row, those of the examples at least; compared: how many
     pairs of each task have a human label; heading: name -> value, shown under the title (models, data, commit).
@@ -116,7 +116,7 @@ def count_compared(annotations: Annotations, tasks: Sequence[Task], *, split: st
 
 
 def make_thumbnail(data: bytes, longest: int = THUMBNAIL) -> bytes:
-    """The picture as a JPEG whose longer side has at most so many pixels. Raises RejectedError like `decode_image`."""
+    """The image as a JPEG whose longer side has at most so many pixels. Raises RejectedError like `decode_image`."""
     image = decode_image(data)
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     sink = io.BytesIO()

@@ -1,6 +1,6 @@
-"""Are the labels any good? How well text and picture fit, judged by a dual encoder, against what people said.
+"""Are the labels any good? How well text and image fit, judged by a dual encoder, against what people said.
 
-Sun et al. 2023: a relation says how much a picture shares with its text, so the cosine of a CLIP model should rise with
+Sun et al. 2023: a relation says how much an image shares with its text, so the cosine of a CLIP model should rise with
 the score 00 -> 1, 01 -> 2, 10 -> 3, 11 -> 4. Their Spearman correlations on ITR's test set: 0.09 on the controversial
 samples as published, 0.28 once corrected, 0.38 on the whole test set.
 """
@@ -52,7 +52,7 @@ def check_label_quality(
 ) -> tuple[list[LabelQuality], list[str]]:
     """Correlations on the test split: controversial raw and corrected, the whole split raw and corrected.
 
-    cosines: [n] of the pairs' texts and pictures, in the order of the annotations. Returns the sets that can be judged
+    cosines: [n] of the pairs' texts and images, in the order of the annotations. Returns the sets that can be judged
     and a sentence for each that cannot. Raises DataError for another length, cosines that are not finite, and when the
     test split holds no pair with both labels.
     """

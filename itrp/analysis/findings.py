@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 150
-"""Of pictures written to a folder."""
+"""Of images written to a folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Findings:
     """What could not be found out, and why: one sentence each."""
 
     def write(self, folder: Path) -> list[Path]:
-        """Write tables, pictures and pages (UTF-8) to a folder, which is made if need be; returns the files' paths.
+        """Write tables, images and pages (UTF-8) to a folder, which is made if need be; returns the files' paths.
 
         Equal findings give equal tables and pages; a file of the same name is replaced.
         """

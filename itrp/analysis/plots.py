@@ -1,4 +1,4 @@
-"""Pictures of the analyses: agreement, label quality, label errors."""
+"""Images of the analyses: agreement, label quality, label errors."""
 
 from collections.abc import Mapping, Sequence
 

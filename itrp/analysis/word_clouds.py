@@ -1,4 +1,4 @@
-"""Words of a class as a picture: size = strength of the correlation, grey to red = how frequent the word is.
+"""Words of a class as an image: size = strength of the correlation, grey to red = how frequent the word is.
 
 The figures 5 and 6 of Sun et al. 2023: what a model's classes and the human labels' classes talk about, side by side.
 """
@@ -34,7 +34,7 @@ def draw_word_clouds(panels: Sequence[ClassWords], title: str, *, seed: int = 0,
 
     Drawn are the significant words that go with the class, the strongest `MOST_WORDS` of each panel; sizes are relative
     to the panel's strongest word, colours are the same in all panels.
-    font: a TrueType file (DejaVu Sans by default); words it has no letters for are left out of the picture.
+    font: a TrueType file (DejaVu Sans by default); words it has no letters for are left out of the image.
     """
     font = font or default_font()
     drawn = [_choose_words(panel, font) for panel in panels]

@@ -1,7 +1,7 @@
 """CLIP, supervised: the embeddings of a dual encoder side by side, one linear layer a task, everything fine-tuned.
 
 Radford et al. 2021 (CLIP) or Zhai et al. 2023 (SigLIP), as a classifier of Sun et al. 2023, section 4.2:
-logits = W [t / |t|; v / |v|] + b with t and v the text's and the picture's projected vectors. They have length 1, as both
+logits = W [t / |t|; v / |v|] + b with t and v the text's and the image's projected vectors. They have length 1, as both
 were trained to be compared; with `normalise=false` they are taken as the projections give them.
 """
 
@@ -19,7 +19,7 @@ from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
 
 
 class ClipNetwork(DualEncoderNetwork):
-    """logits = heads([text embedding; picture embedding])."""
+    """logits = heads([text embedding; image embedding])."""
 
     def __init__(self, tasks: Sequence[Task], encoder: DualEncoder, normalise: bool) -> None:
         super().__init__(tasks, encoder)

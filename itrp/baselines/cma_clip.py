@@ -5,7 +5,7 @@ al., ICIP 2022), the way Sun et al. 2023, section 4.2, trains it: on both tasks 
 T [t, d] and P [1 + p, d] the tokens and patches in CLIP's joint space and m_T, m_P the modality embeddings:
 
     S = encoder(norm([P + m_P; T + m_T]))                   sequence-wise attention over all real places
-    v = S at the picture's class token, u = S at the text's end token
+    v = S at the image's class token, u = S at the text's end token
     (a_u, a_v) = softmax(w_u . u, w_v . v)                  modality-wise attention, w_u and w_v of the task
     logits = MLP(a_u u + a_v v)                             the task's own
 What the descriptions leave open, and how it was decided here: docs/decisions.md.
@@ -35,7 +35,7 @@ class ModalityAttention(nn.Module):
         self.scores = nn.Parameter(torch.zeros(2, width))
 
     def weigh(self, vectors: Tensor) -> Tensor:
-        """[b, 2, d] pooled text and picture vectors -> their weights [b, 2], which sum to 1."""
+        """[b, 2, d] pooled text and image vectors -> their weights [b, 2], which sum to 1."""
         return torch.softmax((vectors * self.scores).sum(dim=2), dim=1)
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class CmaClipNetwork(DualEncoderNetwork):
         return cast(ModalityAttention, self.attention[str(task)])
 
     def pool(self, batch: Batch) -> Tensor:
-        """[b, 2, d]: the text's and the picture's vector after sequence-wise attention."""
+        """[b, 2, d]: the text's and the image's vector after sequence-wise attention."""
         patches, tokens = self._encode_patches(batch), self._encode_tokens(batch)  # (B, 1 + P, D), (B, T, D)
         states = self.norm(torch.cat((patches + self.modalities[1], tokens + self.modalities[0]), dim=1))
         mask = batch["attention_mask"]

@@ -23,7 +23,7 @@ STAND_IN = "stand-in"
 
 
 class TwoEncodersConfig(FrozenConfig):
-    """BERT+ResNet and RoBERTa+EfficientNet: text vector and picture vector side by side, a linear layer."""
+    """BERT+ResNet and RoBERTa+EfficientNet: text vector and image vector side by side, a linear layer."""
 
     kind: Literal["two-encoders"] = "two-encoders"
     text: TextEncoderConfig = TextEncoderConfig(name="bert-base-uncased", finetune=True)
@@ -45,7 +45,7 @@ class LstmInceptionConfig(FrozenConfig):
 
 
 class ClipConfig(FrozenConfig):
-    """CLIP: the text and the picture embedding side by side, a linear layer."""
+    """CLIP: the text and the image embedding side by side, a linear layer."""
 
     kind: Literal["clip"] = "clip"
     name: Words = Field("openai/clip-vit-base-patch32", min_length=1)
@@ -74,11 +74,11 @@ class LxmertConfig(FrozenConfig):
     regions: Words = ""
     """An npz file with the user's own region features (see `itrp.baselines.regions`); empty: the detector's."""
     detector: Words = Field("fasterrcnn_resnet50_fpn", min_length=1)
-    """torchvision's detector for pictures without given regions."""
+    """torchvision's detector for images without given regions."""
     detector_weights: Words = Field("COCO_V1", min_length=1)
     """A torchvision weights name, or the path of a local .pth or .safetensors file."""
     detector_size: Whole | None = Field(None, ge=32, le=10_000)
-    """Shortest side the detector sees a picture at; None: the detector's own."""
+    """Shortest side the detector sees an image at; None: the detector's own."""
     min_score: Real = Field(0.05, ge=0, lt=1)
     """Regions that the detector is less sure of are left out."""
     boxes: Whole = Field(36, ge=1, le=10_000)

@@ -1,4 +1,4 @@
-"""Regions of a picture and their features: torchvision's Faster R-CNN in place of the bottom-up attention network.
+"""Regions of an image and their features: torchvision's Faster R-CNN in place of the bottom-up attention network.
 
 Anderson et al. 2018 (bottom-up and top-down attention) cut regions out with a Faster R-CNN trained on Visual Genome, 2048
 features each, and LXMERT was trained on the 36 best of them (Tan and Bansal 2019). torchvision's detectors know the 80 classes
@@ -52,7 +52,7 @@ class Detector:
     def find_regions(self, image: Image.Image, device: torch.device) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features [k, d] and boxes [k, 4] (x1, y1, x2, y2 as shares of width and height) of the surest regions, 1 <= k <= boxes.
 
-        Where nothing is found, the whole picture is the one region. A picture is looked at by itself: in a batch it would
+        Where nothing is found, the whole image is the one region. An image is looked at by itself: in a batch it would
         be padded to the largest one, and its features would depend on its neighbours.
         """
         longest = self.model.transform.max_size
@@ -71,7 +71,7 @@ class Detector:
         return features.float().cpu().numpy(), (boxes / scale).clamp(0, 1).cpu().numpy()
 
     def save(self, folder: Path) -> None:
-        """The weights: a loaded model finds the regions of new pictures without any other file."""
+        """The weights: a loaded model finds the regions of new images without any other file."""
         save_file(
             {name: tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()},
             folder / DETECTOR_FILE,

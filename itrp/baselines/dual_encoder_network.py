@@ -1,7 +1,7 @@
 """What the supervised CLIP systems have in common: how a dual encoder reads the project's pairs.
 
-Texts as the checkpoint was trained (see `itrp.models.dual_encoder`). Pictures as every other system here sees them, the whole
-picture resized without a crop, at the checkpoint's own size and with its own mean and deviation.
+Texts as the checkpoint was trained (see `itrp.models.dual_encoder`). Images as every other system here sees them, the whole
+image resized without a crop, at the checkpoint's own size and with its own mean and deviation.
 """
 
 from collections.abc import Sequence
@@ -62,11 +62,11 @@ class DualEncoderNetwork(Network):
         return {name: tensor for name, tensor in batch.items() if name != "pixels"}
 
     def image_inputs(self, batch: Batch) -> Batch:
-        """pixel_values [b, 3, size, size] float32 of a batch, as the picture tower takes them."""
+        """pixel_values [b, 3, size, size] float32 of a batch, as the image tower takes them."""
         return {"pixel_values": (batch["pixels"].permute(0, 3, 1, 2).float() - self.mean) / self.std}
 
     def save(self, folder: Path) -> None:
-        """The encoder's architecture, tokenizer and preprocessing of pictures."""
+        """The encoder's architecture, tokenizer and preprocessing of images."""
         self.encoder.model.config.save_pretrained(folder / ENCODER_FOLDER)
         self.encoder.tokenizer.save_pretrained(folder / ENCODER_FOLDER)
         self.encoder.image_processor.save_pretrained(folder / ENCODER_FOLDER)

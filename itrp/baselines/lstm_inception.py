@@ -1,13 +1,13 @@
 """LSTM+InceptionNet: an LSTM over Twitter word vectors, GoogLeNet or Inception v3, a perceptron with one hidden layer.
 
 Sun et al. 2023, section 4.2 (44.7 % weighted F1 on the image-text task, raw test set). With x_1 ... x_T the frozen vectors of the
-tweet's words and v the pooled features of the picture:
+tweet's words and v the pooled features of the image:
 
     h_T = LSTM(x_1 ... x_T)                 the last hidden state, 200 wide, at the tweet's own length
     logits = W_2 relu(W_1 [h_T; v] + b_1) + b_2
 
 This is the paper's description; its public code has one linear layer on [h_T; v] instead. The paper does not state the hidden
-layer's width and activation: as wide as the LSTM, ReLU. GoogLeNet (Szegedy et al. 2015; 1024 features, pictures of 224 x 224) is
+layer's width and activation: as wide as the LSTM, ReLU. GoogLeNet (Szegedy et al. 2015; 1024 features, images of 224 x 224) is
 the public code's; Inception v3 (Szegedy et al. 2016; 2048 features) was made for 299 x 299.
 """
 
@@ -33,7 +33,7 @@ WORDS_FOLDER = "words"
 
 
 class LstmInception(Network):
-    """logits = heads(relu(hidden([LSTM's last state; picture vector])))."""
+    """logits = heads(relu(hidden([LSTM's last state; image vector])))."""
 
     def __init__(
         self, config: LstmInceptionConfig, tasks: Sequence[Task], words: WordVectors, image: ImageEncoder
@@ -72,12 +72,12 @@ class LstmInception(Network):
         return logits
 
     def save(self, folder: Path) -> None:
-        """The word vectors: loading needs no other file. The picture's architecture is known by its name."""
+        """The word vectors: loading needs no other file. The image's architecture is known by its name."""
         self.words.save(folder / WORDS_FOLDER)
 
 
 def load_lstm_inception(config: LstmInceptionConfig, tasks: Sequence[Task]) -> LstmInception:
-    """With pretrained word vectors and picture encoder. Raises WeightsUnavailableError."""
+    """With pretrained word vectors and image encoder. Raises WeightsUnavailableError."""
     words = read_word_vectors(config.words, config.vocabulary)
     return LstmInception(config, tasks, words, load_image_encoder(config.image))
 

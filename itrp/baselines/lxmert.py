@@ -1,4 +1,4 @@
-"""LXMERT: a transformer over the tweet's tokens and the picture's regions, crossed in its last layers.
+"""LXMERT: a transformer over the tweet's tokens and the image's regions, crossed in its last layers.
 
 Sun et al. 2023, section 4.2 (54.0 % weighted F1 on the image-text task, raw test set), after Tan and Bansal 2019: three encoders,
 of language, of objects (36 regions, 2048 features and a box each) and across both. With p the pooled output, tanh(W h + b) of the

@@ -26,7 +26,7 @@ from itrp.files import DAMAGED_ARCHIVE, write_atomically
 from itrp.inference.embeddings import EmbeddingCache
 
 Regions = NDArray[Any]
-"""[n] records of the regions of n pictures: features [boxes, d] float16, boxes [boxes, 4] float32 (x1, y1, x2, y2 as shares of
+"""[n] records of the regions of n images: features [boxes, d] float16, boxes [boxes, 4] float32 (x1, y1, x2, y2 as shares of
 width and height), count int32 (the first so many are regions, the others padding)."""
 
 _KEYS = (
@@ -36,11 +36,11 @@ _KEYS = (
 _NUMBERS = "fiu"
 _CHUNK_BYTES = 64 << 20
 _ROUNDING = 0.01
-"""Detectors' boxes overlap the picture's edge by rounding."""
+"""Detectors' boxes overlap the image's edge by rounding."""
 
 
 class RegionSource(ABC):
-    """Where the regions of a shard's pictures come from. What is slow is done once and kept in the cache's folder."""
+    """Where the regions of a shard's images come from. What is slow is done once and kept in the cache's folder."""
 
     def __init__(self, boxes: int, width: int) -> None:
         self.boxes = boxes
@@ -49,14 +49,14 @@ class RegionSource(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """16 hex digits naming what decides the regions of a picture."""
+        """16 hex digits naming what decides the regions of an image."""
 
     @abstractmethod
     def fill(self, regions: Regions, shard: ShardFile, cache: EmbeddingCache) -> None:
-        """Put the regions of all of the shard's pictures into [n] empty records."""
+        """Put the regions of all of the shard's images into [n] empty records."""
 
     def read(self, shard: ShardFile, cache: EmbeddingCache) -> Regions:
-        """[n] records of a shard's pictures in stored order, a memory map: found at the first call, read at later ones."""
+        """[n] records of a shard's images in stored order, a memory map: found at the first call, read at later ones."""
         # bf16 or not, a GPU's convolutions differ from the CPU's in the last digits, so the kind of device is part of the name
         path = cache.folder / f"regions-{self.fingerprint}-{cache.device.type}" / f"{shard.hash}.npy"
         if not path.exists():
@@ -73,7 +73,7 @@ class RegionSource(ABC):
 
 
 class DetectedRegions(RegionSource):
-    """The surest regions of a detector, one picture in memory at a time."""
+    """The surest regions of a detector, one image in memory at a time."""
 
     def __init__(self, config: LxmertConfig, detector: Detector) -> None:
         super().__init__(config.boxes, detector.width)
@@ -85,7 +85,7 @@ class DetectedRegions(RegionSource):
         return self.detector.fingerprint
 
     def fill(self, regions: Regions, shard: ShardFile, cache: EmbeddingCache) -> None:
-        """Run the detector over the shard's pictures."""
+        """Run the detector over the shard's images."""
         self.detector.model.to(cache.device)
         found: list[SetAside] = []
         for place, row in enumerate(iter_rows(shard.path, ["image"])):
@@ -99,7 +99,7 @@ class DetectedRegions(RegionSource):
 
 
 def _decode(data: bytes, row: int, found: list[SetAside]) -> Image.Image:
-    """The row's picture; a black one where it cannot be decoded, which is told in `found`."""
+    """The row's image; a black one where it cannot be decoded, which is told in `found`."""
     try:
         return decode_image(data)
     except MemoryError:
@@ -231,7 +231,7 @@ class GivenRegions(RegionSource):
         return np.clip(found, 0, 1)
 
     def _read_counts(self) -> NDArray[np.int64]:
-        """[n] regions of each picture, 1 to all."""
+        """[n] regions of each image, 1 to all."""
         images, boxes = self._read_shape()
         if not self._has("counts"):
             return np.full(images, boxes)

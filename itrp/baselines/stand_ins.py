@@ -42,7 +42,7 @@ _TOWER: dict[str, Any] = {
 }
 
 DETECTOR, DETECTOR_SIZE = "fasterrcnn_mobilenet_v3_large_320_fpn", 96
-"""torchvision's quickest Faster R-CNN, and the shortest side it sees pictures at: a tenth of a second each on one core."""
+"""torchvision's quickest Faster R-CNN, and the shortest side it sees images at: a tenth of a second each on one core."""
 _WORD_WIDTH = 50
 
 _VLM_TOKENS = ("<pad>", "<s>", "</s>", "<image>")
@@ -55,7 +55,7 @@ _VLM_TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2
 
 
 def write_clip(folder: Path, seed: int) -> Path:
-    """A CLIP of width 64 for pictures of 64 x 64 in patches of 16 x 16, as CLIPModel and CLIPProcessor save themselves.
+    """A CLIP of width 64 for images of 64 x 64 in patches of 16 x 16, as CLIPModel and CLIPProcessor save themselves.
 
     `folder` is made where it is missing, and returned. The same seed gives the same weights.
     """
@@ -130,7 +130,7 @@ def write_detector(folder: Path, seed: int) -> Path:
     """Random weights of DETECTOR. Returns the file, `folder`/detector.safetensors.
 
     `folder` is made where it is missing. The same seed gives the same weights. Drawn at random, its scores would all be
-    equal and its features the same for every picture: batch norm statistics are measured on random pictures, and the
+    equal and its features the same for every image: batch norm statistics are measured on random images, and the
     weights of the scores are large enough for it to be sure of something.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def write_detector(folder: Path, seed: int) -> Path:
 
 
 def write_vlm(folder: Path, seed: int) -> Path:
-    """A LLaVA (CLIP and Llama of width 32) over bytes and pictures of 32 x 32, as it saves itself with its processor.
+    """A LLaVA (CLIP and Llama of width 32) over bytes and images of 32 x 32, as it saves itself with its processor.
 
     `folder` is made where it is missing, and returned. The same seed gives the same weights.
     """
@@ -166,9 +166,9 @@ def write_vlm(folder: Path, seed: int) -> Path:
 
 
 def measure_batch_norms(model: nn.Module, size: int, images: torch.Tensor | None = None) -> None:
-    """Batch norm statistics as training would have left them, on 8 pictures of large random fields, size x size.
+    """Batch norm statistics as training would have left them, on 8 images of large random fields, size x size.
 
-    pictures: [n, 3, size, size] normalised ones to take instead, where the residuals of a deep network add up to
+    images: [n, 3, size, size] normalised ones to take instead, where the residuals of a deep network add up to
     numbers of thousands on any others. Without statistics a random convolutional network of some depth answers the same
     whatever it sees.
     """

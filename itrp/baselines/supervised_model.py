@@ -63,7 +63,7 @@ class SupervisedModel(nn.Module):
     def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
         """Write everything `load_supervised_model` needs into a folder that must not exist yet."""
         folder.mkdir(parents=True)
-        # contiguous copies: a network may share one tensor under two names, which the format refuses
+        # contiguous copies: a network may share one tensor under two names, which the format rejects
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.state_dict().items()}
         save_file(tensors, folder / WEIGHTS_FILE)
         (folder / NETWORK_FOLDER).mkdir()

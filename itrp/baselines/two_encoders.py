@@ -24,7 +24,7 @@ TEXT_FOLDER = "text"
 
 
 class TwoEncoders(Network):
-    """logits = heads([text vector; picture vector])."""
+    """logits = heads([text vector; image vector])."""
 
     def __init__(self, tasks: Sequence[Task], text: TextEncoder, image: ImageEncoder) -> None:
         super().__init__(tasks)
@@ -53,7 +53,7 @@ class TwoEncoders(Network):
         return logits
 
     def save(self, folder: Path) -> None:
-        """The text encoder's architecture and tokenizer; the picture's is known by its name."""
+        """The text encoder's architecture and tokenizer; the image's is known by its name."""
         self.text.save(folder / TEXT_FOLDER)
 
 

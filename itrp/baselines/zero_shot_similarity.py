@@ -1,7 +1,7 @@
-"""Zero-shot by similarity: one threshold on the cosine of a text's and a picture's vector (CLIP, Radford et al. 2021).
+"""Zero-shot by similarity: one threshold on the cosine of a text's and an image's vector (CLIP, Radford et al. 2021).
 
 Nothing is trained. For the text task a cosine of at least the threshold means that the text is represented in the
-picture. For the image task the labels also say on which side pictures add to the meaning. Threshold and side are
+image. For the image task the labels also say on which side images add to the meaning. Threshold and side are
 chosen on the labels that the protocol may see, so the classes carry their names: no permutation follows.
 The cosines come from `itrp.models.dual_encoder.DualEncoder.cosines`.
 """

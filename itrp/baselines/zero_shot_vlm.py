@@ -1,6 +1,6 @@
 """Zero-shot by a vision-language model: which of the four relations does it hold most likely for an answer?
 
-Nothing is trained and nothing is generated: the model reads picture, tweet and question once, and each of the four
+Nothing is trained and nothing is generated: the model reads image, tweet and question once, and each of the four
 options gets the log-likelihood of its tokens as the answer's first ones, so the answer is always one of the four.
 Log-likelihoods are summed over an option's tokens and not divided by their number: the options are single letters, all
 of one length, and a quotient would only matter where lengths differ. Options are the letters A to D in the order of
@@ -31,7 +31,7 @@ from itrp.models.pretrained import describe_tokenizer, digest_model, explain_loa
 OPTIONS = ("A", "B", "C", "D")
 """The answers, by relation class: 00, 01, 10, 11."""
 LONGEST_SIDE = 1024
-"""Pictures are shrunk to this many pixels a side before the checkpoint's own preprocessing, which may make thousands of
+"""Images are shrunk to this many pixels a side before the checkpoint's own preprocessing, which may make thousands of
 tokens of a large one."""
 LONGEST_TEXT = 4000
 """Characters of a tweet that are read; X's paid accounts may post 25,000."""
@@ -97,7 +97,7 @@ class RelationScores:
 
 
 class ZeroShotVlm:
-    """A vision-language model that is asked for the relation of text and picture."""
+    """A vision-language model that is asked for the relation of text and image."""
 
     def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, prompt: Prompt, name: str = "") -> None:
         self.model = model
@@ -113,7 +113,7 @@ class ZeroShotVlm:
         self._check_places()
 
     def score(self, texts: Sequence[str], images: Sequence[bytes], batch_size: int = 8) -> RelationScores:
-        """Scores of n texts, each with its picture file. Raises RejectedError as `decode_image` does."""
+        """Scores of n texts, each with its image file. Raises RejectedError as `decode_image` does."""
         parts = [np.empty((0, len(OPTIONS)), dtype=np.float32)]
         for start in range(0, len(texts), batch_size):
             batch = slice(start, start + batch_size)
@@ -121,7 +121,7 @@ class ZeroShotVlm:
         return RelationScores(np.concatenate(parts), self.prompt.sha256)
 
     def score_shards(self, shards: Sequence[ShardFile], batch_size: int = 8) -> RelationScores:
-        """Scores of all pairs of the shards in stored order; a few hundred pictures are in memory at a time."""
+        """Scores of all pairs of the shards in stored order; a few hundred images are in memory at a time."""
         parts = [np.empty((0, len(OPTIONS)), dtype=np.float32)]
         for shard in shards:
             for batch in iter_batches(shard.path, ["text", "image"]):
@@ -169,9 +169,9 @@ class ZeroShotVlm:
         return self.processor(text=prompts, images=images, padding=True, return_tensors="pt", **settings)
 
     def _render(self, text: str) -> str:
-        """The whole input about one tweet, up to where the answer begins; the picture still as one mark."""
+        """The whole input about one tweet, up to where the answer begins; the image still as one mark."""
         text = text[:LONGEST_TEXT]
-        for mark in self._marks:  # a tweet may hold what would be read as a picture's place or the end of a turn
+        for mark in self._marks:  # a tweet may hold what would be read as an image's place or the end of a turn
             text = text.replace(mark, " ")
         question = self.prompt.fill(text)
         if self.processor.chat_template is None:
@@ -234,7 +234,7 @@ def load_zero_shot_vlm(name: str, device: torch.device, prompt: Prompt | None = 
 
     prompt: the package's own unless given. Raises WeightsUnavailableError, one line, when it is neither here nor to be
     fetched or lacks tensors; WrongUseError for a model that cannot be asked so: an encoder-decoder, or one of the few
-    older ones that put the picture before the tokens or give no logits for single places.
+    older ones that put the image before the tokens or give no logits for single places.
     """
     with explain_loading("vision-language model", name, _REMEDY):
         processor = AutoProcessor.from_pretrained(find_checkpoint(name), trust_remote_code=False)
@@ -257,7 +257,7 @@ def _ask(question: str) -> dict[str, Any]:
 
 
 def _list_marks(processor: Any) -> list[str]:
-    """The tokenizer's special tokens and the picture's place, longest first."""
+    """The tokenizer's special tokens and the image's place, longest first."""
     special = {str(token) for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
     special.add(str(getattr(processor, "image_token", "")))
     return sorted((mark for mark in special if mark.strip()), key=len, reverse=True)

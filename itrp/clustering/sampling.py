@@ -40,7 +40,7 @@ def _resample(indices: NDArray[np.int64], labels: NDArray[np.integer], target: i
     table = indices.reshape(-1, 1)  # (n, 1), the samplers want a table
     cut = {c: target for c, size in zip(clusters.tolist(), sizes, strict=True) if size > target}
     raised = {c: target for c, size in zip(clusters.tolist(), sizes, strict=True) if size < target}
-    # A sampler is called only where it has work: imbalanced-learn refuses a single class.
+    # A sampler is called only where it has work: imbalanced-learn rejects a single class.
     if cut:
         table, labels = RandomUnderSampler(sampling_strategy=cut, random_state=seed).fit_resample(table, labels)
     if raised:

@@ -1,4 +1,4 @@
-"""Pictures: decode, check, resize. The one place where picture bytes meet a decoder.
+"""Images: decode, check, resize. The one place where image bytes meet a decoder.
 
 The pixels are those of Pillow's full decoding (no JPEG draft mode), so they equal torchvision's on PIL; a model may ask for
 torchvision's own decoder instead (`PixelFormat.decoder`).
@@ -28,7 +28,7 @@ from itrp.data.webp_files import read_webp
 from itrp.pixel_format import PixelFormat
 
 MAX_PIXELS = 50_000_000
-"""Largest picture accepted, width times height; X itself scales down to 4096 x 4096."""
+"""Largest image accepted, width times height; X itself scales down to 4096 x 4096."""
 MAX_BYTES = 20 * 1024 * 1024
 """Largest file accepted, in bytes; X's own limit is 5 MB for photos and 15 MB for GIFs."""
 
@@ -42,7 +42,7 @@ ROTATIONS: dict[int, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what makes the picture upright (EXIF 2.32, tag 0x0112)."""
+"""EXIF orientation -> what makes the image upright (EXIF 2.32, tag 0x0112)."""
 
 _Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
 
@@ -55,13 +55,13 @@ _READERS: dict[_Opener, Callable[[bytes], Reading]] = {
 _STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 """Pillow's bytes of a pixel by mode; four in all others."""
 _WEBP_BYTES = 16
-"""Of a pixel of a WebP: libwebp's two canvases, the picture taken from them, and Pillow's."""
+"""Of a pixel of a WebP: libwebp's two canvases, the image taken from them, and Pillow's."""
 _STRIP_PIXELS = 1 << 20
-"""Pixels converted at a time: more would need room for whole copies of the picture."""
+"""Pixels converted at a time: more would need room for whole copies of the image."""
 
 
 def check_image(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> None:
-    """Decode the picture exactly as scoring does, and forget it.
+    """Decode the image exactly as scoring does, and forget it.
 
     Raises RejectedError: image_empty, image_not_a_picture, image_truncated or image_too_large.
     """
@@ -74,11 +74,11 @@ def check_image(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = M
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The first frame as an upright RGB picture; what is transparent becomes white.
+    """The first frame as an upright RGB image; what is transparent becomes white.
 
     Takes at most MEMORY_BUDGET bytes of memory, and waits while others take what there is for all (`decoding_memory`).
-    A picture is accepted when every pixel stands in the file: missing or damaged metadata, later frames and end marks (the last
-    bytes of a JPEG, PNG, GIF or WebP) refuse none, and one missing pixel refuses it, whether the file is cut or zeros stand in
+    An image is accepted when every pixel stands in the file: missing or damaged metadata, later frames and end marks (the last
+    bytes of a JPEG, PNG, GIF or WebP) reject none, and one missing pixel rejects it, whether the file is cut or zeros stand in
     the place of the rest.
 
     Raises RejectedError with the codes of `check_image`.
@@ -104,9 +104,9 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def load_pixels(data: bytes, form: PixelFormat) -> NDArray[np.uint8]:
-    """[size, size, 3] uint8 RGB: the whole picture resized without a crop, bilinear with antialiasing.
+    """[size, size, 3] uint8 RGB: the whole image resized without a crop, bilinear with antialiasing.
 
-    Pillow's equal torchvision's `Resize((size, size))` on the PIL picture. Raises RejectedError like `decode_image`.
+    Pillow's equal torchvision's `Resize((size, size))` on the PIL image. Raises RejectedError like `decode_image`.
     """
     if form.decoder == "torchvision":
         pixels = _load_by_torchvision(data, form.size)
@@ -149,7 +149,7 @@ def _count_plain_jpeg_bytes(data: bytes) -> int | None:
 
 
 def _decode_versions(opener: _Opener, reading: Reading, max_pixels: int) -> Image.Image:
-    """The picture that all versions of the file give."""
+    """The image that all versions of the file give."""
     if reading.size is not None:
         # The constructor already reserves room for whole frames: judge before opening.
         _check_pixels(reading.size, max_pixels)
@@ -209,7 +209,7 @@ def _hash_pixels(image: Image.Image) -> bytes:
 
 
 def _find_opener(data: bytes) -> _Opener | None:
-    """The class that opens this content; MPO is a JPEG whose first picture is the one to take."""
+    """The class that opens this content; MPO is a JPEG whose first image is the one to take."""
     if data.startswith(b"\xff\xd8\xff"):
         return JpegImageFile
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -255,7 +255,7 @@ def _explain_decoding_error(error: Exception, data: bytes) -> RejectedError:
 
 
 def _to_rgb(frame: Image.Image) -> Image.Image:
-    """Strip by strip: beside the frame stands nothing but the picture made of it."""
+    """Strip by strip: beside the frame stands nothing but the image made of it."""
     if frame.mode == "RGB" and not frame.has_transparency_data:
         # A WebP's frame holds on to its decoder's two canvases.
         return frame.copy() if isinstance(frame, WebPImageFile) else frame
@@ -293,7 +293,7 @@ def _grey16_to_rgb(strip: Image.Image) -> Image.Image:
 
 
 def _read_orientation(frame: ImageFile.ImageFile) -> int:
-    """EXIF orientation, 1 when there is none or the EXIF block is damaged (the picture itself is not)."""
+    """EXIF orientation, 1 when there is none or the EXIF block is damaged (the image itself is not)."""
     try:
         return int(frame.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:  # the EXIF parser raises anything on a damaged block

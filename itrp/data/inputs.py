@@ -23,7 +23,7 @@ from itrp.progress import Count, ignore_count
 READ_ROWS = 256
 """Rows read from a shard at a time: bounds memory, whatever the shard's size."""
 LOOK = PixelFormat(32)
-"""Small: only whether a picture decodes is asked."""
+"""Small: only whether an image decodes is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_texts(shard: ShardFile) -> list[str]:
 def iter_pixels(
     shard: ShardFile, form: PixelFormat, found: list[SetAside] | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Pictures in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads.
+    """Images in stored order as batches [<= READ_ROWS, size, size, 3] of uint8 RGB, decoded by threads.
 
     found: takes the rows that cannot be decoded, which are black then. Without it the first one raises RejectedError, which
     names the tweet and the shard.
@@ -70,13 +70,13 @@ def iter_pixels(
 
 
 def explain_rejected(shard: ShardFile, row: SetAside) -> RejectedError:
-    """The error for a shard whose row nobody may pass over."""
+    """The error for a shard whose row nobody may skip."""
     where = f"tweet {read_ids(shard)[row.row]} (row {row.row} of shard {shard.hash[:12]})"
     return RejectedError(row.code, f"the image of {where}: {row.reason}")
 
 
 def find_set_aside(shard: ShardFile, folder: Path) -> tuple[SetAside, ...]:
-    """The rows of a shard whose pictures cannot be decoded; where nobody has read them all yet, they are decoded for it."""
+    """The rows of a shard whose images cannot be decoded; where nobody has read them all yet, they are decoded for it."""
     known = read_set_aside(shard.hash, folder)
     if known is None:
         found: list[SetAside] = []
@@ -93,9 +93,9 @@ def find_pixels(shard: ShardFile, form: PixelFormat, folder: Path) -> NDArray[np
 
 
 def cache_pixels(shard: ShardFile, form: PixelFormat, folder: Path, count: Count = ignore_count) -> NDArray[np.uint8]:
-    """All pictures of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones.
+    """All images of a shard as one memory map [n, size, size, 3], decoded at the first call and read at later ones.
 
-    Those that cannot be decoded are black, and `read_set_aside` tells which. count: is called with the pictures that are
+    Those that cannot be decoded are black, and `read_set_aside` tells which. count: is called with the images that are
     ready.
     """
     path = _pixel_path(shard, form, folder)

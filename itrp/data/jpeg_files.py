@@ -1,4 +1,4 @@
-"""What a JPEG's markers say (ITU-T T.81, annex B): whether its first picture ends, and what decoding it takes."""
+"""What a JPEG's markers say (ITU-T T.81, annex B): whether its first image ends, and what decoding it takes."""
 
 import re
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class _Layout:
     ends: bool = False
     progressive: bool = False
     components: dict[int, int] = field(default_factory=dict)
-    """Component -> samples of it in a unit of the picture, horizontal times vertical factor."""
+    """Component -> samples of it in a unit of the image, horizontal times vertical factor."""
     pixels: int = 0
     finest: int = 1
     """Samples in a unit of the finest component."""
@@ -111,7 +111,7 @@ def _read_scan(layout: _Layout, segment: bytes) -> None:
 
 
 def _count_kept_bytes(layout: _Layout) -> int:
-    """libjpeg keeps every coefficient, two bytes each, of a picture that comes in more than one scan."""
+    """libjpeg keeps every coefficient, two bytes each, of an image that comes in more than one scan."""
     if not layout.progressive and layout.first_scan >= len(layout.components):
         return 0
     return 2 * layout.pixels * sum(layout.components.values()) // max(1, layout.finest)

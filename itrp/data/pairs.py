@@ -1,4 +1,4 @@
-"""A tweet with its picture: as a source offers it (candidate), as it is stored (pair), or why it is not (refusal)."""
+"""A tweet with its image: as a source offers it (candidate), as it is stored (pair), or why it is not (rejection)."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -18,24 +18,24 @@ class Candidate:
     text: object
     """What stands in the place of the text (any JSON value, None when there is none; bytes that are not UTF-8 stay bytes)."""
     image_key: str | None
-    """Key or path of the picture, resolved against the source; None when the record names none."""
+    """Key or path of the image, resolved against the source; None when the record names none."""
     created_at: object = None
     lang: object = None
     other_keys: tuple[str, ...] = ()
-    """Keys at which the picture is looked for, in this order, when nothing lies at `image_key`."""
+    """Keys at which the image is looked for, in this order, when nothing lies at `image_key`."""
     former_texts: tuple[str, ...] = ()
     """What earlier versions took as this record's text: a tweet stored with one of them is this tweet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A checked tweet: its text, and its picture's bytes exactly as they came."""
+    """A checked tweet: its text, and its image's bytes exactly as they came."""
 
     id: str
     text: str
     image: bytes
     image_path: str
-    """File name of the picture, for people."""
+    """File name of the image, for people."""
     created_at: datetime | None = None
     """Timezone-aware, UTC."""
     lang: str | None = None
@@ -53,7 +53,7 @@ class Pair:
 
     @property
     def content_sha256(self) -> str:
-        """Hash of what makes two records of one id the same tweet: text and picture."""
+        """Hash of what makes two records of one id the same tweet: text and image."""
         return self._hash_with(self.text)
 
     def is_content(self, content_sha256: str) -> bool:

@@ -14,12 +14,12 @@ from itrp.data.rejections import RejectedError
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DECIDING = (b"IHDR", b"PLTE", b"tRNS")
 _ORIENTING_TEXTS = (b"exif", b"Raw profile type exif", b"XML:com.adobe.xmp")
-"""Keys of text chunks that may turn the picture."""
+"""Keys of text chunks that may turn the image."""
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Colour type -> samples in a pixel."""
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""First column, first row, and steps of the passes of an interlaced picture."""
+"""First column, first row, and steps of the passes of an interlaced image."""
 _PIECE, _INFLATED = 1 << 16, 1 << 20
 """Bytes given to the inflater, and taken from it, at once."""
 _RESERVED = bytes(16)
@@ -34,7 +34,7 @@ class _Parts:
     orienting: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict)
     """(kind, key of a text) -> body."""
     rows: bytearray = field(default_factory=bytearray)
-    """The compressed rows of the first picture."""
+    """The compressed rows of the first image."""
     rows_sound: bool = True
     """Their checksums are right, so that nothing happened to them after they were written."""
 
@@ -91,7 +91,7 @@ def _iter_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _find_orienting_key(kind: bytes, body: bytes) -> tuple[bytes, bytes] | None:
-    """What tells a chunk that may turn the picture from the others of its kind; None for one that does not."""
+    """What tells a chunk that may turn the image from the others of its kind; None for one that does not."""
     if kind == b"eXIf":
         return kind, b""
     key = body[:80].split(b"\0", 1)[0]

@@ -1,4 +1,4 @@
-"""Why a record does not become a pair: the reasons of the quarantine, what mends each, and the exceptions that say so."""
+"""Why a record does not become a pair: the reasons of the quarantine, what repairs each, and the exceptions that say so."""
 
 from itrp.errors import ItrpError
 
@@ -49,7 +49,7 @@ REMEDIES: dict[str, str] = {
     "image_truncated": "download the image again: the transfer ended early",
     "image_too_large": "make the image smaller and upload it under the same key",
 }
-"""Reason code -> what mends it."""
+"""Reason code -> what repairs it."""
 
 _UNKNOWN = "follow the reason"
 
@@ -69,7 +69,7 @@ class RejectedError(ItrpError):
 
 
 class MissingImageError(ItrpError):
-    """No object lies at the picture's key."""
+    """No object lies at the image's key."""
 
 
 def find_remedy(code: str) -> str:

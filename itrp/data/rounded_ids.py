@@ -19,7 +19,7 @@ FLOAT_DIGITS = 17
 _LEAST = 3
 """Rounded ids a batch must hold: fewer are told row by row, or prove nothing."""
 _WRITTEN_SHARE = 0.9
-"""Ids written as floats are refused row by row anyway; with so many of them the column is at fault."""
+"""Ids written as floats are rejected row by row anyway; with so many of them the column is at fault."""
 _SHARE = 0.5
 _EXACT_SHARE = 0.9
 """Genuine ids below which no more than this share are exact floats (70 % of those of 2012 to 2016, 1 % of later ones)."""
@@ -74,7 +74,7 @@ def find_rounding(ids: Iterable[object]) -> Rounding | None:
     ids: what stands in the place of the ids; a few hundred of them are enough, since a file is rounded whole.
 
     Found are:
-    - floats, exponents and endings in .0, where they are nine of ten (a few are refused row by row);
+    - floats, exponents and endings in .0, where they are nine of ten (a few are rejected row by row);
     - digits after the 15th that are zero, as spreadsheets leave them (ids of 19 digits end in 0000);
     - digits after the 17th that are zero, as JavaScript prints a float (ids of 19 digits end in 00);
     - ids that are all exact floats, as int(float(id)) leaves them.

@@ -1,6 +1,6 @@
 """Rows of a shard whose image cannot be decoded: neither labelled nor learned from, and the reason is kept beside the pixels.
 
-Ingestion refuses such images; what an older version or another decoder let in must not keep the other rows from their labels.
+Ingestion rejects such images; what an older version or another decoder let in must not keep the other rows from their labels.
 """
 
 import json
@@ -54,7 +54,9 @@ def keep_set_aside(shard_hash: str, found: Iterable[SetAside], folder: Path) -> 
     Who calls it without any has read the whole shard, so that nobody has to look again.
     """
     known = read_set_aside(shard_hash, folder)
-    rows = {each.row: each for each in [*found, *(known or ())]}  # another format's decoder may have refused other rows
+    rows = {
+        each.row: each for each in [*found, *(known or ())]
+    }  # another format's decoder may have rejected other rows
     if known is None or len(rows) > len(known):
         with write_atomically(_file(shard_hash, folder)) as draft:
             draft.write_text(json.dumps([asdict(rows[row]) for row in sorted(rows)], indent=1) + "\n")

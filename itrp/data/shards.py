@@ -1,7 +1,7 @@
 """Shards: immutable Parquet files of pairs, named by the hash of their content.
 
 The `image` column follows the Hugging Face convention (struct of bytes and path, features in the schema's
-metadata), so `datasets.load_dataset("parquet", data_files=...)` shows the pictures. The bytes are a function
+metadata), so `datasets.load_dataset("parquet", data_files=...)` shows the images. The bytes are a function
 of the pairs alone, with no clock and no source in them: an interrupted ingestion writes the same files again.
 """
 
@@ -19,7 +19,7 @@ from itrp.data.pairs import Pair
 from itrp.errors import DataError
 
 ROW_GROUP = 256
-"""Pairs a row group: small, so that a shard can be streamed and its pictures need not all be in memory."""
+"""Pairs a row group: small, so that a shard can be streamed and its images need not all be in memory."""
 
 _FEATURES: dict[str, dict[str, str]] = {
     "id": {"dtype": "string", "_type": "Value"},
@@ -42,10 +42,10 @@ SHARD_SCHEMA = pa.schema(
     ],
     metadata={b"huggingface": json.dumps({"info": {"features": _FEATURES}}).encode()},
 )
-"""Columns of a shard. The picture's bytes are those of the source untouched, `image_sha256` is their hash."""
+"""Columns of a shard. The image's bytes are those of the source untouched, `image_sha256` is their hash."""
 
 _WRITING: dict[str, Any] = {
-    # Pictures are compressed already and their minima mean nothing.
+    # Images are compressed already and their minima mean nothing.
     "compression": {
         **dict.fromkeys(("id", "text", "image.path", "created_at", "lang", "image_sha256"), "zstd"),
         "image.bytes": "none",

@@ -55,5 +55,5 @@ def is_utf8(text: str) -> bool:
 
 
 def strip_trailing_link(text: str) -> str:
-    """Without the link to the tweet's own picture that X puts at the end (the paper's optional cleaning)."""
+    """Without the link to the tweet's own image that X puts at the end (the paper's optional cleaning)."""
     return _TRAILING_LINK.sub("", text)

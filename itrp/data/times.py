@@ -24,7 +24,7 @@ def is_given(value: object) -> bool:
 
 
 def parse_time(value: object) -> datetime | None:
-    """Time of a tweet in UTC; None for what cannot be read: a tweet is not refused for its time, it is counted.
+    """Time of a tweet in UTC; None for what cannot be read: a tweet is not rejected for its time, it is counted.
 
     Read are ISO 8601, RFC 2822, "Wed Oct 10 20:19:24 +0000 2018" of X's API, "9:59 AM · Sep 9, 2012" of its pages, and
     epoch (milli)seconds. A time without a zone is taken as UTC. Not guessed are zones by their letters (EST and CET say

@@ -20,10 +20,10 @@ _NEGATIVE = re.compile(r"-\d+")
 
 
 def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair | Rejection:
-    """Check id, text and picture; the first check that fails makes the refusal.
+    """Check id, text and image; the first check that fails makes the rejection.
 
-    fetch: returns the bytes at a picture's key, or raises MissingImageError when nothing lies there, or
-    RejectedError when the key itself is refused. Whatever else it raises (a store that does not answer) is
+    fetch: returns the bytes at an image's key, or raises MissingImageError when nothing lies there, or
+    RejectedError when the key itself is rejected. Whatever else it raises (a store that does not answer) is
     passed on: it says nothing about the tweet.
     """
     try:
@@ -48,7 +48,7 @@ def check_candidate(candidate: Candidate, fetch: Callable[[str], bytes]) -> Pair
 
 
 def reject(candidate: Candidate, code: str, reason: str) -> Rejection:
-    """The refusal of a candidate, with its id in writing as far as there is one."""
+    """The rejection of a candidate, with its id in writing as far as there is one."""
     return Rejection(candidate.source, candidate.line, code, reason, describe_id(candidate.id), candidate.image_key)
 
 

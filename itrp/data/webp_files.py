@@ -30,7 +30,7 @@ class _Image:
 def read_webp(data: bytes) -> Reading:
     """The file as it is; when its last bytes are missing, completed so that only whole pixels pass.
 
-    Raises RejectedError: image_truncated, or image_not_a_picture when the container holds no picture.
+    Raises RejectedError: image_truncated, or image_not_a_picture when the container holds no image.
     """
     if len(data) < 30:
         raise RejectedError("image_truncated", "expected a whole WebP file, found fewer bytes than a header has")
@@ -70,7 +70,7 @@ def _iter_chunks(data: bytes) -> Iterator[_Image]:
 
 
 def _find_image(data: bytes) -> _Image | None:
-    """The chunk with the first picture's pixels."""
+    """The chunk with the first image's pixels."""
     return next((chunk for chunk in _iter_chunks(data) if chunk.kind in _SPARE_BYTES), None)
 
 
@@ -83,7 +83,7 @@ def _cut_after(data: bytes, image: _Image) -> bytes:
 def _check_tail(data: bytes, image: _Image | None, pixels: int) -> None:
     """Zeros at the end of the pixels are an encoder's when the decoder cannot do without them.
 
-    A flat picture may well end in thousands of zeros. A decoder that finds room reserved by a broken download reads on and
+    A flat image may well end in thousands of zeros. A decoder that finds room reserved by a broken download reads on and
     makes up pixels, but it takes fewer bytes for them than were to come.
     """
     if image is None or not data[image.start : image.end].endswith(_RESERVED):

@@ -1,1 +1,1 @@
-"""Readers of the layouts tweets with pictures come in; each yields candidates for `itrp.data.validation.check_candidate`."""
+"""Readers of the layouts tweets with images come in; each yields candidates for `itrp.data.validation.check_candidate`."""

@@ -1,7 +1,7 @@
 """Tables in text files (CSV, TSV, a spreadsheet's semicolons): the whole file's content decides how it is read.
 
 No header and no single row tells how quotes were written. So the file is read in every way that writers know; a way fits
-when each row has the header's fields. Where two fit and give different values, the file is refused: nothing is cut.
+when each row has the header's fields. Where two fit and give different values, the file is rejected: nothing is cut.
 """
 
 import csv
@@ -295,7 +295,7 @@ def count_fields(names: Names, row: Row) -> str | None:
 
 
 def restore_bytes(text: str) -> str | bytes:
-    """The bytes of a field that is not UTF-8, so that the text check refuses it for what it is; else the field."""
+    """The bytes of a field that is not UTF-8, so that the text check rejects it for what it is; else the field."""
     try:
         text.encode()
     except UnicodeEncodeError:

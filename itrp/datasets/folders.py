@@ -1,4 +1,4 @@
-"""What readers of local folders share: a picture's bytes, and rows that label one tweet in two ways."""
+"""What readers of local folders share: an image's bytes, and rows that label one tweet in two ways."""
 
 import errno
 from pathlib import Path
@@ -13,7 +13,7 @@ _OF_THIS_FILE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def read_image(path: Path) -> bytes:
-    """The file's bytes, cut after the first byte over the limit: enough for the check to refuse it.
+    """The file's bytes, cut after the first byte over the limit: enough for the check to reject it.
 
     Raises MissingImageError when there is no such file (a folder, pipe or device is none), RejectedError when it cannot
     be read.
@@ -33,7 +33,7 @@ def read_image(path: Path) -> bytes:
 
 
 def find_contradictions(labels: Annotations) -> dict[int, str]:
-    """0-based row -> why it is refused, of every row whose labels differ from the first row of its tweet.
+    """0-based row -> why it is rejected, of every row whose labels differ from the first row of its tweet.
 
     A label that is missing in one of the two contradicts nothing.
     """

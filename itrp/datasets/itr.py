@@ -1,4 +1,4 @@
-"""The ITR data set (Vempala and Preotiuc-Pietro 2019): label file, pictures, corrections, texts."""
+"""The ITR data set (Vempala and Preotiuc-Pietro 2019): label file, images, corrections, texts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from itrp.errors import AmbiguousTableError, DataError
 
 
 class ItrFolder:
-    """A label file and the folder of its pictures T<id>.jpg.
+    """A label file and the folder of its images T<id>.jpg.
 
     labels: either published form. images: the folder with T<id>.jpg, or the one above its `images`.
     controversial: the relabelling list of Sun et al. 2023. texts: a CSV or JSONL file with tweet_id and

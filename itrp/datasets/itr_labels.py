@@ -89,7 +89,7 @@ def read_itr_labels(path: Path, *, texts: bool = True) -> ItrLabels:
     """Read either form, and verify every row's labels against its one-hot columns.
 
     A file without texts is repaired where fragments of text stand between id and labels. In a file with texts that would
-    cut them: how it is written is decided by its content, and what is ambiguous is refused. Without `texts` the file's
+    cut them: how it is written is decided by its content, and what is ambiguous is rejected. Without `texts` the file's
     texts are not wanted, whatever they are.
     Raises AmbiguousTableError naming the first text that could be read in two ways, and DataError naming the row that can
     be neither read nor repaired, or when it is no label file.

@@ -38,7 +38,7 @@ def read_itr_texts(path: Path) -> dict[str, str]:
 
 
 def _read_table_rows(path: Path) -> Iterator[tuple[Any, str]]:
-    """Rows without a text are passed over: their tweets then have none."""
+    """Rows without a text are skipped: their tweets then have none."""
     columns = read_table_file(path, lambda names: _find_columns(names, path))
     tweet_ids, texts = columns.values()
     yield from ((tweet_id, text) for tweet_id, text in zip(tweet_ids, texts, strict=True) if isinstance(text, str))

@@ -19,7 +19,7 @@ def iter_array(stream: ByteStream) -> Iterator[tuple[int, Any]]:
 
     stream: at the first bracket, or at white space before it. Where the text stops being an array, a RejectedError is
     yielded in the element's place and nothing more: what follows cannot be told apart. A comma before the closing
-    bracket is let pass. Bytes that are not UTF-8 become lone surrogates, which the check of the text refuses.
+    bracket is let pass. Bytes that are not UTF-8 become lone surrogates, which the check of the text rejects.
     """
     text = _Text(stream)
     try:

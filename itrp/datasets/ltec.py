@@ -1,6 +1,6 @@
-"""The image-text relations of the Latvian Twitter Eater Corpus (Rikters et al. 2024): label file and pictures.
+"""The image-text relations of the Latvian Twitter Eater Corpus (Rikters et al. 2024): label file and images.
 
-812 Latvian tweets, MIT, hub id matiss/Latvian-Twitter-Eater-Corpus-Images; the public set's pictures come in two zip
+812 Latvian tweets, MIT, hub id matiss/Latvian-Twitter-Eater-Corpus-Images; the public set's images come in two zip
 files. `ltec-image-text-relation.json` is a list of {file_name, relation, tweet_id, text}.
 """
 
@@ -39,15 +39,15 @@ class LtecRow:
     file_name: str | None
     text: object
     relation: str | None
-    """The code `TI`; None in a refused row."""
+    """The code `TI`; None in a rejected row."""
     rejection: tuple[str, str] | None = None
 
 
 class LtecFolder:
-    """The label file and a folder of its pictures: in it, or in its folders down to two levels.
+    """The label file and a folder of its images: in it, or in its folders down to two levels.
 
     labels: `ltec-image-text-relation.json`. images: the folder the public set's zip files were unpacked to.
-    Raises DataError when either is missing or is not what it should be, and when two different pictures have the name
+    Raises DataError when either is missing or is not what it should be, and when two different images have the name
     of one row.
     """
 
@@ -80,13 +80,13 @@ class LtecFolder:
                 yield Candidate(source, number, row.id, row.text, row.file_name)
 
     def read_image(self, key: str) -> bytes:
-        """The bytes of a row's picture. Raises MissingImageError when there is no such file."""
+        """The bytes of a row's image. Raises MissingImageError when there is no such file."""
         if key not in self._image_paths:
             raise MissingImageError(f"{self.images} and the folders in it: {key}")
         return read_image(self._image_paths[key])
 
     def annotations(self) -> Annotations:
-        """Labels of all rows: row i belongs to the record with line i + 1. A refused row has none.
+        """Labels of all rows: row i belongs to the record with line i + 1. A rejected row has none.
 
         Nobody has corrected these labels, so the sets raw, RM and RL are the same.
         """
@@ -109,9 +109,9 @@ def assign_split(tweet_id: str) -> str:
 
 
 def read_ltec_rows(path: Path) -> tuple[LtecRow, ...]:
-    """The rows in file order; a damaged row is kept with the reason why it is refused.
+    """The rows in file order; a damaged row is kept with the reason why it is rejected.
 
-    Refused: what is no JSON object, no usable file name, a tweet_id that is another number than the file name says
+    Rejected: what is no JSON object, no usable file name, a tweet_id that is another number than the file name says
     (even to the precision of a float, through which the published ones have gone), and a tweet that an earlier row
     labels otherwise. Raises DataError when the file is no such list, and, because the labels of the whole file are then
     in doubt, for a row with other fields or with a relation that is not 0 to 3.
@@ -173,7 +173,7 @@ def _is_same_number(rounded: object, exact: str) -> bool:
 
 
 def _reject_contradictions(rows: Sequence[LtecRow]) -> Iterator[LtecRow]:
-    """The rows, those refused that label an earlier row's tweet otherwise: a duplicate must not hide a second label."""
+    """The rows, those rejected that label an earlier row's tweet otherwise: a duplicate must not hide a second label."""
     known: dict[str, str] = {}
     for number, row in enumerate(rows):
         if row.id is None or row.relation is None or known.setdefault(row.id, row.relation) == row.relation:
@@ -191,7 +191,7 @@ def _reject(row: LtecRow, code: str, reason: str) -> LtecRow:
 
 
 def _find_images(folder: Path, wanted: set[str]) -> Mapping[str, Path]:
-    """File name -> path of the wanted pictures in a folder and in those below it."""
+    """File name -> path of the wanted images in a folder and in those below it."""
     found: dict[str, Path] = {}
     for depth in range(_DEPTH + 1):
         for path in sorted(folder.glob("/".join(["*"] * (depth + 1)))):

@@ -1,4 +1,4 @@
-"""Which photo a tweet's record tells of, and under which names its picture may lie beside the batch.
+"""Which photo a tweet's record tells of, and under which names its image may lie beside the batch.
 
 Sources: X API v2 and v1.1 data dictionaries (media objects); twarc2 flatten, snscrape, twscrape, twint and 4CAT output.
 """
@@ -14,7 +14,7 @@ from itrp.data.rejections import RejectedError
 from itrp.data.texts import is_utf8
 
 IMAGE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp")
-"""Endings a picture beside the batch may have, in the order they are looked for."""
+"""Endings an image beside the batch may have, in the order they are looked for."""
 
 MAX_KEY_BYTES = 1024
 """Longest key of an object (S3's limit), in bytes of UTF-8."""
@@ -39,11 +39,11 @@ class Media:
     kind: str
     """photo, video, animated_gif …"""
     names: tuple[str, ...]
-    """What its picture may be called, without an ending."""
+    """What its image may be called, without an ending."""
 
 
 def find_image_keys(record: Mapping[str, Any], source: str, media: Mapping[str, Media]) -> tuple[str, ...]:
-    """Keys at which the picture of a tweet may lie, the likeliest first; none when the record tells of no media.
+    """Keys at which the image of a tweet may lie, the likeliest first; none when the record tells of no media.
 
     A key in the field `image` is the only one. media: media key -> media, of the response the record stands in.
     Raises RejectedError: image_key_invalid, or image_not_named when there are media without a photo among them.
@@ -71,7 +71,7 @@ def index_media(includes: object) -> dict[str, Media]:
 
 
 def _list_keys(photo: Media, record: Mapping[str, Any], source: str) -> tuple[str, ...]:
-    """Each name with each ending; last the tweet's own id, as some collectors name pictures."""
+    """Each name with each ending; last the tweet's own id, as some collectors name images."""
     for name in photo.names:
         if not name or posixpath.basename(name) != name:
             raise RejectedError("image_key_invalid", f"expected a media key, found {ascii(name)[:200]}")
@@ -129,7 +129,7 @@ def _read_media(item: Mapping[str, Any]) -> Media:
 
 
 def _names_of_address(address: str) -> tuple[str, ...]:
-    """The file name in a picture's web address, without its ending: "…/media/GtU9.jpg:large" gives GtU9."""
+    """The file name in an image's web address, without its ending: "…/media/GtU9.jpg:large" gives GtU9."""
     try:
         name = posixpath.basename(urlsplit(address).path)
     except ValueError:
@@ -143,7 +143,7 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 
 def resolve_key(image: object, source: str) -> str | None:
-    """The picture's key from the bucket's root, or None when the record names no picture.
+    """The image's key from the bucket's root, or None when the record names no image.
 
     image: relative to the batch file's folder, or from the bucket's root when it begins with "/".
     Raises RejectedError, image_key_invalid, for a key that leads out of the bucket or cannot be one.

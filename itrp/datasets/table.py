@@ -1,4 +1,4 @@
-"""A table of tweets (CSV, TSV, Parquet, a pandas frame): a row a tweet, with the file of its picture."""
+"""A table of tweets (CSV, TSV, Parquet, a pandas frame): a row a tweet, with the file of its image."""
 
 import hashlib
 import re
@@ -35,14 +35,14 @@ class TableSource:
     """A table with the columns id, text and image, and as it may be created_at, lang, labels and split.
 
     table: a CSV, TSV or Parquet file, or a pandas frame. id, text, image, created_at: names of columns; those not given
-    are guessed from the usual names. folder: where relative names of pictures start; by default the file's folder, for a
-    frame the working directory. A picture may lie anywhere: its name may be absolute. In a frame it may also be a
+    are guessed from the usual names. folder: where relative names of images start; by default the file's folder, for a
+    frame the working directory. An image may lie anywhere: its name may be absolute. In a frame it may also be a
     pathlib.Path, or the file's bytes. numbered: a table without a column of ids gets the numbers of its rows, from 0, as ids.
     Labels (text_is_represented, image_adds: 1, 0 or nothing) become annotations; the split is that of the column split,
     else each id's hash decides, one half each.
 
     Raises ColumnError when a column cannot be told, DataError when the table cannot be read, its ids were rounded, its
-    pictures are addresses of the web, or a label is none.
+    images are addresses of the web, or a label is none.
     """
 
     layout = "csv"
@@ -82,7 +82,7 @@ class TableSource:
             self._values["id"] = [*range(len(self._values["text"]))]
         self._values["id"] = [unwrap_id(value) for value in self._values["id"]]
         self._images: dict[str, bytes] = {}
-        """Key -> bytes, of a frame's cells that hold the picture itself."""
+        """Key -> bytes, of a frame's cells that hold the image itself."""
         self._values["image"] = [self._name_image(value) for value in self._values["image"]]
         self._check_columns()
         self._annotations = self._read_annotations()
@@ -120,7 +120,7 @@ class TableSource:
                 yield Candidate(source, row, tweet_id, written, self._locate(image), created_at, lang)
 
     def read_image(self, key: str) -> bytes:
-        """The bytes of a picture. Raises MissingImageError when there is no such file."""
+        """The bytes of an image. Raises MissingImageError when there is no such file."""
         held = self._images.get(key)
         return read_image(Path(key)) if held is None else held
 
@@ -207,7 +207,7 @@ def _holds_urls(values: Sequence[Any]) -> bool:
 
 
 def _reject_name(image: object) -> str | None:
-    """Why a picture's name cannot be one."""
+    """Why an image's name cannot be one."""
     if image is None:
         return None
     if not isinstance(image, str):

@@ -1,4 +1,4 @@
-"""The landing contract: batches of tweets in whatever JSON collectors write, pictures beside them.
+"""The landing contract: batches of tweets in whatever JSON collectors write, images beside them.
 
 A response of X's API is a page of tweets: tweets in `data[]`, what they refer to in `includes`. Source: X API v2, data
 dictionary (tweet, media): a photo's `media_key`, a tweet's `attachments.media_keys`. A page is a file of its own (`.json`),

@@ -40,9 +40,9 @@ class Twitter100kFolder:
         return (self.label_path,)
 
     def check_counts(self) -> None:
-        """Whether the last line belongs to the last picture: one line too many moves all texts after it to other pictures.
+        """Whether the last line belongs to the last image: one line too many moves all texts after it to other images.
 
-        Pictures in between may be missing, and blank lines may follow the last picture. Without any picture nothing can
+        Images in between may be missing, and blank lines may follow the last image. Without any image nothing can
         be given a wrong one. Raises DataError that names the lines that look broken.
         """
         numbers = self._list_images()
@@ -62,7 +62,7 @@ class Twitter100kFolder:
     def candidates(self) -> Iterator[Candidate | Rejection]:
         """One record a line; here a blank line is a tweet with an empty text, because its number counts.
 
-        Raises DataError before the first one when lines and pictures do not belong together.
+        Raises DataError before the first one when lines and images do not belong together.
         """
         self.check_counts()
         source = str(self.label_path)
@@ -75,7 +75,7 @@ class Twitter100kFolder:
                 yield Candidate(source, number, str(number), _decode_text(line), key)
 
     def read_image(self, key: str) -> bytes:
-        """The picture's bytes. Raises MissingImageError when there is no such file."""
+        """The image's bytes. Raises MissingImageError when there is no such file."""
         return read_image(self.path / key)
 
     def annotations(self) -> Annotations | None:
@@ -112,7 +112,7 @@ class Twitter100kFolder:
 
 
 def _decode_text(line: bytes) -> str | bytes:
-    """Bytes stay bytes where they are not UTF-8: the text check refuses that one line."""
+    """Bytes stay bytes where they are not UTF-8: the text check rejects that one line."""
     try:
         return line.decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """Class names for clusters from a few labels, or from none: what stands in for a labelled train split.
 
-`ExampleNaming` asks a person for m labels; `SimilarityNaming` asks a dual encoder of texts and pictures (CLIP, SigLIP) and
+`ExampleNaming` asks a person for m labels; `SimilarityNaming` asks a dual encoder of texts and images (CLIP, SigLIP) and
 needs no label. Each is a protocol of its own in `itrp.evaluation.results`, with its own name in every report.
 
 The m labels choose the checkpoint too: on synthetic tweets that is better than the last checkpoint from some ten labels on
@@ -73,12 +73,12 @@ def keep_examples(labels: NDArray[np.integer], examples: int, seed: int) -> NDAr
 
 
 def name_by_cosines(clusters: NDArray[np.integer], cosines: NDArray[np.floating], classes: int) -> CosineNames:
-    """The clusters in the order of their mean text-picture cosine: the least similar one is class 0.
+    """The clusters in the order of their mean text-image cosine: the least similar one is class 0.
 
     clusters, cosines: [n]. For the text task (2) the more similar cluster is 'text represented', for the image-text
     task (4) the order is 00 < 01 < 10 < 11, as in the check of Sun et al. 2023 (cosine of CLIP against the scores 1 to
     4 of these relations; Spearman 0.38 on the test set). For the image task (2) the more similar cluster is 'image
-    adds'. That is an assumption: by the same order an adding picture is the more similar one among pairs with equal
+    adds'. That is an assumption: by the same order an adding image is the more similar one among pairs with equal
     text label (00 < 01, 10 < 11), and in ITR the text label hardly differs between the classes (represented: 42 % of
     those that add, 39 % of the others), so it does not turn the order round. It is one score step of three, hence the
     weaker signal, and where clusters of the image task differ in the text label instead, it names them by that.
@@ -138,7 +138,7 @@ class ExampleNaming:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityNaming:
-    """The protocol `joint`: mapping of the last checkpoint by text-picture similarity; no label is looked at."""
+    """The protocol `joint`: mapping of the last checkpoint by text-image similarity; no label is looked at."""
 
     cosines: NDArray[np.floating]
     """[n_dev] of the train split's pairs."""

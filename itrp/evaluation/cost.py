@@ -37,7 +37,7 @@ def measure_cost(predict: Callable[[], Any], pairs: int, device: torch.device | 
     both times: what it keeps from one call to the next (embeddings, decoded pixels) is missing from the seconds.
     Counted are the matrix products, convolutions and attention of torch on this thread, forwards and backwards, a
     multiply-add as 2 (torch.utils.flop_counter); sums, activations, and what NumPy, scikit-learn and the decoder of
-    pictures do, are in the seconds only. The clock waits for `device` (the CPU unless told otherwise).
+    images do, are in the seconds only. The clock waits for `device` (the CPU unless told otherwise).
 
     While it counts, torch runs without fused kernels in the whole process: the counter cannot see into them. Raises
     WrongUseError for no pairs.

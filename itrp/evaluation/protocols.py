@@ -66,7 +66,7 @@ def choose_round(
 ) -> Choice:
     """Choose the mapping (best accuracy) and the checkpoint (best weighted F1) that the protocol allows.
 
-    `test_labels` are asked for under `oracle` and refused otherwise: without them nothing can leak from the
+    `test_labels` are asked for under `oracle` and rejected otherwise: without them nothing can leak from the
     test set. Of checkpoints with one F1 the earliest is taken, so that further rounds that bring nothing
     never change the choice. `named`: the predictions are classes already, as a supervised system's are, and only the
     checkpoint is chosen. `judged_by`: under `oracle`, the labels that choose the checkpoint where they are not those that

@@ -20,7 +20,7 @@ from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, ignore_count
 
 IMAGES_TOGETHER = 16
-"""Pictures a CPU embeds at a time. 16 of them and a layer's maps fit a core's cache: ResNet-101 takes 12 % longer with 32,
+"""Images a CPU embeds at a time. 16 of them and a layer's maps fit a core's cache: ResNet-101 takes 12 % longer with 32,
 EfficientNet-Lite0 60 % longer with 64."""
 
 
@@ -60,7 +60,7 @@ def fuse_encoder(encoder: ImageEncoder) -> ImageEncoder:
 
 
 def embed_pixels(encoder: ImageEncoder, pixels: NDArray[np.uint8], device: torch.device, batch_size: int) -> Vectors:
-    """Vectors of pictures, [n, d], from [n, size, size, 3] uint8."""
+    """Vectors of images, [n, d], from [n, size, size, 3] uint8."""
     return _embed_pixels(fuse_encoder(encoder), pixels, device, batch_size)
 
 
@@ -128,9 +128,9 @@ class EmbeddingCache:
         return embed_tokens(encoder, encoder.tokenize(read_texts(shard)), self.device, self.batch_size, count)
 
     def embed_images(self, encoder: ImageEncoder, shard: ShardFile) -> Vectors:
-        """[n, d] vectors of a shard's pictures, computed and not kept; cached pixels are used where they are.
+        """[n, d] vectors of a shard's images, computed and not kept; cached pixels are used where they are.
 
-        A picture that cannot be decoded is a black one here; `itrp.data.set_aside.read_set_aside` tells which rows those are.
+        An image that cannot be decoded is a black one here; `itrp.data.set_aside.read_set_aside` tells which rows those are.
         """
         return self._embed_images(fuse_encoder(encoder), shard)
 

@@ -34,7 +34,7 @@ TRIED = 100
 
 @dataclass(frozen=True)
 class Calibration:
-    """Pairs of the data that the models were trained on: real ones, because ranges of other pictures would clip theirs."""
+    """Pairs of the data that the models were trained on: real ones, because ranges of other images would clip theirs."""
 
     pairs: ShardFile
     trial: ShardFile

@@ -1,4 +1,4 @@
-"""Shard after shard through the encoders: pictures are decoded and texts tokenised by threads while others compute.
+"""Shard after shard through the encoders: images are decoded and texts tokenised by threads while others compute.
 
 Every batch is cut from the shard alone and computed by one thread, so that a shard's vectors depend neither on the shards
 around it nor on how many threads there are.
@@ -27,7 +27,7 @@ from itrp.models.device import Vectors
 from itrp.pixel_format import PixelFormat
 
 DECODED_TOGETHER = 16
-"""Pictures a decoding task takes."""
+"""Images a decoding task takes."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Embedded:
     vectors: dict[str, Vectors] = field(default_factory=dict)
     error: Exception | None = None
     set_aside: tuple[SetAside, ...] = ()
-    """Rows whose pictures could not be decoded, in order: their picture vectors are those of a black picture."""
+    """Rows whose images could not be decoded, in order: their image vectors are those of a black image."""
 
 
 class EmbeddingStream:

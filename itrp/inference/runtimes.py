@@ -53,7 +53,7 @@ class Runtime:
 
     @property
     def image_batch(self) -> int:
-        """Pictures at a time."""
+        """Images at a time."""
         return 256 if self.device.type == "cuda" else IMAGES_TOGETHER
 
     @property

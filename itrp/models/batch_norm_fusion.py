@@ -10,15 +10,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
-"""Largest difference that folding may make, relative to the largest value; rounding makes 1e-6."""
+"""Largest difference that fusing may make, relative to the largest value; rounding makes 1e-6."""
 
 
 @torch.no_grad()
 def fuse_batch_norms(network: nn.Module, size: int) -> nn.Module:
-    """A copy that answers the same for pictures of this size, in evaluation mode; the network itself where that cannot be done.
+    """A copy that answers the same for images of this size, in evaluation mode; the network itself where that cannot be done.
 
     Which batch norm follows which convolution is seen while a sample flows through, not read from the code, so any
-    architecture will do. What was folded is tried before it is given away: a convolution whose result something else uses as
+    architecture will do. What was fused is tried before it is given away: a convolution whose result something else uses as
     well, or a forward that depends on its input, gives another result and is left as it is.
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):

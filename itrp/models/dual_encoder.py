@@ -1,7 +1,7 @@
-"""Texts and pictures into one space: CLIP, SigLIP, SigLIP 2 and other dual encoders of transformers.
+"""Texts and images into one space: CLIP, SigLIP, SigLIP 2 and other dual encoders of transformers.
 
 Radford et al. 2021 (CLIP), Zhai et al. 2023 (SigLIP), Tschannen et al. 2025 (SigLIP 2). The cosine of a text's and a
-picture's vector says how well they fit, without any training on tweets.
+image's vector says how well they fit, without any training on tweets.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ _REMEDY = (
 
 
 class DualEncoder(nn.Module):
-    """A dual encoder with its own tokenizer and its own preprocessing of pictures."""
+    """A dual encoder with its own tokenizer and its own preprocessing of images."""
 
     model: Any
     """A PreTrainedModel with get_text_features and get_image_features: classes that have no common base."""
@@ -93,9 +93,9 @@ class DualEncoder(nn.Module):
         return {"input_ids": rows["input_ids"]}
 
     def preprocess(self, images: Sequence[bytes]) -> dict[str, Tensor]:
-        """What the picture tower takes, as the checkpoint's preprocessor_config.json says; pixel_values [b, ...] float32.
+        """What the image tower takes, as the checkpoint's preprocessor_config.json says; pixel_values [b, ...] float32.
 
-        Each picture is shrunk before the next one is decoded, so at most one a core lies in memory at its full size.
+        Each image is shrunk before the next one is decoded, so at most one a core lies in memory at its full size.
         Raises RejectedError as `decode_image` does.
         """
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
@@ -126,7 +126,7 @@ class DualEncoder(nn.Module):
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[bytes], device: torch.device, batch_size: int = 64) -> Vectors:
-        """[n, d] float32 vectors of length 1 of picture files, in evaluation mode; the encoder moves to `device`.
+        """[n, d] float32 vectors of length 1 of image files, in evaluation mode; the encoder moves to `device`.
 
         Raises RejectedError as `decode_image` does.
         """
@@ -139,7 +139,7 @@ class DualEncoder(nn.Module):
         return np.concatenate(parts) if parts else self._no_vectors()
 
     def cosines(self, shards: Sequence[ShardFile], device: torch.device) -> NDArray[np.float32]:
-        """[n] cosine of each pair's text and picture, in stored order; a few hundred pairs are in memory at a time."""
+        """[n] cosine of each pair's text and image, in stored order; a few hundred pairs are in memory at a time."""
         parts = [np.empty(0, dtype=np.float32)]
         for shard in shards:
             for batch in iter_batches(shard.path, ["text", "image"]):
@@ -162,7 +162,7 @@ def load_dual_encoder(name: str) -> DualEncoder:
     """The dual encoder of a hub id or local folder, in float32 and evaluation mode.
 
     Raises WeightsUnavailableError, one line, when it is neither here nor to be fetched, lacks tensors, or is no dual
-    encoder of texts and pictures.
+    encoder of texts and images.
     """
     source = find_checkpoint(name)
     with explain_loading("dual encoder", name, _REMEDY):
@@ -178,7 +178,7 @@ def load_dual_encoder(name: str) -> DualEncoder:
 
 
 def is_dual_encoder(name: str) -> bool:
-    """Whether a hub id or folder is to be asked for similarity: it is no model that answers questions about pictures.
+    """Whether a hub id or folder is to be asked for similarity: it is no model that answers questions about images.
 
     Raises WeightsUnavailableError when its config.json is not to be had.
     """

@@ -1,4 +1,4 @@
-"""Pictures to vectors: a convolutional classifier without its last layer."""
+"""Images to vectors: a convolutional classifier without its last layer."""
 
 import importlib
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _CLASSIFIERS = ("fc", "classifier", "heads", "head")
 
 
 class ImageEncoder(nn.Module):
-    """Normalises pixels and pools the last feature map to one vector a picture (paper, section 3.1: 7x7x2048 -> 2048)."""
+    """Normalises pixels and pools the last feature map to one vector an image (paper, section 3.1: 7x7x2048 -> 2048)."""
 
     mean: Tensor
     std: Tensor

@@ -23,7 +23,7 @@ TEXT_FOLDER = "text"
 
 
 class ItrpModel(nn.Module):
-    """e = fuse(text vector, picture vector); the head gives k logits (paper, equations 1 to 3)."""
+    """e = fuse(text vector, image vector); the head gives k logits (paper, equations 1 to 3)."""
 
     def __init__(self, config: ExperimentConfig, text: TextEncoder, image: ImageEncoder) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Checkpoints as a user names them, transformers' and files of tensors: found, loaded whole or refused in one line, described."""
+"""Checkpoints as a user names them, transformers' and files of tensors: found, loaded whole or rejected, described."""
 
 import hashlib
 import json

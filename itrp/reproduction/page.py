@@ -21,7 +21,7 @@ TEMPLATE = "page.html.jinja"
 
 
 def render_page(made: Reproduction) -> str:
-    """The page: every cell with its protocol, published figure and cost; Figure 4 as a picture under both protocols."""
+    """The page: every cell with its protocol, published figure and cost; Figure 4 as an image under both protocols."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

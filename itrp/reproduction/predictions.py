@@ -63,7 +63,7 @@ class RunPredictions:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityPredictions:
-    """Text-picture cosines [n] of a labelled set's pairs: the labels a protocol may see choose the threshold."""
+    """Text-image cosines [n] of a labelled set's pairs: the labels a protocol may see choose the threshold."""
 
     cosines: NDArray[np.float32]
     dev_rows: NDArray[np.intp]

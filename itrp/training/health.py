@@ -14,7 +14,7 @@ from itrp.config import ExperimentConfig
 FEWEST_BATCHES = 2
 """Every round draws a new head. Fewer pairs than so many batches are one step or two: it stays about as it was drawn."""
 SMALLEST_SHARE = 0.01
-"""A cluster of a smaller share of its round is outliers (one account's pictures, a broken decoder), not a class."""
+"""A cluster of a smaller share of its round is outliers (one account's images, a broken decoder), not a class."""
 SMALLEST_CLUSTER = 5
 """A cluster of fewer pairs is one too: 1 % of the smallest subset a named experiment has (500), as 1 % of 60 is no pair."""
 SAME_SHARE = 0.95

@@ -45,7 +45,7 @@ class TrainingSet:
     """The text encoder in a training step: itself, or compiled."""
     forward_image: Callable[[Tensor], Tensor]
     set_aside: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """Rows whose pictures cannot be decoded: black ones stand in their place, and nothing should be learned from them."""
+    """Rows whose images cannot be decoded: black ones stand in their place, and nothing should be learned from them."""
 
     def drop_set_aside(self, subsets: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
         """The subsets without those rows, in their order."""
@@ -65,7 +65,7 @@ class TrainingSet:
         return embed_tokens(self.model.text, chosen, self.cache.device, self.cache.batch_size, count)
 
     def embed_image(self, rows: NDArray[np.integer], count: Count = ignore_count) -> Vectors:
-        """[m, d] picture vectors of the rows, in evaluation mode. count: as above."""
+        """[m, d] image vectors of the rows, in evaluation mode. count: as above."""
         if self.image_vectors is not None:
             return _take(self.image_vectors, rows)
         assert self.pixels is not None
@@ -83,7 +83,7 @@ class TrainingSet:
         return self._forward_by_length([self.tokens[row] for row in rows])
 
     def image_batch(self, rows: NDArray[np.integer]) -> Tensor:
-        """[b, d] picture vectors for a training step; gradients flow where the encoder is fine-tuned."""
+        """[b, d] image vectors for a training step; gradients flow where the encoder is fine-tuned."""
         if self.image_vectors is not None:
             return _fetch(self.image_vectors, rows, self.cache.device)
         assert self.pixels is not None
@@ -190,7 +190,7 @@ def _compile(encoder: nn.Module, device: torch.device) -> Callable[..., Tensor]:
 
 
 def list_set_aside(shards: Sequence[ShardFile], folder: Path) -> NDArray[np.int64]:
-    """Rows, counted over all shards, that reading their pictures has set aside; with a warning that counts them."""
+    """Rows, counted over all shards, that reading their images has set aside; with a warning that counts them."""
     rows: list[int] = []
     start, first = 0, None
     for shard in shards:

@@ -1,4 +1,4 @@
-"""Ingestion: landing batches and labelled folders become shards; what is refused goes to the quarantine.
+"""Ingestion: landing batches and labelled folders become shards; what is rejected goes to the quarantine.
 
 Knows no orchestrator: `flows.ingest` wraps these functions.
 """

@@ -18,7 +18,7 @@ _PICTURE = re.compile(
     r"\.(?:jpe?g|jfif|png|gif|webp|bmp|tiff?|heic|heif|avif|svg|mp4|m4v|mov|webm|m3u8)(?:$|[:_?])|[?&]format=\w+",
     re.IGNORECASE,
 )
-"""Names of pictures and videos as collectors write them: PHOTO.JPG, GtU9.jpg:large, GtU9?format=jpg&name=large."""
+"""Names of images and videos as collectors write them: PHOTO.JPG, GtU9.jpg:large, GtU9?format=jpg&name=large."""
 
 
 def find_batches(
@@ -26,7 +26,7 @@ def find_batches(
 ) -> list[ObjectInfo]:
     """The batch files under landing/ in the order of their keys; of `keys` those that lie there, without listing.
 
-    Whatever else lies there and is not named like a picture or a video is noted in `passed_over`.
+    Whatever else lies there and is not named like an image or a video is noted in `passed_over`.
     """
 
     noted: set[str] = set()  # a server may tell of an object twice

@@ -25,7 +25,7 @@ Record = Candidate | Rejection
 CHUNK = 250
 """Records whose ids are looked up in the catalog together."""
 THREADS = max(4, 2 * (os.cpu_count() or 1))
-"""Pictures fetched and decoded at once: a store answers slowly and decoding leaves Python's lock. However many there are, all
+"""Images fetched and decoded at once: a store answers slowly and decoding leaves Python's lock. However many there are, all
 that are being decoded share the memory of `itrp.data.decoding_memory`."""
 
 
@@ -35,14 +35,14 @@ def open_pool() -> AbstractContextManager[ThreadPoolExecutor]:
 
 
 class Checked(NamedTuple):
-    """What became of a record, and the key its picture was looked for at last."""
+    """What became of a record, and the key its image was looked for at last."""
 
     outcome: Pair | Rejection
     image_key: str | None
 
 
 def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExecutor) -> Iterator[Checked]:
-    """Check candidates on the pool; refusals pass through. At most two pictures a thread are in memory."""
+    """Check candidates on the pool; rejections pass through. At most two images a thread are in memory."""
     listed = [*records]
     candidates = [record for record in listed if isinstance(record, Candidate)]
     checked = map_in_order(pool, lambda candidate: check_anywhere(candidate, fetch), candidates, ahead=2 * THREADS)
@@ -51,7 +51,7 @@ def check_in_order(records: Iterable[Record], fetch: Fetch, pool: ThreadPoolExec
 
 
 def check_anywhere(candidate: Candidate, fetch: Fetch) -> Checked:
-    """Check a candidate with the first of its keys at which a picture lies."""
+    """Check a candidate with the first of its keys at which an image lies."""
     outcome = check_candidate(candidate, fetch)
     if not isinstance(outcome, Rejection) or outcome.code != "image_missing":
         return Checked(outcome, candidate.image_key)
@@ -72,7 +72,7 @@ def _list_other_keys(candidate: Candidate) -> Iterator[str]:
 
 
 def _name_places(rejection: Rejection, keys: Sequence[str]) -> Rejection:
-    """The refusal, telling all places that were looked at."""
+    """The rejection, telling all places that were looked at."""
     names = dict.fromkeys(posixpath.basename(key) for key in keys)
     if not names:
         return rejection
@@ -91,7 +91,7 @@ def split_chunks(records: Iterable[Record], size: int = CHUNK) -> Iterator[list[
 
 
 def fetch_from(store: ObjectStore) -> Fetch:
-    """A function that reads a picture of the store, up to one byte more than the limit."""
+    """A function that reads an image of the store, up to one byte more than the limit."""
 
     def fetch(key: str) -> bytes:
         try:

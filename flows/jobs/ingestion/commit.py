@@ -176,7 +176,7 @@ def _update_retries(session: Session, group: Group) -> None:
 
 
 def _describe(rejection: Rejection) -> dict[str, Any]:
-    """The columns of a refusal, cut to their sizes."""
+    """The columns of a rejection, cut to their sizes."""
     return {
         "tweet_id": _fit(rejection.id, 64),
         "image_key": _fit(rejection.image_key, 1024),

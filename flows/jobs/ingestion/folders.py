@@ -49,7 +49,7 @@ class FolderSource(Protocol):
         ...
 
     def read_image(self, key: str) -> bytes:
-        """A picture's bytes. Raises MissingImageError."""
+        """An image's bytes. Raises MissingImageError."""
         ...
 
     def annotations(self) -> Annotations | None:

@@ -65,7 +65,7 @@ class NewTweet:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The new state of a quarantined row: resolved, or refused again."""
+    """The new state of a quarantined row: resolved, or rejected again."""
 
     row_id: int
     rejection: Rejection | None

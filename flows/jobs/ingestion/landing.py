@@ -52,12 +52,12 @@ def ingest_landing(
 ) -> IngestReport:
     """Swallow every batch file that is new or changed, in the order of their keys.
 
-    Only batch files' keys are held in memory, but a server tells of the pictures too: with many of them, give
-    `start_after`, such as landing/2026-11-20/, to pass over all earlier keys. What is new there is then not
+    Only batch files' keys are held in memory, but a server tells of the images too: with many of them, give
+    `start_after`, such as landing/2026-11-20/, to skip all earlier keys. What is new there is then not
     found, so this fits collectors whose keys grow with time; a run without it, from time to time, finds the rest.
     With `keys`, as bucket events tell them, nothing is listed: of these, the batch files that are there are taken.
 
-    Objects that are neither batch files nor pictures are counted and named in the report. Where another ingestion is
+    Objects that are neither batch files nor images are counted and named in the report. Where another ingestion is
     committed first, this one reads again what is then left.
 
     A failing store or catalog aborts the run (StoreError, CatalogError) with no batch half in: run it again.

@@ -23,7 +23,7 @@ SHARD_PAIRS = 2000
 MOST_ROWS = 10_000
 """Rows of the quarantine that wait for a commit at the end of a landing object: more are committed without a full shard."""
 SHARD_BYTES = 256 * 1024 * 1024
-"""A shard is also full with this many bytes of pictures: it must fit into memory in any case."""
+"""A shard is also full with this many bytes of images: it must fit into memory in any case."""
 
 
 class Placement(Enum):
@@ -37,7 +37,7 @@ class Placement(Enum):
 class Pending:
     """The group being built, of one data set.
 
-    Memory: one shard of pictures, a few hundred bytes a tweet of the group, and about a KB a row of the quarantine, of
+    Memory: one shard of images, a few hundred bytes a tweet of the group, and about a KB a row of the quarantine, of
     which a landing object has at most ROWS_KEPT a reason.
     """
 
@@ -88,7 +88,7 @@ class Pending:
     def retry(self, row_id: int | None, outcome: Pair | Rejection, batch: Batch, image_key: str | None) -> None:
         """Take in the outcome of one quarantined record; the batch is the one it came with.
 
-        row_id: None for a record without a row, whose line comes back into the batch's `rest` when it is refused again.
+        row_id: None for a record without a row, whose line comes back into the batch's `rest` when it is rejected again.
         """
         rejection = self._take(outcome, batch, image_key)
         if row_id is not None:
@@ -144,7 +144,7 @@ class Pending:
         return lines
 
     def _take(self, outcome: Pair | Rejection, batch: Batch, image_key: str | None) -> Rejection | None:
-        """Count the outcome and place a pair; the refusal, if that is what it comes to."""
+        """Count the outcome and place a pair; the rejection, if that is what it comes to."""
         self.tally.lines += 1
         placement = self._place(outcome, batch) if isinstance(outcome, Pair) else None
         if placement is Placement.STORED:

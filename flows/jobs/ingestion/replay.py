@@ -50,7 +50,7 @@ class _Row:
     code: str
 
     def reject(self, reason: str) -> Rejection:
-        """Refused as before, with what is the matter now."""
+        """Rejected as before, with what is the matter now."""
         return Rejection(self.object_key, self.line, self.code, reason, self.tweet_id, self.image_key)
 
 

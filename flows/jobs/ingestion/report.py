@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itrp.errors import ItrpError
 
 NAMES_KEPT = 20
-"""Objects that were passed over of which a report tells the names; of the others it tells the number."""
+"""Objects that were skipped of which a report tells the names; of the others it tells the number."""
 
 
 class MiscountError(ItrpError):
@@ -24,17 +24,17 @@ class IngestReport:
     duplicates: int = 0
     """Records of a tweet that is stored with the same content."""
     quarantined: int = 0
-    """Records refused."""
+    """Records rejected."""
     shards: int = 0
     """Shards newly written into the catalog."""
     by_code: dict[str, int] = field(default_factory=dict)
-    """Reason code -> records refused for it."""
+    """Reason code -> records rejected for it."""
     without_row: int = 0
-    """Of the records refused, those beyond the first of their batch and reason: counted, but without a row of their own."""
+    """Of the records rejected, those beyond the first of their batch and reason: counted, but without a row of their own."""
     times_unread: int = 0
     """Of the tweets newly stored, those whose time of creation was given but could not be read."""
     passed_over: int = 0
-    """Objects of the landing zone that are neither a picture nor a batch file with a record that was read."""
+    """Objects of the landing zone that are neither an image nor a batch file with a record that was read."""
     passed_over_names: tuple[str, ...] = ()
     """The first of them, each with the reason."""
 
@@ -75,7 +75,7 @@ class PassedOver:
     names: list[str] = field(default_factory=list)
 
     def add(self, key: str, reason: str) -> None:
-        """Note an object and why it is passed over."""
+        """Note an object and why it is skipped."""
         self.count += 1
         if len(self.names) < NAMES_KEPT:
             self.names.append(f"{ascii(key)[1:-1] if not key.isprintable() else key}: {reason}")
@@ -96,7 +96,7 @@ class Tally:
 
     @property
     def quarantined(self) -> int:
-        """Records refused so far."""
+        """Records rejected so far."""
         return self.by_code.total()
 
     def copy(self) -> "Tally":

@@ -1,4 +1,4 @@
-"""A batch or folder whose ids a spreadsheet rounded is refused whole: its tweets would be stored under ids of others."""
+"""A batch or folder whose ids a spreadsheet rounded is rejected whole: its tweets would be stored under ids of others."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -10,7 +10,7 @@ from itrp.data.validation import reject
 
 
 def reject_rounded_ids(records: Iterable[Record]) -> Iterator[Record]:
-    """The records; where the ids of the first of them show that all were rounded, refused.
+    """The records; where the ids of the first of them show that all were rounded, rejected.
 
     At most CHUNK records are held. Ids that are too short for rounding are left.
     """

@@ -30,7 +30,7 @@ from serving.registry import connect_mlflow
 logger = logging.getLogger(__name__)
 
 ITR_PAIRS = 4400
-"""ITR's label file has 4,471 rows; a few of them are refused."""
+"""ITR's label file has 4,471 rows; a few of them are rejected."""
 PROTOCOLS = (Protocol.DEV, Protocol.ORACLE)
 RunPredictor = Callable[[RunDesk, AnyConfig], AnyPredictions]
 """Gives the predictions of a configuration that no earlier run has left."""
@@ -69,7 +69,7 @@ def open_desk(platform: Platform, sources: Sources, preset: Preset) -> RunDesk:
 def run_grid(
     desk: RunDesk, tables: Sequence[str], preset: Preset, seeds: int, models: UserModels, predict: RunPredictor
 ) -> ReproduceReport:
-    """Run what is missing, fill the cells in, and write page, CSV and picture, on disk and in MLflow.
+    """Run what is missing, fill the cells in, and write page, CSV and image, on disk and in MLflow.
 
     A run that cannot be made (weights that are not to be had) leaves its cells empty, with the reason.
     """

@@ -1,10 +1,10 @@
-"""Synthetic tweets with known truth: drawn pictures, written texts, all four relations by construction.
+"""Synthetic tweets with known truth: drawn images, written texts, all four relations by construction.
 
 The demo and the tests live on them; nothing in them was taken from a real tweet. A tweet follows from
 (seed, index)
 alone. What it says and shows is a `Recipe`, and its labels follow from the recipe by rule, never by a draw:
 the text is
-represented when the picture shows a content word of it, and the image adds when it tells something the text
+represented when the image shows a content word of it, and the image adds when it tells something the text
 does not say.
 """
 

@@ -1,4 +1,4 @@
-"""Pictures that show nothing in particular: plain walls, gradients, out-of-focus lights, patterns."""
+"""Images that show nothing in particular: plain walls, gradients, out-of-focus lights, patterns."""
 
 from collections.abc import Callable, Sequence
 
@@ -50,7 +50,7 @@ def _paint_wall(size: tuple[int, int], dice: Dice) -> Image.Image:
 
 
 def _paint_cloud(size: tuple[int, int], dice: Dice) -> Image.Image:
-    """Soft blotches of two colours, as in a picture that is wholly out of focus."""
+    """Soft blotches of two colours, as in an image that is wholly out of focus."""
     colors = _pick_colors(dice, 3)
     cells = Image.new("RGB", (5, 5))
     cells.putdata([blend(dice.pick(colors), dice.pick(colors), dice.between(0, 1)) for _ in range(25)])
@@ -125,6 +125,6 @@ BUSY: tuple[Callable[[tuple[int, int], Dice], Image.Image], ...] = (_paint_confe
 
 
 def paint_backdrop(size: tuple[int, int], kind: str, dice: Dice) -> Image.Image:
-    """A picture without a subject: kind `plain`, `patterned` or `busy`."""
+    """An image without a subject: kind `plain`, `patterned` or `busy`."""
     painters = {"plain": PLAIN, "patterned": PATTERNED, "busy": BUSY}[kind]
     return dice.pick(painters)(size, dice)

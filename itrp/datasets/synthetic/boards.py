@@ -1,4 +1,4 @@
-"""Pictures made of words: posters and screenshots, lettered with Pillow's own scalable font."""
+"""Images made of words: posters and screenshots, lettered with Pillow's own scalable font."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _GREY: Color = (140, 144, 150)
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What is lettered in a picture."""
+    """What is lettered in an image."""
 
     look: str
     """A key of `LOOKS`."""
@@ -175,7 +175,7 @@ def _paint_article(size: tuple[int, int], board: Board, dice: Dice) -> Image.Ima
             )
             + 4
         )
-    while y < height * 0.96:  # the small print: bars, as in a picture too small to read
+    while y < height * 0.96:  # the small print: bars, as in an image too small to read
         draw.rectangle((width * 0.06, y, width * dice.between(0.7, 0.94), y + height * 0.014), fill=(186, 188, 192))
         y += height * 0.035
     return image
@@ -249,7 +249,7 @@ LOOKS: dict[str, Callable[[tuple[int, int], Board, Dice], Image.Image]] = {
 
 
 def hang_board(image: Image.Image, board: Board, left_half: bool, dice: Dice) -> None:
-    """Letter the board in a frame on one half of the picture."""
+    """Letter the board in a frame on one half of the image."""
     width, height = round(image.width * 0.5), round(image.height * dice.between(0.68, 0.84))
     margin = round(image.width * dice.between(0.025, 0.05))
     left = margin if left_half else image.width - margin - width
@@ -260,5 +260,5 @@ def hang_board(image: Image.Image, board: Board, left_half: bool, dice: Dice) ->
 
 
 def paint_board(size: tuple[int, int], board: Board, dice: Dice) -> Image.Image:
-    """The board as a picture: every word of it is lettered."""
+    """The board as an image: every word of it is lettered."""
     return LOOKS[board.look](size, board, dice)

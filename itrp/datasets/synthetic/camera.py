@@ -1,4 +1,4 @@
-"""What a camera and an upload do to a picture: uneven light, blur, grain, and the file format."""
+"""What a camera and an upload do to an image: uneven light, blur, grain, and the file format."""
 
 import io
 from functools import lru_cache
@@ -24,7 +24,7 @@ def _load_grain(level: int) -> Image.Image:
 
 
 def photograph(image: Image.Image, dice: Dice) -> Image.Image:
-    """The picture as if photographed: uneven light, sometimes out of focus, always a little grain."""
+    """The image as if photographed: uneven light, sometimes out of focus, always a little grain."""
     light = Image.new("L", (4, 4))
     light.putdata([128 + dice.whole(-26, 26) for _ in range(16)])
     lit = light.resize(image.size, Image.Resampling.BICUBIC)
@@ -36,7 +36,7 @@ def photograph(image: Image.Image, dice: Dice) -> Image.Image:
 
 
 def add_grain(image: Image.Image, dice: Dice, level: int = _LEVELS[0]) -> Image.Image:
-    """The picture with grain of one of the known levels."""
+    """The image with grain of one of the known levels."""
     left, top = dice.whole(0, _BANK_SIDE - image.width), dice.whole(0, _BANK_SIDE - image.height)
     window = _load_grain(level).crop((left, top, left + image.width, top + image.height))
     return ImageChops.add(image, window, 1, -128)

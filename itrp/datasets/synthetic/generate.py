@@ -1,4 +1,4 @@
-"""Pairs of a text and a picture with known truth, one after the other."""
+"""Pairs of a text and an image with known truth, one after the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ PHOTOGRAPHED = 0.6
 """Share of screenshots and graphics that are photographs of a screen or of paper."""
 
 _LEGIBLE = 400
-"""Least width in pixels of a picture that shows a board beside other things."""
+"""Least width in pixels of an image that shows a board beside other things."""
 
 _SIDES: tuple[tuple[int, int], ...] = (
     (360, 360),
@@ -46,14 +46,14 @@ _SIDES: tuple[tuple[int, int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class SyntheticTweet:
-    """A made-up tweet with its picture and the truth about both."""
+    """A made-up tweet with its image and the truth about both."""
 
     id: str
     """18 or 19 digits; its high bits are the time, as in the ids of the real service."""
     text: str
     image: bytes
     suffix: str
-    """The picture's format as a file name ending: .jpg, .png or .webp."""
+    """The image's format as a file name ending: .jpg, .png or .webp."""
     created_at: datetime
     """Timezone-aware, UTC."""
     text_is_represented: int
@@ -64,7 +64,7 @@ def generate_tweets(count: int, seed: int, start: int = 0, *, jpeg_only: bool = 
     """Tweets start .. start+count-1 of a seed; tweet i depends on (seed, i) alone, so any slice can be had
     by itself.
 
-    With `jpeg_only` every picture is a JPEG; the texts, labels, and the pictures that are JPEG anyway are
+    With `jpeg_only` every image is a JPEG; the texts, labels, and the images that are JPEG anyway are
     the same.
     Raises DataError for a negative count, seed or start.
     """

@@ -88,9 +88,9 @@ def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Coun
 def write_landing_layout(
     folder: Path, count: int, seed: int, progress: Count = ignore_count, batch_size: int = 100
 ) -> Path:
-    """Landing batches: `batch-0001/tweets.jsonl` with its pictures beside it, and so on.
+    """Landing batches: `batch-0001/tweets.jsonl` with its images beside it, and so on.
 
-    Pictures keep their formats (.jpg, .png, .webp). Of every batch the JSONL file appears last, as the
+    Images keep their formats (.jpg, .png, .webp). Of every batch the JSONL file appears last, as the
     landing contract demands. `truth.csv` at the top holds the true labels. Returns the folder.
     Raises WrongUseError and DataError as `write_itr_layout`, the former for a batch size below 1 too.
     """

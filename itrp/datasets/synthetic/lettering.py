@@ -57,7 +57,7 @@ QUOTES = (
     "Attitude shapes altitude",
     "Failure teaches winners",
 )
-"""Sayings of which every content word stands in the tweet when the picture repeats it."""
+"""Sayings of which every content word stands in the tweet when the image repeats it."""
 
 CHAT_NAMES = (
     "Carla",

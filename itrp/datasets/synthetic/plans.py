@@ -1,6 +1,6 @@
-"""Plans: for each of the four relations, the ways in which a tweet and its picture come to stand in it.
+"""Plans: for each of the four relations, the ways in which a tweet and its image come to stand in it.
 
-The style of a text (concrete or talk) and the look of a picture (busy and lettered, or plain) follow the
+The style of a text (concrete or talk) and the look of an image (busy and lettered, or plain) follow the
 class most of
 the time and mislead in the rest, so that neither side of a pair alone tells its class for certain.
 """
@@ -21,7 +21,7 @@ FOLLOWS_STYLE = 0.84
 """Share of texts in the style of their class: concrete when represented, talk when not."""
 
 BARE = 0.5
-"""Share of single subjects before a bare backdrop, where they can be: plain, like a picture of nothing."""
+"""Share of single subjects before a bare backdrop, where they can be: plain, like an image of nothing."""
 
 HUNG_UP = 0.7
 """Share of posters and screens photographed where they are; the others are the graphic itself."""
@@ -40,13 +40,13 @@ def plan_pair(dice: Dice) -> Recipe:
     plan = _PLANS[dice.weighted(_WAYS[relation])]
     while True:
         recipe = plan(dice)
-        # a text can name by chance what the picture shows: that pair stands in another relation
+        # a text can name by chance what the image shows: that pair stands in another relation
         if f"{recipe.text_is_represented}{recipe.image_adds}" == relation:
             return recipe
 
 
 def _write_unrelated(dice: Dice) -> str:
-    """Text that is not represented: talk, or, misleadingly, things that are not in the picture."""
+    """Text that is not represented: talk, or, misleadingly, things that are not in the image."""
     if dice.chance(FOLLOWS_STYLE):
         return sentences.type_tweet(sentences.talk(dice), (), dice)
     names = dice.sample(_NAMES, dice.pick((1, 1, 2)))
@@ -82,7 +82,7 @@ def _pick_wall(dice: Dice) -> str | None:
 
 
 def _add_board(text: str, board: Board, dice: Dice) -> Recipe:
-    """A pair whose picture shows the board: alone, or in a setting with a thing or two beside it."""
+    """A pair whose image shows the board: alone, or in a setting with a thing or two beside it."""
     if not dice.chance(HUNG_UP):
         return Recipe(text, board=board)
     setting, things = _draw_things(dice, 2)

@@ -12,7 +12,7 @@ _WORD = re.compile(r"[a-z]{3,}|\d+")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a tweet says, and what its picture shows: a setting, a board (in one or not), or a backdrop."""
+    """What a tweet says, and what its image shows: a setting, a board (in one or not), or a backdrop."""
 
     text: str
     setting: str | None = None
@@ -22,7 +22,7 @@ class Recipe:
     board: Board | None = None
     """What is lettered."""
     backdrop: str | None = None
-    """Kind of a picture that shows nothing: plain, patterned or busy."""
+    """Kind of an image that shows nothing: plain, patterned or busy."""
 
     @property
     def said(self) -> frozenset[str]:
@@ -31,23 +31,23 @@ class Recipe:
 
     @property
     def told_by_image(self) -> frozenset[str]:
-        """What the picture tells: names of the things drawn, content words lettered."""
+        """What the image tells: names of the things drawn, content words lettered."""
         lettered = content_words(" ".join((self.board.title, *self.board.lines))) if self.board else frozenset()
         return lettered | frozenset(self.things)
 
     @property
     def seen(self) -> frozenset[str]:
-        """Every word that the picture shows: what it tells, and the words for its setting."""
+        """Every word that the image shows: what it tells, and the words for its setting."""
         return self.told_by_image | frozenset(SETTING_WORDS[self.setting] if self.setting else ())
 
     @property
     def text_is_represented(self) -> int:
-        """1 when a content word of the text is to be seen in the picture."""
+        """1 when a content word of the text is to be seen in the image."""
         return int(bool(self.said & self.seen))
 
     @property
     def image_adds(self) -> int:
-        """1 when the picture tells something that the text does not say."""
+        """1 when the image tells something that the text does not say."""
         return int(bool(self.told_by_image - self.said))
 
 

@@ -220,7 +220,7 @@ _STANDING: dict[Place, tuple[float, float]] = {
 def paint_scene(
     size: tuple[int, int], setting: str, names: Sequence[str], dice: Dice, span: tuple[float, float] = (0, 1)
 ) -> Image.Image:
-    """The setting with the named things in it, the first the largest, each wholly inside the picture.
+    """The setting with the named things in it, the first the largest, each wholly inside the image.
 
     span: the part of the width that the things keep to, as shares from the left.
     """
@@ -230,7 +230,7 @@ def paint_scene(
         _place_thing(THINGS[name], size, rank, slot, len(names), span, dice)
         for rank, (name, slot) in enumerate(zip(names, slots, strict=True))
     ]
-    # farther things (higher on the picture) first, so that nearer ones overlap them
+    # farther things (higher on the image) first, so that nearer ones overlap them
     for thing, box in sorted(placed, key=lambda item: item[1][1] + item[1][3]):
         _draw_thing(image, thing, box, setting, dice)
     return image

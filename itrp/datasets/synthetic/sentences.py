@@ -31,7 +31,7 @@ def mention(name: str, dice: Dice) -> str:
 
 
 def hint(name: str, dice: Dice) -> str:
-    """A sentence that names one thing and leaves the rest to the picture."""
+    """A sentence that names one thing and leaves the rest to the image."""
     return _fill(dice.pick(templates.HINT), dice, a=name, where="")
 
 

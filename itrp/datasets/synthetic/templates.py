@@ -90,7 +90,7 @@ HINT = (
     "The {a} and the surprise {where}",
     "Find the odd one out besides the {a}",
 )
-"""Templates that name a thing and leave the rest to the picture."""
+"""Templates that name a thing and leave the rest to the image."""
 
 TALK = (
     "I can't believe how fast this {period} went",

@@ -41,7 +41,7 @@ class Thing:
     draw: Callable[[Pen], None]
     place: Place
     size: float
-    """Height as a share of the picture's height when the thing is the subject."""
+    """Height as a share of the image's height when the thing is the subject."""
     aspect: float
     """Width / height."""
     colors: tuple[Color, ...] = _ANY

@@ -134,7 +134,7 @@ EMOJI = (
     "\U0001f389",
     "\U0001f4af",
 )
-"""Not the picture of any thing in the catalogue."""
+"""Not the image of any thing in the catalogue."""
 
 HANDLES = (
     "@user",
@@ -161,4 +161,4 @@ month year goes left big small old time comes come moved
 """
 
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""Words that mean nothing by themselves: they are never what a picture shows, and never what it adds."""
+"""Words that mean nothing by themselves: they are never what an image shows, and never what it adds."""
