@@ -29,14 +29,21 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
 
     start(args, private=False)
     from itrp.datasets import synthetic
-    from itrp.progress import ProgressBar, count_stage
+    from itrp.progress import ProgressBar
 
     write = {
         "itr": synthetic.write_itr_layout,
         "twitter100k": synthetic.write_twitter100k_layout,
         "landing": synthetic.write_landing_layout,
     }[args.layout]
+    drawn = 0
+
+    def count(more: int) -> None:  # says nothing before the first tweet: wrong use is one line
+        nonlocal drawn
+        drawn += more
+        bar("tweets drawn", drawn, args.pairs)
+
     with ProgressBar() as bar:
-        folder = write(Path(args.folder), args.pairs, args.seed, count_stage(bar, "tweets drawn", args.pairs))
+        folder = write(Path(args.folder), args.pairs, args.seed, count)
     text = f"{args.pairs} tweets in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
     return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
