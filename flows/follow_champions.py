@@ -15,7 +15,7 @@ from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
 from flows.runtime.shift import RECENTLY, has_scored_lately
 from flows.runtime.watched_flow import watched_flow
-from itrp.errors import NotReadyError
+from serving.errors import NotReadyError
 from serving.outages import is_outage
 
 

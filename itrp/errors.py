@@ -9,12 +9,9 @@
     ├── MissingImageError             no image where a record names one (`itrp.data.rejections`)
     ├── WeightsUnavailableError       pretrained weights that are not to be had
     ├── PeersDifferError              processes that train together, and no longer hold the same
-    ├── UnmappedModelError            a model without class names is asked for labels
-    ├── NotFoundError                 a data set, model, version or tweet that nothing is known of
-    │   └── NotReadyError             what the work needs is not there yet
-    └── StoreError                    object store, catalog or registry do not answer or reject
+    └── UnmappedModelError            a model without class names is asked for labels
 
-The last four are raised where models are kept and served (rooms serving and flows).
+Those of models in use (not found, not ready, not available) are in `serving.errors`.
 """
 
 
@@ -48,15 +45,3 @@ class PeersDifferError(ItrpError):
 
 class UnmappedModelError(ItrpError):
     """A model whose clusters have no class names yet is asked for labels."""
-
-
-class NotFoundError(ItrpError):
-    """A data set, model, version or tweet that nothing is known of."""
-
-
-class NotReadyError(NotFoundError):
-    """What the work needs is not there yet, as before the first model is trained: a schedule waits for it."""
-
-
-class StoreError(ItrpError):
-    """The object store, the catalog or the registry does not answer or rejects."""

@@ -17,7 +17,7 @@ from infra.object_store import ObjectStore
 from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile, cache_pixels, find_set_aside
-from itrp.errors import DataError, NotFoundError, UnmappedModelError
+from itrp.errors import DataError, UnmappedModelError
 from itrp.evaluation.labelled_predictions import predictions_on
 from itrp.evaluation.results import TaskPredictions
 from itrp.inference.embeddings import EmbeddingCache
@@ -26,6 +26,7 @@ from itrp.models.dual_encoder import DualEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.training.checkpoints import STATE_FILE, TUNED_FILE
 from itrp.training.training_set import list_set_aside
+from serving.errors import NotFoundError
 from serving.files import local_file, local_shards
 from serving.prediction_cache import VersionPredictions
 from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped

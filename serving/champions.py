@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from infra.catalog.database import Catalog
 from infra.catalog.queries import champion_history
-from itrp.errors import NotFoundError, NotReadyError
 from itrp.labels import Task
+from serving.errors import NotFoundError, NotReadyError
 from serving.registry import CHAMPION, MODEL_NAMES, ModelPair, ModelVersion, Registry, explain_unmapped
 
 logger = logging.getLogger(__name__)

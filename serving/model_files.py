@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from itrp.errors import StoreError
+from serving.errors import UnavailableError
 from serving.registry import MISSING_CODES, ModelVersion, Registry
 
 NEEDED = {"model.json", "weights.safetensors"}
@@ -13,7 +13,7 @@ NEEDED = {"model.json", "weights.safetensors"}
 def find_missing_files(registry: Registry, version: ModelVersion) -> str | None:
     """The place where files of a version are expected and not found; None where all are there.
 
-    Raises StoreError when the artifacts' store does not answer.
+    Raises UnavailableError when the artifacts' store does not answer.
     """
     place = registry.place_of(version)
     names = _list_folder(place) if place.startswith("file:") else _list_artifacts(version, place)
@@ -39,5 +39,5 @@ def _list_artifacts(version: ModelVersion, place: str) -> set[str]:
         }
     except MlflowException as error:
         if error.error_code not in MISSING_CODES:
-            raise StoreError(f"MLflow's artifacts at {place} cannot be listed: {error.message}") from None
+            raise UnavailableError(f"MLflow's artifacts at {place} cannot be listed: {error.message}") from None
         return set()

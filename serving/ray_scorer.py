@@ -17,7 +17,8 @@ from infra.catalog.tables import LabelFile, Shard
 from infra.logs import configure_logging
 from infra.object_store import open_store
 from infra.settings import Settings
-from itrp.errors import StoreError, WrongUseError
+from itrp.errors import WrongUseError
+from serving.errors import UnavailableError
 from serving.registry import ModelPair, Registry
 from serving.scorer import PATIENCE, BatchScorer, ShardsFailedError, explain_fault
 
@@ -81,8 +82,8 @@ def score_on_ray(
 
     address: of a Ray cluster (`auto`, host:port, ray://host:port); None starts one on this machine and stops it afterwards.
     workers: how many score at once; by default one a GPU, or one a CPU core where there is no GPU or `device` is cpu.
-    Raises WrongUseError without Ray or where other machines cannot reach what the settings name, StoreError when the cluster
-    does not answer or loses workers again and again, and, once the others are labelled, ShardsFailedError.
+    Raises WrongUseError without Ray or where other machines cannot reach what the settings name, UnavailableError when the
+    cluster does not answer or loses workers again and again, and, once the others are labelled, ShardsFailedError.
     """
     if not shards:
         return
@@ -160,7 +161,7 @@ def _stream(plan: "Dataset") -> Iterator[dict[str, str]]:
         yield from plan.iter_rows()
     except ray.exceptions.RayError as error:
         reason = " ".join(str(error).split())[:300]
-        raise StoreError(
+        raise UnavailableError(
             f"Ray ended the run ({type(error).__name__}: {reason}): labelled tweets keep their labels; Ray's own logs show "
             "why its workers die (memory, most often); then score again"
         ) from None
@@ -184,7 +185,7 @@ def connect_ray(address: str | None = None, workers: int | None = None) -> Itera
         # without "local", Ray looks for somebody else's cluster on this machine first
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else own))
     except (OSError, ValueError, RuntimeError) as error:
-        raise StoreError(
+        raise UnavailableError(
             f"expected a Ray cluster at {address or 'this machine'}, found none ({' '.join(str(error).split())[:200]}): "
             "`ray start --head` starts one; RAY_AUTH_MODE and RAY_AUTH_TOKEN must be here what they are there; without an "
             "address there is a cluster of this machine alone"

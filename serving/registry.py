@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from itrp.errors import NotFoundError, NotReadyError, StoreError, UnmappedModelError, WrongUseError
+from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.files import place_folder
 from itrp.labels import Task
+from serving.errors import NotFoundError, NotReadyError, UnavailableError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -100,7 +101,7 @@ class Registry:
     def resolve(self, reference: str) -> ModelVersion:
         """`itrp-text-task@champion` or `itrp-text-task/3` as a version, now.
 
-        Raises WrongUseError for another form, NotFoundError when nothing is registered so, and StoreError when the
+        Raises WrongUseError for another form, NotFoundError when nothing is registered so, and UnavailableError when the
         registry does not answer: an outage must not be taken for an empty registry.
         """
         name, version, alias = parse_reference(reference)
@@ -114,7 +115,7 @@ class Registry:
             )
         except MlflowException as error:
             if error.error_code not in MISSING_CODES and not self._is_unheard_of(error, name):
-                raise StoreError(f"MLflow's registry failed: {error.message}; see `itrp doctor`") from None
+                raise UnavailableError(f"MLflow's registry failed: {error.message}; see `itrp doctor`") from None
             raise NotFoundError(f"no model is registered as {reference}: {self._known(name)}") from None
         return read_version(found)
 
@@ -171,7 +172,7 @@ class Registry:
     def fetch(self, version: ModelVersion) -> Path:
         """The version's folder as `ItrpModel.save` wrote it, downloaded once.
 
-        Raises StoreError when its files are not where the registry says.
+        Raises UnavailableError when its files are not where the registry says.
         """
         folder = self.folder_of(version)
         if not folder.exists():
@@ -193,7 +194,7 @@ class Registry:
         model = next(Path(found).glob("artifacts/*/model.json"), None)
         if model is None:
             place = self.client.get_model_version_download_uri(version.name, version.version)
-            raise StoreError(explain_missing_files(version, place))
+            raise UnavailableError(explain_missing_files(version, place))
         try:
             place_folder(model.parent, folder)
         except OSError:  # another process was quicker

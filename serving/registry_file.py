@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
-from itrp.errors import NotFoundError, StoreError
+from serving.errors import NotFoundError, UnavailableError
 from serving.registry import ModelVersion, Registry, parse_reference, read_version
 
 PREFIX = "sqlite:///"
@@ -42,19 +42,19 @@ class RegistryFile(Registry):
         try:
             with self._connect() as connection:
                 return connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(find_revision(),)]
-        except StoreError:  # MLflow says what is wrong with it
+        except UnavailableError:  # MLflow says what is wrong with it
             return False
 
     def check(self) -> str:
-        """How it is. Raises StoreError where it cannot be read, or MLflow could not write to it."""
+        """How it is. Raises UnavailableError where it cannot be read, or MLflow could not write to it."""
         if not self.path.exists():
             if not self.path.parent.is_dir() or not access(self.path.parent, W_OK):
-                raise StoreError(f"no file can be made in {self.path.parent}")
+                raise UnavailableError(f"no file can be made in {self.path.parent}")
             return "is not there yet: the first command that needs it makes it"
         with self._connect() as connection:
             connection.execute("SELECT count(*) FROM experiments").fetchone()
         if not access(self.path, W_OK) or not access(self.path.parent, W_OK):
-            raise StoreError(f"{self.path} cannot be written")
+            raise UnavailableError(f"{self.path} cannot be written")
         return "answers"
 
     def resolve(self, reference: str) -> ModelVersion:
@@ -80,7 +80,9 @@ class RegistryFile(Registry):
             with closing(sqlite3.connect(f"file:{quote(str(self.path))}?mode=rw", uri=True, timeout=5)) as connection:
                 yield connection
         except sqlite3.Error as error:
-            raise StoreError(f"MLflow's database {self.path} cannot be read: {error}; see `itrp doctor`") from None
+            raise UnavailableError(
+                f"MLflow's database {self.path} cannot be read: {error}; see `itrp doctor`"
+            ) from None
 
 
 def find_revision() -> str | None:

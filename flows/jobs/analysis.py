@@ -34,10 +34,11 @@ from itrp.analysis.plots import plot_agreement, plot_label_errors, plot_label_qu
 from itrp.analysis.word_clouds import draw_word_clouds
 from itrp.analysis.words import FEWEST_TWEETS, count_words
 from itrp.data.inputs import ShardFile, read_texts
-from itrp.errors import NotFoundError, WrongUseError
+from itrp.errors import WrongUseError
 from itrp.labels import CLASS_NAMES, Task
 from itrp.models.dual_encoder import load_dual_encoder
 from serving.assessment import LabelledSet, load_labelled_set
+from serving.errors import NotFoundError
 from serving.registry import ModelVersion
 
 EXAMPLES = 6

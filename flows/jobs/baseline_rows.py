@@ -13,7 +13,7 @@ from itrp.clustering.pseudo_labels import Method
 from itrp.config import ExperimentConfig
 from itrp.data.annotations import select_set
 from itrp.data.inputs import ShardFile
-from itrp.errors import NotFoundError, WeightsUnavailableError
+from itrp.errors import WeightsUnavailableError
 from itrp.evaluation.class_mapping import SimilarityNaming
 from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
 from itrp.inference.embeddings import EmbeddingCache
@@ -24,6 +24,7 @@ from itrp.systems import is_supervised
 from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.costs import CostBook
+from serving.errors import NotFoundError
 from serving.files import local_shards
 from serving.registry import DATASET_TAG, ModelVersion
 

@@ -9,8 +9,8 @@ from flows.jobs.promotion import PromoteReport, review
 from flows.platform import Platform
 from infra.catalog.queries import last_champion, record_champion
 from infra.catalog.tables import now
-from itrp.errors import NotFoundError
 from itrp.labels import Task
+from serving.errors import NotFoundError
 from serving.registry import CHAMPION, MODEL_NAMES, ModelVersion
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from flows.platform import Platform
 from infra.catalog.queries import dataset_hash, get_dataset, list_shards
 from infra.catalog.tables import Dataset, Shard
-from itrp.errors import NotFoundError
+from serving.errors import NotFoundError
 
 LANDING = "landing"
 """The data set that tweets from the landing zone go to, and that scoring labels."""

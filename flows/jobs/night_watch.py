@@ -8,9 +8,9 @@ from flows.jobs.datasets import LANDING
 from flows.platform import Platform
 from infra.catalog.queries import count_unlabelled, last_champion, oldest_unlabelled, record_notice
 from infra.catalog.tables import Shard, now
-from itrp.errors import NotReadyError
 from itrp.labels import Task
 from serving.champions import Champions, find_champions
+from serving.errors import NotReadyError
 from serving.model_files import find_missing_files
 from serving.registry import CHALLENGER, CHAMPION, MODEL_NAMES, ModelVersion, Registry, explain_missing_files
 

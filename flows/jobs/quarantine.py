@@ -10,7 +10,8 @@ from sqlalchemy import Select, func, select
 from infra.catalog.database import Catalog
 from infra.catalog.tables import Dataset, LandingObject, QuarantinedTweet, QuarantineRest
 from itrp.data.rejections import REASONS, describe_reason, find_remedy
-from itrp.errors import NotFoundError, WrongUseError
+from itrp.errors import WrongUseError
+from serving.errors import NotFoundError
 
 LANDING = "landing"
 """Layout of the data set that can be replayed; others are ingested whole."""

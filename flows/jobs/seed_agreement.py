@@ -15,10 +15,11 @@ from flows.tracking.runs import log_figures
 from infra.catalog.tables import ModelRun, Shard
 from itrp.clustering.agreement import mean_pairwise_agreement, unanimous_share
 from itrp.data.inputs import ShardFile
-from itrp.errors import NotFoundError, NotReadyError, WrongUseError
+from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig, find_experiment
 from itrp.labels import Task
 from serving.assessment import SUPERVISED_TAG
+from serving.errors import NotFoundError, NotReadyError
 from serving.files import local_shards
 from serving.prediction_cache import VersionPredictions
 from serving.registry import CHALLENGER, CHAMPION, DATASET_TAG, MODEL_NAMES, SEEDS_PREFIX, ModelVersion

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 
 from flows.jobs.doctor import Note
 from flows.runtime.server_address import find_server
-from itrp.errors import StoreError
+from serving.errors import UnavailableError
 
 
 def check_server() -> str:
-    """The server that is configured. Raises StoreError when it does not answer."""
+    """The server that is configured. Raises UnavailableError when it does not answer."""
     url = find_server()
     if not url:
         return "none (no PREFECT_API_URL set): commands work without it, itrp demo starts one"
@@ -17,14 +17,14 @@ def check_server() -> str:
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if error is not None:
-        raise StoreError(
+        raise UnavailableError(
             f"no Prefect server answers at {url}: {str(error)[:200]}; start it, or correct or unset PREFECT_API_URL"
         )
     return f"server {url} answers"
 
 
 def tell_schedules() -> str:
-    """When the next run is due. Raises StoreError where deployments are there and none is."""
+    """When the next run is due. Raises UnavailableError where deployments are there and none is."""
     if not find_server():
         return "none (no PREFECT_API_URL set)"
     from flows.runtime.shift import describe_shift

@@ -21,7 +21,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from infra.catalog.tables import now
-from itrp.errors import StoreError
+from serving.errors import UnavailableError
 
 RECENTLY = timedelta(hours=1)
 """As often as scoring is scheduled."""
@@ -47,7 +47,7 @@ def has_scored_lately() -> bool:
 def describe_shift() -> str | None:
     """When the next run of a deployment is due; None without deployments.
 
-    Raises StoreError when there are some and none is due.
+    Raises UnavailableError when there are some and none is due.
     """
     with get_client(sync_client=True) as client:
         deployments = client.read_deployments(deployment_filter=OURS)
@@ -56,7 +56,7 @@ def describe_shift() -> str | None:
         due = _find_due(client)
         late = _count_late(client)
     if due is None:
-        raise StoreError(f"no deployment has an upcoming run, so nothing runs by itself: {_explain(deployments)}")
+        raise UnavailableError(f"no deployment has an upcoming run, so nothing runs by itself: {_explain(deployments)}")
     told = f"{len(deployments)} deployments, next run at {due:%Y-%m-%d %H:%M} UTC"
     return told + (
         f"; {late} runs are late: is a worker of their pool up? prefect worker start --pool NAME" if late else ""

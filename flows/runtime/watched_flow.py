@@ -22,7 +22,8 @@ from infra.errors import InfraError
 from infra.interruption import closed_when_interrupted
 from infra.logs import Redactor
 from infra.settings import load_settings
-from itrp.errors import ItrpError, NotReadyError
+from itrp.errors import ItrpError
+from serving.errors import NotReadyError
 
 P = ParamSpec("P")
 R = TypeVar("R")

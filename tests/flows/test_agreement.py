@@ -19,8 +19,8 @@ from flows.jobs.seed_agreement import (
     newest_shards,
 )
 from infra.catalog.tables import Dataset, Shard
-from itrp.errors import NotFoundError
 from itrp.labels import Task
+from serving.errors import NotFoundError
 from serving.registry import ModelVersion, origin_tags
 
 pytestmark = pytest.mark.slow

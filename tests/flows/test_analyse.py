@@ -255,7 +255,8 @@ def test_a_data_set_without_controversial_samples(platform: "Platform", built: A
 
 def test_models_that_cannot_answer_are_told(platform: "Platform") -> None:
     from flows.jobs.analysis import analyse_cases, analyse_words
-    from itrp.errors import NotFoundError, UnmappedModelError, WrongUseError
+    from itrp.errors import UnmappedModelError, WrongUseError
+    from serving.errors import NotFoundError
 
     with pytest.raises(UnmappedModelError, match="itrp-text-task/1 knows clusters but not yet which class each one is"):
         analyse_cases(platform, "labelled", ["itrp-text-task/1"])

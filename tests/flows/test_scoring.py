@@ -12,7 +12,7 @@ from infra.catalog.queries import list_shards, record_label_file
 from infra.catalog.tables import LabelFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import read_shard
-from itrp.errors import NotFoundError
+from serving.errors import NotFoundError
 from serving.labels import decode_labels
 from tests.poison import store_shard
 

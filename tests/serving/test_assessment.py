@@ -9,9 +9,10 @@ import pytest
 
 from infra.catalog.queries import dataset_hash, get_dataset
 from itrp.data.annotations import select_set
-from itrp.errors import DataError, NotFoundError
+from itrp.errors import DataError
 from itrp.labels import Task
 from serving.assessment import Assessor, LabelledSet, load_labelled_set, own_round
+from serving.errors import NotFoundError
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.catalog.queries import list_shards, record_champion, record_label_file
-from itrp.errors import NotReadyError
 from serving.champions import find_champions
+from serving.errors import NotReadyError
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -18,7 +18,8 @@ from infra.catalog.queries import list_shards
 from infra.catalog.tables import LabelFile, Shard
 from infra.settings import Settings
 from itrp.data.inputs import read_ids
-from itrp.errors import StoreError, WrongUseError
+from itrp.errors import WrongUseError
+from serving.errors import UnavailableError
 from serving.files import local_shards
 from serving.labels import decode_labels, label_key
 from serving.ray_scorer import (
@@ -254,7 +255,7 @@ def test_a_cluster_that_is_there(many: "Platform", cluster: str) -> None:
 
 @pytest.mark.e2e
 def test_a_cluster_that_is_not_there(scoring: "Platform") -> None:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(UnavailableError) as caught:
         list(score_on_ray(scoring.settings, scoring.registry.champions(), landed(scoring), address="127.0.0.1:9"))
     assert str(caught.value).startswith("expected a Ray cluster at 127.0.0.1:9, found none (")
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from itrp.errors import NotFoundError, StoreError, UnmappedModelError, WrongUseError
+from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import Task
+from serving.errors import NotFoundError, UnavailableError
 from serving.registry import CHALLENGER, CHAMPION, Registry, origin_tags, parse_reference
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def test_no_version_at_all_is_told_with_the_next_step(platform: "Platform") -> N
 def test_an_outage_is_not_taken_for_an_empty_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     registry = Registry("http://127.0.0.1:9", tmp_path)
-    with pytest.raises(StoreError, match=r"MLflow's registry failed: .*see `itrp doctor`"):
+    with pytest.raises(UnavailableError, match=r"MLflow's registry failed: .*see `itrp doctor`"):
         registry.find(Task.TEXT, CHAMPION)
 
 

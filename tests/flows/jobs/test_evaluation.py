@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flows.jobs.evaluation import run_evaluation
-from itrp.errors import DataError, NotFoundError, WrongUseError
+from itrp.errors import DataError, WrongUseError
 from itrp.labels import Task
+from serving.errors import NotFoundError
 
 if TYPE_CHECKING:
     from flows.platform import Platform

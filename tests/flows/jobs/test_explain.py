@@ -12,8 +12,8 @@ from flows.jobs.scoring import find_work, pin_scorer
 from infra.catalog.queries import find_tweet
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
-from itrp.errors import NotFoundError
 from itrp.labels import RELATIONS
+from serving.errors import NotFoundError
 from serving.labels import decode_labels
 from tests.poison import palette_without_colours, store_shard
 

@@ -15,7 +15,8 @@ from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quaran
 from infra.catalog.tables import QuarantinedTweet
 from itrp.data.rejections import REASONS, REMEDIES, describe_reason, find_remedy
 from itrp.datasets.twitter100k import Twitter100kFolder
-from itrp.errors import NotFoundError, WrongUseError
+from itrp.errors import WrongUseError
+from serving.errors import NotFoundError
 from tests.flows.cli.test_main import HEAVY, run_light
 from tests.flows.landing_zone import FOLDER, GOOD, Zone, tweet
 

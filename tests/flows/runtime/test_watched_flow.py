@@ -14,7 +14,7 @@ from prefect.states import Crashed, Failed
 from flows.runtime.watched_flow import TOLD, close_open_runs, explain_failure, watched_flow
 from flows.tracking.runs import FLOW_RUN_TAG, find_experiment_id
 from infra.errors import StoreError
-from itrp.errors import NotReadyError
+from serving.errors import NotReadyError
 
 if TYPE_CHECKING:
     from flows.platform import Platform

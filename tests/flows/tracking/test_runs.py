@@ -11,8 +11,9 @@ from sqlalchemy import select
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
-from itrp.errors import NotFoundError, WrongUseError
+from itrp.errors import WrongUseError
 from itrp.labels import Task
+from serving.errors import NotFoundError
 
 if TYPE_CHECKING:
     from flows.platform import Platform

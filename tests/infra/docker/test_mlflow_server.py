@@ -163,7 +163,7 @@ print(run.info.run_id)
 NOTHING = """
 import sys
 from pathlib import Path
-from itrp.errors import NotFoundError, NotReadyError
+from serving.errors import NotFoundError, NotReadyError
 from serving.registry import Registry
 registry = Registry(sys.argv[1], Path("fetched"))
 for ask, expected in ((registry.champions, NotReadyError), (lambda: registry.resolve("itrp-text-task/1"), NotFoundError)):
