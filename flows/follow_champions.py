@@ -6,7 +6,6 @@ from prefect.artifacts import create_table_artifact
 from flows.jobs.champion_watch import ChampionMove, find_moves, has_moved_lately, remember_move, review_move
 from flows.jobs.night_watch import Finding, choose_news, count_behind, examine_shift
 from flows.jobs.promotion import PromoteReport
-from flows.jobs.scoring import pin_champions
 from flows.platform import Platform
 from flows.runtime.artifacts import rename_run
 from flows.runtime.events import emit_behind, emit_champion, emit_findings
@@ -15,6 +14,7 @@ from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
 from flows.runtime.shift import RECENTLY, has_scored_lately
 from flows.runtime.watched_flow import watched_flow
+from serving.champions import find_champions
 from serving.errors import NotReadyError
 from serving.outages import is_outage
 
@@ -22,7 +22,7 @@ from serving.outages import is_outage
 @io_task("find-moves", "compare the registry's champions with the known ones")
 def find_moves_task(platform: Platform) -> list[ChampionMove]:
     """Moves nobody has noticed yet."""
-    return find_moves(platform)
+    return find_moves(platform.registry, platform.catalog)
 
 
 @io_task("review-move", "review {move.version}")
@@ -31,7 +31,7 @@ def review_move_task(platform: Platform, move: ChampionMove) -> PromoteReport:
     report = review_move(platform, move)
     _show(report)
     emit_champion(move.version, report.champion, report.reason, backfill=platform.settings.backfill)
-    remember_move(platform, move, current_flow_run_id())
+    remember_move(platform.catalog, move, current_flow_run_id())
     return report
 
 
@@ -39,12 +39,12 @@ def review_move_task(platform: Platform, move: ChampionMove) -> PromoteReport:
 def ask_for_labels_task(platform: Platform) -> int:
     """Start scoring where the pair is behind and nobody has scored for an hour: its event was lost, or its schedule is off."""
     try:
-        champions = pin_champions(platform)
+        champions = find_champions(platform.registry, platform.catalog)
     except NotReadyError:
         return 0
-    behind = count_behind(platform, champions) if platform.settings.backfill else 0
+    behind = count_behind(platform.catalog, champions) if platform.settings.backfill else 0
     # a move that was just told of has asked for it, though its run may not be there yet
-    if behind and not has_moved_lately(platform, RECENTLY) and not has_scored_lately():
+    if behind and not has_moved_lately(platform.catalog, RECENTLY) and not has_scored_lately():
         emit_behind(champions.pair, behind)
     return behind
 
@@ -53,7 +53,7 @@ def ask_for_labels_task(platform: Platform) -> int:
 def look_round_task(platform: Platform) -> list[Finding]:
     """Findings, each an event at most once a day."""
     findings = examine_shift(platform)
-    emit_findings(choose_news(platform, findings))
+    emit_findings(choose_news(platform.catalog, findings))
     if findings:
         create_table_artifact(
             key="night-watch",

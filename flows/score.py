@@ -25,7 +25,7 @@ from serving.scorer import BatchScorer
 @io_task("pin-champions", "pin the champions and find what to label")
 def pin_task(platform: Platform, *, backfill: bool) -> tuple[Champions, Backlog]:
     """Choose models and shards."""
-    return pin_work(platform, backfill=backfill)
+    return pin_work(platform.registry, platform.catalog, backfill=backfill)
 
 
 @io_task("score-shards", "score {what}")

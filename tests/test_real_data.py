@@ -95,14 +95,14 @@ def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
         assert run_promotion(platform, task, to="2").promoted
 
     scorer = pin_scorer(platform)
-    for shard in find_work(platform, scorer.pair, backfill=False):
+    for shard in find_work(platform.catalog, scorer.pair, backfill=False):
         scorer.score(shard, "score-news")
     stored = count_stored(platform)
     assert count_labels(platform) == stored
     assert set(stored.values()) == {1}
     assert len(stored) == landed.pairs
     assert stored.keys() <= set(ids)
-    assert find_work(platform, scorer.pair, backfill=True) == []
+    assert find_work(platform.catalog, scorer.pair, backfill=True) == []
 
     (found,) = explain_tweet(platform, next(iter(stored)))["stored"]
     assert found["landing_object"]["key"].startswith("landing/news/batch-")

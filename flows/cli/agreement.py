@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     if args.data is not None:
         from flows.jobs.datasets import find_data
 
-        find_data(platform, args.data)
+        find_data(platform.catalog, args.data)
     if flows:
         from flows.agreement import watch_agreement as watch_by_flow
 

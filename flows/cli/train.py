@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     from flows.platform import open_platform
 
     platform = open_platform(settings)
-    find_data(platform, args.data)
+    find_data(platform.catalog, args.data)
     if flows:
         from flows.train import train_itrp
 

@@ -6,6 +6,7 @@ import time
 from flows.jobs.seed_agreement import SeedAgreement, choose_watched, measure_agreement
 from flows.platform import Platform
 from flows.tracking.runs import log_figures
+from infra.settings import Settings
 from itrp.labels import Task
 from serving.registry import MODEL_NAMES, ModelVersion, Registry
 
@@ -26,12 +27,12 @@ def watch_task(platform: Platform, task: Task, data: str | None) -> SeedAgreemen
     """Measure one task's agreement and log it on the run of the version that scores."""
     version = choose_watched(platform, task)
     found = measure_agreement(platform, version, data)
-    _log(platform, version, found)
+    _log(platform.settings, version, found)
     return found
 
 
-def _log(platform: Platform, version: ModelVersion, found: SeedAgreement) -> None:
+def _log(settings: Settings, version: ModelVersion, found: SeedAgreement) -> None:
     """One point of a curve a data set: the step is the minute, so that two runs within one are the same point."""
     data = re.sub(r"[^\w .-]", "_", found.data)  # MLflow rejects other characters in a metric's name
     figures = [(f"watch/{found.task}/{data}/{name}", value) for name, value in found.figures()]
-    log_figures(platform.settings, version.run_id, figures, step=int(time.time() // 60))
+    log_figures(settings, version.run_id, figures, step=int(time.time() // 60))

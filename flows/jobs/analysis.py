@@ -67,7 +67,7 @@ def analyse_agreement(
         images={"agreement.png": plot_agreement(agreements)},
     )
     subject = Subject(table.stem, hashlib.sha256(table.read_bytes()).hexdigest(), settings={"level": level})
-    return record_analysis(platform, "agreement", subject, findings, out=out, flow_run_id=flow_run_id)
+    return record_analysis(platform.settings, "agreement", subject, findings, out=out, flow_run_id=flow_run_id)
 
 
 def analyse_clip(
@@ -90,7 +90,7 @@ def analyse_clip(
         notes=notes,
     )
     subject = _subject(labelled, (), joint=joint)
-    return record_analysis(platform, "clip", subject, findings, out=out, flow_run_id=flow_run_id)
+    return record_analysis(platform.settings, "clip", subject, findings, out=out, flow_run_id=flow_run_id)
 
 
 def analyse_words(
@@ -125,7 +125,7 @@ def analyse_words(
         notes=notes,
     )
     subject = _subject(labelled, versions, fewest_tweets=fewest_tweets)
-    return record_analysis(platform, "words", subject, findings, out=out, flow_run_id=flow_run_id)
+    return record_analysis(platform.settings, "words", subject, findings, out=out, flow_run_id=flow_run_id)
 
 
 def analyse_cases(
@@ -155,7 +155,7 @@ def analyse_cases(
     table = _add_texts(differ, labelled)
     findings = Findings(format_table(groups), figures, {"cases.csv": table}, pages={"cases.html": page})
     subject = _subject(labelled, versions, examples=examples)
-    return record_analysis(platform, "cases", subject, findings, out=out, flow_run_id=flow_run_id)
+    return record_analysis(platform.settings, "cases", subject, findings, out=out, flow_run_id=flow_run_id)
 
 
 def analyse_errors(
@@ -186,7 +186,9 @@ def analyse_errors(
         images={"label_errors.png": plot_label_errors(found)},
         notes=notes,
     )
-    return record_analysis(platform, "errors", _subject(labelled, versions), findings, out=out, flow_run_id=flow_run_id)
+    return record_analysis(
+        platform.settings, "errors", _subject(labelled, versions), findings, out=out, flow_run_id=flow_run_id
+    )
 
 
 ANALYSES: dict[str, tuple[Callable[..., AnalysisReport], tuple[str, ...]]] = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.jobs.data_names import name_file
-from flows.platform import Platform
 from flows.tracking.provenance import find_commit
 from flows.tracking.runs import find_experiment_id
+from infra.settings import Settings
 from itrp.analysis.findings import Findings
 from serving.registry import connect_mlflow
 
@@ -47,7 +47,7 @@ class AnalysisReport:
 
 
 def record_analysis(
-    platform: Platform,
+    settings: Settings,
     what: str,
     subject: Subject,
     findings: Findings,
@@ -56,10 +56,10 @@ def record_analysis(
     flow_run_id: str | None = None,
 ) -> AnalysisReport:
     """Write the findings to a folder (by default `analysis/<what>-<data>` in the work folder) and to MLflow."""
-    folder = out or platform.settings.work_dir / "analysis" / f"{what}-{name_file(subject.name)}"
+    folder = out or settings.work_dir / "analysis" / f"{what}-{name_file(subject.name)}"
     files = findings.write(folder)
     figures = {name: float(value) for name, value in findings.figures.items() if math.isfinite(value)}
-    run_id = _log(platform, what, subject, figures, files, flow_run_id)
+    run_id = _log(settings, what, subject, figures, files, flow_run_id)
     return AnalysisReport(
         what=what,
         data=subject.name,
@@ -74,7 +74,7 @@ def record_analysis(
 
 
 def _log(
-    platform: Platform,
+    settings: Settings,
     what: str,
     subject: Subject,
     figures: Mapping[str, float],
@@ -84,7 +84,7 @@ def _log(
     """One run named `analyse <what>`; failed when it cannot be written whole. Returns its id."""
     from mlflow.entities import Metric, Param
 
-    client = connect_mlflow(platform.settings.mlflow_uri)
+    client = connect_mlflow(settings.mlflow_uri)
     commit, stamp = find_commit(), int(time.time() * 1000)
     tags = {
         ANALYSIS_TAG: what,
@@ -93,15 +93,13 @@ def _log(
         "mlflow.source.git.commit": commit,
         "itrp.flow_run_id": flow_run_id or "",
     }
-    run_id = str(
-        client.create_run(find_experiment_id(platform.settings), run_name=f"analyse {what}", tags=tags).info.run_id
-    )
-    settings = {"data": subject.name, "models": ", ".join(subject.models), **subject.settings}
+    run_id = str(client.create_run(find_experiment_id(settings), run_name=f"analyse {what}", tags=tags).info.run_id)
+    parameters = {"data": subject.name, "models": ", ".join(subject.models), **subject.settings}
     try:
         client.log_batch(
             run_id,
             metrics=[Metric(_metric_name(name), value, stamp, 0) for name, value in figures.items()],
-            params=[Param(name, str(value)) for name, value in settings.items()],
+            params=[Param(name, str(value)) for name, value in parameters.items()],
         )
         for path in files:
             client.log_artifact(run_id, str(path))

@@ -55,7 +55,7 @@ def evaluate_baselines(
         return rows
     config = ExperimentConfig.model_validate(description["config"])
     try:
-        training = find_data(platform, version.tags[DATASET_TAG])
+        training = find_data(platform.catalog, version.tags[DATASET_TAG])
         pretrained = build_model(config).to(assessor.embeddings.device)
     except (NotFoundError, WeightsUnavailableError) as error:
         logger.warning("no vanilla clustering to compare with: %s", error)

@@ -7,11 +7,12 @@ from datetime import timedelta
 from flows.jobs.datasets import find_labelled_name
 from flows.jobs.promotion import PromoteReport, review
 from flows.platform import Platform
+from infra.catalog.database import Catalog
 from infra.catalog.queries import last_champion, record_champion
 from infra.catalog.tables import now
 from itrp.labels import Task
 from serving.errors import NotFoundError
-from serving.registry import CHAMPION, MODEL_NAMES, ModelVersion
+from serving.registry import CHAMPION, MODEL_NAMES, ModelVersion, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +31,20 @@ class ChampionMove:
         return self.version.mapping is not None
 
 
-def find_moves(platform: Platform) -> list[ChampionMove]:
+def find_moves(registry: Registry, catalog: Catalog) -> list[ChampionMove]:
     """Moves nobody has noticed yet. A task that has lost its champion is warned of, and waited for."""
     moves = []
     for task in MODEL_NAMES:
-        with platform.catalog.session() as session:
+        with catalog.session() as session:
             known = last_champion(session, str(task))
-        version = platform.registry.find(task, CHAMPION)
+        version = registry.find(task, CHAMPION)
         if version is None:
             if known is not None:
                 logger.warning(
                     "the %s task has no champion any more (the last was %s): scoring waits", task, known.version
                 )
         elif known is None or known.version != version.version:
-            moves.append(ChampionMove(version, _find_version(platform, task, known.version if known else None)))
+            moves.append(ChampionMove(version, _find_version(registry, task, known.version if known else None)))
     return moves
 
 
@@ -52,26 +53,26 @@ def review_move(platform: Platform, move: ChampionMove, set_name: str = "raw") -
 
     Nothing is taken back: whoever moved the alias has decided. Raises UnmappedModelError when it has no class names.
     """
-    return review(platform, move.version, move.before, find_labelled_name(platform), set_name)
+    return review(platform, move.version, move.before, find_labelled_name(platform.catalog), set_name)
 
 
-def remember_move(platform: Platform, move: ChampionMove, flow_run_id: str | None) -> bool:
+def remember_move(catalog: Catalog, move: ChampionMove, flow_run_id: str | None) -> bool:
     """Enter the move in the catalog; False when another process has. Done last: what dies before is done again."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         return record_champion(session, str(move.version.task), move.version.version, flow_run_id)
 
 
-def has_moved_lately(platform: Platform, within: timedelta) -> bool:
+def has_moved_lately(catalog: Catalog, within: timedelta) -> bool:
     """Was a move noticed so short a time ago?"""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         known = [last_champion(session, str(task)) for task in MODEL_NAMES]
     return any(move is not None and move.noticed_at > now() - within for move in known)
 
 
-def _find_version(platform: Platform, task: Task, number: str | None) -> ModelVersion | None:
+def _find_version(registry: Registry, task: Task, number: str | None) -> ModelVersion | None:
     if number is None:
         return None
     try:
-        return platform.registry.resolve(f"{MODEL_NAMES[task]}/{number}")
+        return registry.resolve(f"{MODEL_NAMES[task]}/{number}")
     except NotFoundError:
         return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from flows.platform import Platform
+from infra.catalog.database import Catalog
 from infra.catalog.queries import dataset_hash, get_dataset, list_shards
 from infra.catalog.tables import Dataset, Shard
 from serving.errors import NotFoundError
@@ -27,9 +27,9 @@ class KnownData:
         return sum(shard.pairs for shard in self.shards)
 
 
-def find_data(platform: Platform, name: str) -> KnownData:
+def find_data(catalog: Catalog, name: str) -> KnownData:
     """The named data set. Raises NotFoundError naming those there are when there is none or it is empty."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         dataset = get_dataset(session, name)
         known = sorted(session.scalars(select(Dataset.name)))
         if dataset is None:
@@ -41,12 +41,12 @@ def find_data(platform: Platform, name: str) -> KnownData:
         return KnownData(dataset, shards, dataset_hash(session, dataset))
 
 
-def find_labelled_name(platform: Platform) -> str | None:
+def find_labelled_name(catalog: Catalog) -> str | None:
     """The newest data set with human labels, None when there is none."""
     query = (
         select(Dataset.name)
         .where(Dataset.annotations_key.is_not(None))
         .order_by(Dataset.created_at.desc(), Dataset.id.desc())
     )
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         return session.scalars(query).first()

@@ -184,7 +184,10 @@ def _tell_models(registry: Registry) -> str:
 
 def _tell_labels(platform: Platform) -> str:
     """Who labels, and what waits for it."""
-    findings = [*examine_champions(platform), *examine_labels(platform)]
+    findings = [
+        *examine_champions(platform.registry, platform.catalog),
+        *examine_labels(platform.registry, platform.catalog, backfill=platform.settings.backfill),
+    ]
     told = "; ".join(finding.told for finding in findings)
     if any(finding.wrong for finding in findings):
         raise WrongError(told)

@@ -16,6 +16,7 @@ from flows.jobs.training_warnings import tags_until
 from flows.platform import Platform
 from flows.tracking.plots import plot_confusion
 from flows.tracking.runs import log_figures
+from infra.settings import Settings
 from itrp.errors import WrongUseError
 from itrp.evaluation.cost import Cost, add_costs
 from itrp.evaluation.results import (
@@ -33,7 +34,7 @@ from itrp.systems import load_system
 from serving.assessment import SUPERVISED_TAG, Assessor, LabelledSet, load_labelled_set
 from serving.costs import CostBook
 from serving.registration import register_model
-from serving.registry import ModelVersion, connect_mlflow, origin_tags
+from serving.registry import ModelVersion, Registry, connect_mlflow, origin_tags
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def run_evaluation(
     versions = sorted(versions, key=lambda version: version.task is not Task.TEXT)
     costs = CostBook(platform.settings.cache_dir / "costs", labelled.shards[0], assessor.embeddings.device)
     result = replace(
-        _evaluate(assessor, versions, labelled, naming, set_name), cost=_find_cost(platform, versions, costs)
+        _evaluate(assessor, versions, labelled, naming, set_name), cost=_find_cost(platform.registry, versions, costs)
     )
     if naming.protocol is not Protocol.ORACLE:
         choices = result.choices if len(result.choices) == len(versions) else result.choices * len(versions)
@@ -95,14 +96,14 @@ def run_evaluation(
             for version, choice in zip(versions, choices, strict=True)
         ]
     rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result, costs)]
-    _log(platform, versions, result)
+    _log(platform.settings, versions, result)
     return _report(result, versions, rows, naming)
 
 
-def _find_cost(platform: Platform, versions: Sequence[ModelVersion], costs: CostBook) -> Cost:
+def _find_cost(registry: Registry, versions: Sequence[ModelVersion], costs: CostBook) -> Cost:
     """Of all models that answer: one where two versions are the halves of one model of four clusters."""
     models = {version.run_id: version for version in versions}.values()
-    return add_costs([costs.of_system(load_system(platform.registry.fetch(version))[0]) for version in models])
+    return add_costs([costs.of_system(load_system(registry.fetch(version))[0]) for version in models])
 
 
 def _evaluate(
@@ -165,10 +166,10 @@ def _name_classes(
     return named
 
 
-def _log(platform: Platform, versions: Sequence[ModelVersion], result: Evaluation) -> None:
-    client = connect_mlflow(platform.settings.mlflow_uri)
+def _log(settings: Settings, versions: Sequence[ModelVersion], result: Evaluation) -> None:
+    client = connect_mlflow(settings.mlflow_uri)
     for run_id in dict.fromkeys(version.run_id for version in versions):  # one run can have made both
-        log_figures(platform.settings, run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()])
+        log_figures(settings, run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()])
         title = f"{result.task} task, {result.set}, protocol {result.protocol}"
         figure = plot_confusion(result.task, result.confusion, title)
         client.log_figure(run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")

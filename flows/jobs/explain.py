@@ -6,12 +6,14 @@ import pyarrow.compute as pc
 from sqlalchemy import select
 
 from flows.platform import Platform
+from infra.catalog.database import Catalog
 from infra.catalog.queries import TweetOrigin, find_tweet, labels_of_shard
 from infra.catalog.tables import LabelFile, ModelRun, QuarantinedTweet
+from infra.object_store import ObjectStore
 from itrp.labels import RELATIONS, Task
 from serving.errors import NotFoundError
 from serving.labels import decode_labels, read_set_aside_rows
-from serving.registry import DATASET_TAG, MODEL_NAMES
+from serving.registry import DATASET_TAG, MODEL_NAMES, Registry
 
 
 def explain_tweet(platform: Platform, tweet_id: str) -> dict[str, Any]:
@@ -48,20 +50,20 @@ def _explain_origin(platform: Platform, origin: TweetOrigin, label_files: list[L
 
 def _explain_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> dict[str, Any]:
     return {
-        **_read_label(platform, origin, file),
+        **_read_label(platform.store, origin, file),
         "file": file.key,
         "scored_at": file.scored_at.isoformat(),
         "flow_run": file.flow_run_id,
         "models": [
-            _explain_model(platform, MODEL_NAMES[Task.TEXT], file.text_version),
-            _explain_model(platform, MODEL_NAMES[Task.IMAGE], file.image_version),
+            _explain_model(platform.registry, platform.catalog, MODEL_NAMES[Task.TEXT], file.text_version),
+            _explain_model(platform.registry, platform.catalog, MODEL_NAMES[Task.IMAGE], file.image_version),
         ],
     }
 
 
-def _read_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> dict[str, Any]:
+def _read_label(store: ObjectStore, origin: TweetOrigin, file: LabelFile) -> dict[str, Any]:
     """The tweet's label in a label file, or why it has none there."""
-    table = decode_labels(platform.store.get(file.key))
+    table = decode_labels(store.get(file.key))
     found = table.filter(pc.equal(table.column("id"), origin.tweet.tweet_id)).to_pylist()
     if not found:
         why = next(each for each in read_set_aside_rows(table) if each.tweet_id == origin.tweet.tweet_id)
@@ -75,10 +77,10 @@ def _read_label(platform: Platform, origin: TweetOrigin, file: LabelFile) -> dic
     }
 
 
-def _explain_model(platform: Platform, name: str, version: str) -> dict[str, Any]:
+def _explain_model(registry: Registry, catalog: Catalog, name: str, version: str) -> dict[str, Any]:
     """A version, the MLflow run it is of, and the data that taught it."""
-    found = platform.registry.resolve(f"{name}/{version}")
-    with platform.catalog.session() as session:
+    found = registry.resolve(f"{name}/{version}")
+    with catalog.session() as session:
         run = session.scalars(select(ModelRun).where(ModelRun.mlflow_run_id == found.run_id)).first()
     return {
         "model": str(found),

@@ -5,13 +5,14 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from PIL import Image
 
-from flows.platform import Platform
 from infra.catalog.tables import LabelFile, Shard
+from infra.object_store.objects import ObjectStore
 from itrp.data.images import decode_image
 from itrp.data.inputs import read_ids
 from itrp.labels import RELATIONS
@@ -34,16 +35,16 @@ class LabelledTweet:
     image: Image.Image
 
 
-def pick_tweets(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]]) -> list[LabelledTweet]:
+def pick_tweets(store: ObjectStore, cache: Path, labelled: Sequence[tuple[Shard, LabelFile]]) -> list[LabelledTweet]:
     """The first tweets of each relation in the first shards, at most two each, in the order of the relations."""
     found: dict[str, list[LabelledTweet]] = {code: [] for code in RELATIONS}
     for shard, label_file in labelled[:SHARDS_LOOKED_AT]:
-        labels = decode_labels(platform.store.get(label_file.key))
+        labels = decode_labels(store.get(label_file.key))
         relations = labels.column("relation").to_pylist()
         wanted = _wanted_rows(relations, found)
         if not wanted:
             continue
-        file = local_shards(platform.store, [shard], platform.settings.cache_dir)[0]
+        file = local_shards(store, [shard], cache)[0]
         codes = {labels.column("id")[number].as_py(): relations[number] for number in wanted}
         # a label file may have fewer rows than its shard
         places = [row for row, tweet in enumerate(read_ids(file)) if tweet in codes]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from flows.jobs.datasets import LANDING
 from flows.platform import Platform
+from infra.catalog.database import Catalog
 from infra.catalog.queries import count_unlabelled, last_champion, oldest_unlabelled, record_notice
 from infra.catalog.tables import Shard, now
 from itrp.labels import Task
@@ -31,35 +32,37 @@ class Finding:
     """False for what the next run sees to by itself."""
 
 
-def examine_labels(platform: Platform, moment: datetime | None = None) -> list[Finding]:
-    """Unlabelled shards: forgotten ones, and those the champions' pair has not labelled."""
-    with platform.catalog.session() as session:
+def examine_labels(
+    registry: Registry, catalog: Catalog, *, backfill: bool, moment: datetime | None = None
+) -> list[Finding]:
+    """Unlabelled shards: forgotten ones, and those the champions' pair has not labelled. backfill: as in the settings."""
+    with catalog.session() as session:
         oldest = oldest_unlabelled(session, LANDING)
     try:
-        champions = find_champions(platform.registry, platform.catalog)
+        champions = find_champions(registry, catalog)
     except NotReadyError as error:
-        return [_wait_for_champions(platform, oldest, str(error))] if oldest else []
+        return [_wait_for_champions(catalog, oldest, str(error))] if oldest else []
     found = []
     if oldest and (moment or now()) - oldest.created_at > OVERDUE:
         found.append(Finding("labels-overdue", _tell_overdue(oldest)))
-    behind = _tell_behind(platform, champions)
+    behind = _tell_behind(catalog, champions, backfill=backfill)
     return [*found, *([Finding("labels-behind", behind, wrong=False)] if behind else [])]
 
 
-def examine_champions(platform: Platform) -> list[Finding]:
+def examine_champions(registry: Registry, catalog: Catalog) -> list[Finding]:
     """Aliases that name nothing usable: taken away, or on a version without class names."""
     found = []
     for task in MODEL_NAMES:
-        with platform.catalog.session() as session:
+        with catalog.session() as session:
             known = last_champion(session, str(task))
-        if known is not None and platform.registry.find(task, CHAMPION) is None:
+        if known is not None and registry.find(task, CHAMPION) is None:
             told = (
                 f"the {task} task has no champion any more (the last was {MODEL_NAMES[task]}/{known.version}), so nothing "
                 f"gets labels: itrp promote {task} --to {known.version}, or move the alias in MLflow"
             )
             found.append(Finding("champion-missing", told))
     try:
-        champions = find_champions(platform.registry, platform.catalog)
+        champions = find_champions(registry, catalog)
     except NotReadyError:
         return found
     return [*found, *(Finding("champion-unnamed", str(stopgap)) for stopgap in champions.stopgaps)]
@@ -77,20 +80,25 @@ def examine_model_files(registry: Registry) -> list[Finding]:
 
 def examine_shift(platform: Platform) -> list[Finding]:
     """Everything of the above."""
-    return [*examine_champions(platform), *examine_labels(platform), *examine_model_files(platform.registry)]
+    registry, catalog = platform.registry, platform.catalog
+    return [
+        *examine_champions(registry, catalog),
+        *examine_labels(registry, catalog, backfill=platform.settings.backfill),
+        *examine_model_files(registry),
+    ]
 
 
-def choose_news(platform: Platform, findings: Sequence[Finding]) -> list[Finding]:
+def choose_news(catalog: Catalog, findings: Sequence[Finding]) -> list[Finding]:
     """What is wrong and was not told within the last day; from now on it counts as told."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         kinds = {finding.kind for finding in findings if finding.wrong}
         news = {kind for kind in sorted(kinds) if record_notice(session, kind, AGAIN)}
     return [finding for finding in findings if finding.kind in news]
 
 
-def count_behind(platform: Platform, champions: Champions) -> int:
+def count_behind(catalog: Catalog, champions: Champions) -> int:
     """Landed shards that the champions' pair has yet to label."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         return count_unlabelled(session, LANDING, champions.pair.text.short, champions.pair.image.short)
 
 
@@ -106,18 +114,18 @@ def _tell_overdue(oldest: Shard) -> str:
     )
 
 
-def _wait_for_champions(platform: Platform, oldest: Shard, why: str) -> Finding:
+def _wait_for_champions(catalog: Catalog, oldest: Shard, why: str) -> Finding:
     """Wrong only where there were champions: a fresh installation waits for its first."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         known = any(last_champion(session, str(task)) for task in MODEL_NAMES)
     late = known and now() - oldest.created_at > OVERDUE
     told = f"tweets wait for labels since {oldest.created_at:%Y-%m-%d %H:%M} UTC: {why}"
     return Finding("labels-overdue" if late else "labels-behind", told, wrong=late)
 
 
-def _tell_behind(platform: Platform, champions: Champions) -> str | None:
-    behind = count_behind(platform, champions)
+def _tell_behind(catalog: Catalog, champions: Champions, *, backfill: bool) -> str | None:
+    behind = count_behind(catalog, champions)
     if not behind:
         return None
-    step = "the next scoring labels them" if platform.settings.backfill else "itrp score --backfill labels them"
+    step = "the next scoring labels them" if backfill else "itrp score --backfill labels them"
     return f"the champions' pair ({champions.pair}) has yet to label {behind} shards: {step}"

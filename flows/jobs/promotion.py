@@ -36,7 +36,7 @@ from itrp.labels import CLASS_NAMES, Task
 from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.gate import GateDecision, decide_on_labels, decide_without_labels, weigh_warnings
-from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, explain_unmapped
+from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, Registry, explain_unmapped
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +107,10 @@ def run_promotion(
         return PromoteReport(
             str(task), str(challenger), str(champion), False, "the challenger is the champion already: nothing to do"
         )
-    judged = _judge(platform, challenger, champion, data or find_labelled_name(platform), set_name, accept)
+    judged = _judge(platform, challenger, champion, data or find_labelled_name(platform.catalog), set_name, accept)
     preview = preview_flips(platform, challenger) if dry_run else None
     if not dry_run:
-        _write_gate(platform, challenger, champion, judged, _name_person(flow_run_id) if accept else None)
+        _write_gate(platform.registry, challenger, champion, judged, _name_person(flow_run_id) if accept else None)
         if judged.decision.passed:
             platform.registry.set_alias(challenger, CHAMPION)
     return _report(challenger, champion, judged, preview, promoted=judged.decision.passed and not dry_run)
@@ -178,7 +178,7 @@ def _judge(
         labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
         assessor = open_assessor(platform)
         decision = _decide_on_labels(assessor, challenger, champion, labelled, set_name)
-        same = compare_if_possible(partial(compare_labelled, platform, assessor, challenger, labelled))
+        same = compare_if_possible(partial(compare_labelled, platform.registry, assessor, challenger, labelled))
     warnings = read_training_warnings(challenger) | ({same.code: str(same)} if same else {})
     decision = weigh_warnings(decision, warnings, accept=accept)
     accepted = (*(["label-free figures"] if data is None else []), *warnings) if accept and decision.passed else ()
@@ -267,7 +267,7 @@ def _name_person(flow_run_id: str | None) -> str:
 
 
 def _write_gate(
-    platform: Platform,
+    registry: Registry,
     challenger: ModelVersion,
     champion: ModelVersion | None,
     judged: _Judged,
@@ -279,4 +279,4 @@ def _write_gate(
     if judged.accepted:
         told |= {"accepted": ", ".join(judged.accepted), "accepted_by": person or ""}
     tags = {GATE_PREFIX + name: value for name, value in told.items()}
-    platform.registry.tag(challenger, {**tags, **warning_tags([judged.same_answers] if judged.same_answers else [])})
+    registry.tag(challenger, {**tags, **warning_tags([judged.same_answers] if judged.same_answers else [])})

@@ -10,13 +10,14 @@ from flows.jobs.datasets import LANDING
 from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.ingestion.run import run_ingestion
 from flows.platform import Platform
+from infra.catalog.database import Catalog
 from infra.catalog.queries import set_aside_by, unlabelled_shards
 from infra.catalog.tables import LabelFile, Shard
 from itrp.progress import ProgressBar
 from itrp.training.health import find_same_labels
 from serving.champions import Champions, find_champions
 from serving.ray_scorer import score_on_ray
-from serving.registry import ModelPair
+from serving.registry import ModelPair, Registry
 from serving.scorer import BatchScorer, ScoreReport, ShardsFailedError, summarise
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class ScoringSteps:
 
     def pin(self, platform: Platform, *, backfill: bool) -> "tuple[Champions, Backlog]":
         """Choose models and shards."""
-        return pin_work(platform, backfill=backfill)
+        return pin_work(platform.registry, platform.catalog, backfill=backfill)
 
     def begin(self, backlog: "Backlog") -> None:
         """Called once it is known what is to be labelled."""
@@ -121,7 +122,7 @@ def run_scoring(
         failure = error
     finally:
         bar.close()
-    report = _report(platform, scorer, champions, [*rows.values()], ingested)
+    report = _report(platform.catalog, scorer, champions, [*rows.values()], ingested)
     steps.end(platform, champions, backlog, [*rows.values()], report)
     if failure is not None:
         raise failure
@@ -140,21 +141,13 @@ def label_shards(
         keep(row)
 
 
-def pin_work(platform: Platform, *, backfill: bool) -> "tuple[Champions, Backlog]":
+def pin_work(registry: Registry, catalog: Catalog, *, backfill: bool) -> "tuple[Champions, Backlog]":
     """The pair of versions this run keeps to, whatever happens to the aliases meanwhile, and its shards."""
-    champions = pin_champions(platform)
-    work, archive = find_new(platform), find_archive(platform, champions.pair)
+    champions = find_champions(registry, catalog)
+    work, archive = find_new(catalog), find_archive(catalog, champions.pair)
     if archive:
         _tell_archive(champions, len(work), len(archive), backfill)
-    return champions, Backlog(platform, work, archive if backfill else ())
-
-
-def pin_champions(platform: Platform) -> Champions:
-    """The champions as they are now: an alias that moves during the run changes nothing in it.
-
-    Raises NotReadyError when a task has no champion yet, or none with class names.
-    """
-    return find_champions(platform.registry, platform.catalog)
+    return champions, Backlog(catalog, work, archive if backfill else ())
 
 
 def open_scorer(platform: Platform, pair: ModelPair) -> BatchScorer:
@@ -172,32 +165,32 @@ def open_scorer(platform: Platform, pair: ModelPair) -> BatchScorer:
 
 
 def pin_scorer(platform: Platform) -> BatchScorer:
-    """`open_scorer` for the champions as they are now. Raises as `pin_champions`."""
-    return open_scorer(platform, pin_champions(platform).pair)
+    """`open_scorer` for the champions as they are now. Raises NotReadyError."""
+    return open_scorer(platform, find_champions(platform.registry, platform.catalog).pair)
 
 
-def find_new(platform: Platform) -> list[Shard]:
+def find_new(catalog: Catalog) -> list[Shard]:
     """Shards of the landing data set that no pair of versions has labelled, oldest first."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         return unlabelled_shards(session, LANDING)
 
 
-def find_archive(platform: Platform, pair: ModelPair) -> list[Shard]:
+def find_archive(catalog: Catalog, pair: ModelPair) -> list[Shard]:
     """Shards that other pairs have labelled and this one has not, newest first."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         behind = unlabelled_shards(session, LANDING, pair.text.short, pair.image.short)
         new = {shard.id for shard in unlabelled_shards(session, LANDING)}
     return [shard for shard in reversed(behind) if shard.id not in new]
 
 
-def find_work(platform: Platform, pair: ModelPair, *, backfill: bool) -> list[Shard]:
+def find_work(catalog: Catalog, pair: ModelPair, *, backfill: bool) -> list[Shard]:
     """`find_new`; with `backfill`, `find_archive` after it: new tweets do not wait behind old ones."""
-    return [*find_new(platform), *(find_archive(platform, pair) if backfill else [])]
+    return [*find_new(catalog), *(find_archive(catalog, pair) if backfill else [])]
 
 
-def list_set_aside(platform: Platform, rows: Sequence[LabelFile]) -> list[dict[str, str]]:
+def list_set_aside(catalog: Catalog, rows: Sequence[LabelFile]) -> list[dict[str, str]]:
     """The first tweets that have no label in these label files, and why."""
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         found = set_aside_by(session, [row.id for row in rows if row.set_aside][:LISTED])
     return [
         {
@@ -210,12 +203,12 @@ def list_set_aside(platform: Platform, rows: Sequence[LabelFile]) -> list[dict[s
 class Backlog:
     """What a run has yet to label, a group at a time. Shards that come meanwhile go before the archive."""
 
-    def __init__(self, platform: Platform, new: Sequence[Shard], archive: Sequence[Shard] = ()) -> None:
+    def __init__(self, catalog: Catalog, new: Sequence[Shard], archive: Sequence[Shard] = ()) -> None:
         self.shards = {shard.id: shard for shard in (*new, *archive)}
         """Everything the run has taken on, what is labelled included."""
         self.archive = len(archive)
         """How many of them other pairs have labelled."""
-        self._platform = platform
+        self._catalog = catalog
         self._waiting = deque([*new, *archive])
         self._taken = 0
 
@@ -233,7 +226,7 @@ class Backlog:
         return group
 
     def _add_new(self) -> None:
-        new = [shard for shard in find_new(self._platform) if shard.id not in self.shards]
+        new = [shard for shard in find_new(self._catalog) if shard.id not in self.shards]
         self.shards.update((shard.id, shard) for shard in new)
         self._waiting.extendleft(reversed(new))
 
@@ -251,7 +244,7 @@ def _label_groups(scorer: BatchScorer, backlog: Backlog, steps: ScoringSteps, ke
 
 
 def _report(
-    platform: Platform, scorer: BatchScorer, champions: Champions, rows: Sequence[LabelFile], ingested: IngestReport
+    catalog: Catalog, scorer: BatchScorer, champions: Champions, rows: Sequence[LabelFile], ingested: IngestReport
 ) -> ScoringReport:
     summary = summarise(rows, scorer.pair, scorer.times)
     same = find_same_labels(summary.counts, names=(str(scorer.pair.text), str(scorer.pair.image)))
@@ -261,7 +254,7 @@ def _report(
         **vars(summary),
         ingested=ingested,
         warnings=[*map(str, champions.stopgaps), *([str(same)] if same else [])],
-        set_aside_tweets=list_set_aside(platform, rows),
+        set_aside_tweets=list_set_aside(catalog, rows),
     )
 
 

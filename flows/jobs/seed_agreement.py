@@ -82,7 +82,7 @@ def measure_agreement(platform: Platform, version: ModelVersion, data: str | Non
     data: name of a data set, by default `find_unlabelled`'s; its newest shards are looked at, PREVIEW_PAIRS at most.
     Predictions are kept, so only new shards and new versions cost anything. Raises NotFoundError for no such data set.
     """
-    known = find_data(platform, data) if data else find_unlabelled(platform, version)
+    known = find_data(platform.catalog, data) if data else find_unlabelled(platform, version)
     others = find_other_seeds(platform, version)
     models = [version, *others]
     seeds = [int(model.tags["itrp.seed"]) for model in models]
@@ -112,9 +112,9 @@ def find_other_seeds(platform: Platform, version: ModelVersion) -> list[ModelVer
 def find_unlabelled(platform: Platform, version: ModelVersion) -> KnownData:
     """What is looked at without labels: the collected tweets, else the data set the version was trained on."""
     try:
-        return find_data(platform, LANDING)
+        return find_data(platform.catalog, LANDING)
     except NotFoundError:
-        return find_data(platform, version.tags[DATASET_TAG])
+        return find_data(platform.catalog, version.tags[DATASET_TAG])
 
 
 def newest_shards(platform: Platform, known: KnownData) -> list[ShardFile]:

@@ -7,6 +7,7 @@ from flows.jobs.datasets import find_data
 from flows.jobs.trained_run import TrainedRun
 from flows.platform import Platform
 from flows.tracking.runs import RunTracker, TrackedData, track_run
+from infra.settings import Settings
 from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins, provide_stand_ins
 from itrp.baselines.supervised_model import build_supervised_model
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 def train_supervised(platform: Platform, config: SupervisedConfig, data: str, *, flow_run_id: str | None) -> TrainedRun:
     """Train on the labelled train split; the epoch with the best held-out F1 is kept. Its classes have their names already."""
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
-    trainer = open_trainer(platform, config, labelled)
+    trainer = open_trainer(platform.settings, config, labelled)
     pairs = len(trainer.train_rows) + len(trainer.held_out_rows)
     tracked = TrackedData(data, labelled.hash, pairs, platform.store.url)
     identity = hashlib.sha256(f"{config.model_dump_json()}\n{labelled.hash}".encode()).hexdigest()
@@ -39,7 +40,7 @@ def train_supervised(platform: Platform, config: SupervisedConfig, data: str, *,
     best = trainer.keep_best()
     return TrainedRun(
         model=trainer.model,
-        known=find_data(platform, data),
+        known=find_data(platform.catalog, data),
         run_id=tracker.run_id,
         commit=tracker.commit,
         rounds=config.epochs,
@@ -50,16 +51,14 @@ def train_supervised(platform: Platform, config: SupervisedConfig, data: str, *,
     )
 
 
-def open_trainer(platform: Platform, config: SupervisedConfig, labelled: LabelledSet) -> SupervisedTrainer:
+def open_trainer(settings: Settings, config: SupervisedConfig, labelled: LabelledSet) -> SupervisedTrainer:
     """A trainer on this machine's device, with stand-ins where the configuration asks for them."""
     logger.info("loading the network %s, reading %d pairs", config.name, sum(shard.pairs for shard in labelled.shards))
     texts = [text for shard in labelled.shards for text in read_texts(shard)]
-    provided = provide_stand_ins(config, platform.settings.cache_dir / "stand-ins", texts)
+    provided = provide_stand_ins(config, settings.cache_dir / "stand-ins", texts)
     if provided is not config:
         logger.warning("%s: parts of it are stand-ins with random weights, its figures mean nothing", config.name)
-    cache = EmbeddingCache(
-        platform.settings.cache_dir / "embeddings", choose_device(platform.settings.device), config.embed_batch_size
-    )
+    cache = EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device), config.embed_batch_size)
     return SupervisedTrainer(
         build_supervised_model(provided),
         labelled.shards,

@@ -14,9 +14,11 @@ from flows.jobs.trained_run import TrainedRun, register_trained
 from flows.jobs.training_warnings import warn_of_same_answers
 from flows.platform import Platform
 from flows.tracking.runs import RunTracker, TrackedData, track_run
+from infra.catalog.database import Catalog
 from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
 from infra.object_store import ObjectStore
+from infra.settings import Settings
 from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable
@@ -82,7 +84,7 @@ def run_training(
     else:
         trained = train_unsupervised(platform, config, data, resume=resume, flow_run_id=flow_run_id, peers=peers)
     versions = register_trained(platform, trained)
-    _record(platform, trained, versions[0], flow_run_id)
+    _record(platform.catalog, trained, versions[0], flow_run_id)
     trained.discard()
     _compare_seeds(platform, versions)
     findings = [*trained.findings, *warn_of_same_answers(platform, versions)]
@@ -117,8 +119,8 @@ def train_unsupervised(
     peers: Peers = ALONE,
 ) -> TrainedRun:
     """Algorithm 1, or one vanilla clustering, tracked; a checkpoint a round in the object store."""
-    known = find_data(platform, data)
-    trainer = _build_trainer(platform, config, known, peers)
+    known = find_data(platform.catalog, data)
+    trainer = _build_trainer(platform.settings, platform.store, config, known, peers)
     tracked = TrackedData(data, known.hash, sum(shard.pairs for shard in trainer.shards), platform.store.url)
     with track_run(
         platform.settings, config, tracked, identity=trainer.identity, resume=resume, flow_run_id=flow_run_id
@@ -164,7 +166,7 @@ def follow_training(
     fetches: whether this one brings the checkpoints of a run to be resumed to its machine; for one process on each machine
     but the first.
     """
-    trainer = _build_trainer(platform, config, find_data(platform, data), peers)
+    trainer = _build_trainer(platform.settings, platform.store, config, find_data(platform.catalog, data), peers)
     trainer.progress = ignore_progress
     prefix: str = peers.broadcast(None)
     if fetches:
@@ -176,23 +178,25 @@ def follow_training(
         pass
 
 
-def _build_trainer(platform: Platform, config: ExperimentConfig, known: KnownData, peers: Peers) -> Trainer:
-    cache = platform.settings.cache_dir
-    embeddings = EmbeddingCache(cache / "embeddings", choose_device(platform.settings.device), config.embed_batch_size)
+def _build_trainer(
+    settings: Settings, store: ObjectStore, config: ExperimentConfig, known: KnownData, peers: Peers
+) -> Trainer:
+    cache = settings.cache_dir
+    embeddings = EmbeddingCache(cache / "embeddings", choose_device(settings.device), config.embed_batch_size)
     pairs = sum(shard.pairs for shard in known.shards)
     logger.info(
         "loading the encoders %s and %s, and the shards of %d pairs", config.text.name, config.image.name, pairs
     )
     trainer = Trainer(
         build_model(config),
-        local_shards(platform.store, known.shards, cache),
+        local_shards(store, known.shards, cache),
         cache=embeddings,
         checkpoints=Path(),
         progress=ProgressBar(),
         peers=peers,
-        compiled=platform.settings.compiled,
+        compiled=settings.compiled,
     )
-    trainer.checkpoints = platform.settings.work_dir / "training" / trainer.identity[:16]
+    trainer.checkpoints = settings.work_dir / "training" / trainer.identity[:16]
     return trainer
 
 
@@ -252,9 +256,9 @@ def _delete_optimizer(store: ObjectStore, prefix: str, number: int) -> None:
     store.delete([f"{prefix}{round_folder(Path(), number).name}/{OPTIMIZER_FILE}"])
 
 
-def _record(platform: Platform, trained: TrainedRun, version: ModelVersion, flow_run_id: str | None) -> None:
+def _record(catalog: Catalog, trained: TrainedRun, version: ModelVersion, flow_run_id: str | None) -> None:
     config = trained.model.config
-    with platform.catalog.session() as session:
+    with catalog.session() as session:
         session.add(
             ModelRun(
                 mlflow_run_id=trained.run_id,

@@ -13,7 +13,7 @@ from itrp.clustering.mapping import apply_mapping
 from itrp.labels import Task
 from itrp.training.health import Finding, find_same_predictions
 from serving.assessment import Assessor, LabelledSet
-from serving.registry import CHALLENGER, CHAMPION, SAME_ANSWERS, WARNING_PREFIX, ModelVersion
+from serving.registry import CHALLENGER, CHAMPION, SAME_ANSWERS, WARNING_PREFIX, ModelVersion, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def compare_if_possible(compare: Callable[[], Finding | None]) -> Finding | None
 
 def compare_unlabelled(platform: Platform, version: ModelVersion) -> Finding | None:
     """`find_same_predictions` of a version and the other task's, on the newest unlabelled pairs. Predictions are kept on disk."""
-    partner = find_partner(platform, version)
+    partner = find_partner(platform.registry, version)
     if partner is None:
         return None
     known = find_unlabelled(platform, version)
@@ -83,24 +83,24 @@ def compare_unlabelled(platform: Platform, version: ModelVersion) -> Finding | N
 
 
 def compare_labelled(
-    platform: Platform, assessor: Assessor, version: ModelVersion, data: LabelledSet
+    registry: Registry, assessor: Assessor, version: ModelVersion, data: LabelledSet
 ) -> Finding | None:
     """The same on the pairs of a labelled data set, whose labels are not looked at."""
-    partner = find_partner(platform, version)
+    partner = find_partner(registry, version)
     if partner is None:
         return None
     groups = {each.task: _groups(each, assessor.own_clusters(each, data)) for each in (version, partner)}
     return _compare(version, partner, groups, data.name)
 
 
-def find_partner(platform: Platform, version: ModelVersion) -> ModelVersion | None:
+def find_partner(registry: Registry, version: ModelVersion) -> ModelVersion | None:
     """The version of the other task it would score with: that one's champion, before there is one the newest.
 
     None where there is none, and for versions that cannot be compared: one model of four clusters answers as its other half
     does until its clusters have class names.
     """
     other = Task.IMAGE if version.task is Task.TEXT else Task.TEXT
-    found = platform.registry.find(other, CHAMPION) or platform.registry.find(other, CHALLENGER)
+    found = registry.find(other, CHAMPION) or registry.find(other, CHALLENGER)
     comparable = found is not None and all(_has_two_groups(each) for each in (version, found))
     return found if comparable else None
 

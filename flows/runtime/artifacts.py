@@ -71,6 +71,6 @@ def show_gallery(platform: Platform, labelled: Sequence[tuple[Shard, LabelFile]]
     # imported late: drawing takes a second to import, and most hourly runs have nothing to show
     from flows.jobs.gallery import draw_gallery, pick_tweets
 
-    tweets = pick_tweets(platform, labelled)
+    tweets = pick_tweets(platform.store, platform.settings.cache_dir, labelled)
     if tweets:
         create_image_artifact(draw_gallery(tweets), key="labelled-tweets", description="a few tweets of each relation")

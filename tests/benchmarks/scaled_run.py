@@ -126,13 +126,13 @@ def score(folder: Path, pairs: int) -> dict[str, Stage]:
     fill_landing(platform, WARM_UP, first=FAR)
     ingest_landing(platform.store, platform.catalog)
     scorer = pin_scorer(platform)
-    for shard in find_work(platform, scorer.pair, backfill=False):
+    for shard in find_work(platform.catalog, scorer.pair, backfill=False):
         scorer.score(shard)
     fill_landing(platform, pairs)
     ingest_landing(platform.store, platform.catalog)
     stages: dict[str, Stage] = {}
     with measured(stages, "score"):
-        rows = [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=False)]
+        rows = [scorer.score(shard) for shard in find_work(platform.catalog, scorer.pair, backfill=False)]
     if sum(row.pairs for row in rows) != pairs:
         raise AssertionError(f"expected {pairs} pairs, found {sum(row.pairs for row in rows)} labels")
     return stages

@@ -16,7 +16,7 @@ def main() -> None:
     fill_landing(platform, pairs)
     ingest_landing(platform.store, platform.catalog)
     scorer = pin_scorer(platform)
-    for shard in find_work(platform, scorer.pair, backfill=False):
+    for shard in find_work(platform.catalog, scorer.pair, backfill=False):
         scorer.score(shard)
 
 

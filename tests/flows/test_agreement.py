@@ -53,7 +53,7 @@ def clusters_of(platform: "Platform", version: ModelVersion, data: str) -> Any:
     from serving.files import local_shards
 
     cache = platform.settings.cache_dir
-    shards = local_shards(platform.store, find_data(platform, data).shards[::-1], cache)
+    shards = local_shards(platform.store, find_data(platform.catalog, data).shards[::-1], cache)
     model, _ = load_system(platform.registry.fetch(version))
     return predict_shards(model, shards, EmbeddingCache(cache / "embeddings", choose_device("cpu"))).argmax(axis=1)
 

@@ -49,7 +49,7 @@ def score(platform: "Platform") -> int:
     report = ingest_landing(platform.store, platform.catalog)
     assert (report.lines, report.duplicates) == (20, 0)
     scorer = pin_scorer(platform)
-    return sum(row.pairs for row in scorer.score_all(find_work(platform, scorer.pair, backfill=False)))
+    return sum(row.pairs for row in scorer.score_all(find_work(platform.catalog, scorer.pair, backfill=False)))
 
 
 def test_a_copy_beside_its_original(scoring: "Platform", tmp_path: Path) -> None:

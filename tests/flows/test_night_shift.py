@@ -34,7 +34,7 @@ from flows.jobs.scoring import find_work, pin_scorer
 
 platform = open_platform()
 scorer = pin_scorer(platform)
-for shard in find_work(platform, scorer.pair, backfill=True):
+for shard in find_work(platform.catalog, scorer.pair, backfill=True):
     scorer.score(shard)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -213,11 +213,11 @@ def test_what_stays_wrong_is_told_once_a_day(scoring: "Platform") -> None:
         Finding("labels-overdue", "b"),
         Finding("labels-behind", "c", wrong=False),
     ]
-    assert choose_news(scoring, findings) == findings[:2]
-    assert choose_news(scoring, findings) == []
+    assert choose_news(scoring.catalog, findings) == findings[:2]
+    assert choose_news(scoring.catalog, findings) == []
     with scoring.catalog.session() as session:
         session.execute(update(Notice).values(told_at=now() - timedelta(hours=25)))
-    assert choose_news(scoring, findings) == findings[:2]
+    assert choose_news(scoring.catalog, findings) == findings[:2]
     with scoring.catalog.session() as session:
         assert not record_notice(session, "labels-overdue", timedelta(days=1))
         assert list_shards(session, "landing")

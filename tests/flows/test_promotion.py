@@ -47,7 +47,7 @@ def gate_tags(platform: "Platform", reference: str) -> Mapping[str, str]:
 
 def score_all(platform: "Platform") -> list[LabelFile]:
     scorer = pin_scorer(platform)
-    return [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=True)]
+    return [scorer.score(shard) for shard in find_work(platform.catalog, scorer.pair, backfill=True)]
 
 
 @pytest.mark.slow

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.jobs.ingestion import ingest_landing
-from flows.jobs.scoring import Backlog, find_archive, find_new, find_work, pin_champions, pin_scorer
+from flows.jobs.scoring import Backlog, find_archive, find_new, find_work, pin_scorer
 from infra.catalog.queries import list_shards, record_label_file
 from infra.catalog.tables import LabelFile
 from itrp.data.pairs import Pair
 from itrp.data.shards import read_shard
+from serving.champions import find_champions
 from serving.errors import NotFoundError
 from serving.labels import decode_labels
 from tests.poison import store_shard
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def score_all(platform: "Platform", *, backfill: bool = False) -> list[LabelFile]:
     scorer = pin_scorer(platform)
-    return [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=backfill)]
+    return [scorer.score(shard) for shard in find_work(platform.catalog, scorer.pair, backfill=backfill)]
 
 
 def label_files(platform: "Platform") -> dict[str, bytes]:
@@ -75,7 +76,7 @@ def test_only_the_landing_data_set_is_labelled(scoring: "Platform") -> None:
     scorer = pin_scorer(scoring)
     with scoring.catalog.session() as session:
         expected = [shard.hash for shard in list_shards(session, "landing")]
-    assert [shard.hash for shard in find_work(scoring, scorer.pair, backfill=True)] == expected
+    assert [shard.hash for shard in find_work(scoring.catalog, scorer.pair, backfill=True)] == expected
 
 
 @pytest.mark.slow
@@ -131,7 +132,7 @@ def test_a_backfill_after_going_back_labels_nothing(scoring: "Platform") -> None
 @pytest.mark.slow
 def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platform") -> None:
     scorer = pin_scorer(scoring)
-    work = find_work(scoring, scorer.pair, backfill=False)
+    work = find_work(scoring.catalog, scorer.pair, backfill=False)
     first = scorer.score(work[0])
     add_version(scoring, "text")
     rest = [scorer.score(shard) for shard in work[1:]]
@@ -147,11 +148,11 @@ def test_new_shards_come_before_the_archive_and_the_newest_of_it_first(scoring: 
     pin_scorer(scoring).score(shards[0])
     pin_scorer(scoring).score(shards[1])
     add_version(scoring, "text")
-    pair = pin_champions(scoring).pair
-    assert [shard.id for shard in find_new(scoring)] == [shards[2].id]
-    assert [shard.id for shard in find_archive(scoring, pair)] == [shards[1].id, shards[0].id]
+    pair = find_champions(scoring.registry, scoring.catalog).pair
+    assert [shard.id for shard in find_new(scoring.catalog)] == [shards[2].id]
+    assert [shard.id for shard in find_archive(scoring.catalog, pair)] == [shards[1].id, shards[0].id]
     wanted = [shards[2].id, shards[1].id, shards[0].id]
-    assert [shard.id for shard in find_work(scoring, pair, backfill=True)] == wanted
+    assert [shard.id for shard in find_work(scoring.catalog, pair, backfill=True)] == wanted
 
 
 def test_tweets_that_come_in_meanwhile_go_before_the_archive(scoring: "Platform") -> None:
@@ -168,7 +169,7 @@ def test_tweets_that_come_in_meanwhile_go_before_the_archive(scoring: "Platform"
                 pairs=10,
                 counts={},
             )
-    backlog = Backlog(scoring, [new], archive)
+    backlog = Backlog(scoring.catalog, [new], archive)
     assert [shard.id for shard in backlog.take(1)] == [new.id]
     late = store_shard(scoring, [Pair("late", "words", b"", "a.png")])
     assert [shard.id for shard in backlog.take(2)] == [late.id, archive[0].id]

@@ -70,7 +70,7 @@ def score(write, number):
     if write:
         die_at(write, number)
     print("ready", os.getpid(), flush=True)
-    for shard in find_work(platform, scorer.pair, backfill=False):
+    for shard in find_work(platform.catalog, scorer.pair, backfill=False):
         scorer.score(shard)
 
 for line in sys.stdin:

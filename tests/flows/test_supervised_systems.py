@@ -28,7 +28,7 @@ def test_a_supervised_model_of_one_task_stands_beside_an_itrp_model(platform: "P
     for reference in both.models:
         platform.registry.set_alias(platform.registry.resolve(reference), "champion")
     scorer = pin_scorer(platform)
-    rows = [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=False)]
+    rows = [scorer.score(shard) for shard in find_work(platform.catalog, scorer.pair, backfill=False)]
     assert sum(row.pairs for row in rows) == 30
 
 

@@ -254,7 +254,7 @@ def test_they_are_promoted_and_label_every_tweet(journey: Journey, tmp_path: Pat
         assert report.figures["f1"] == pytest.approx(alone.f1)
     promote_by_hand(platform, journey.evaluated.models)  # whatever the gate thinks of models this small
     scorer = pin_scorer(platform)
-    rows = [scorer.score(shard) for shard in find_work(platform, scorer.pair, backfill=True)]
+    rows = [scorer.score(shard) for shard in find_work(platform.catalog, scorer.pair, backfill=True)]
     with platform.catalog.session() as session:
         shards = list_shards(session, "landing")
     stored = Counter(

@@ -63,7 +63,7 @@ from serving.ray_scorer import score_on_ray
 
 platform = open_platform()
 scorer = pin_scorer(platform)
-work = find_work(platform, scorer.pair, backfill=False)
+work = find_work(platform.catalog, scorer.pair, backfill=False)
 print(*(row.shard_id for row in score_on_ray(platform.settings, scorer.pair, work, "run-1", address=sys.argv[1])))
 """
 

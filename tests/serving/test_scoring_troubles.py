@@ -115,7 +115,7 @@ def test_a_shard_of_which_no_picture_decodes_is_done_all_the_same(scorer: BatchS
     bad = store_shard(platform, [Pair("p0", "words", b"\xff\xd8\xff no picture", "a.jpg")])
     row = scorer.score(bad)
     assert (row.pairs, row.set_aside, set(row.counts.values())) == (0, 1, {0})
-    assert bad.id not in {shard.id for shard in find_archive(platform, scorer.pair)}
+    assert bad.id not in {shard.id for shard in find_archive(platform.catalog, scorer.pair)}
 
 
 @pytest.mark.slow

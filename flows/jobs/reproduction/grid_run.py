@@ -57,7 +57,7 @@ class ReproduceReport:
 
 def open_desk(platform: Platform, sources: Sources, preset: Preset) -> RunDesk:
     """The data sets opened, and the MLflow run of this preset on them."""
-    unlabelled = find_data(platform, sources.unlabelled)
+    unlabelled = find_data(platform.catalog, sources.unlabelled)
     labelled = load_labelled_set(platform.store, platform.catalog, sources.labelled, platform.settings.cache_dir)
     identity = hashlib.sha256(f"reproduce {preset} {unlabelled.hash} {labelled.hash}".encode()).hexdigest()
     folder = platform.settings.work_dir / "reproduce" / preset

@@ -118,7 +118,7 @@ def _predict_round(
 def _predict_supervised(
     desk: RunDesk, config: SupervisedConfig, tracker: RunTracker, data: TrackedData
 ) -> RunPredictions:
-    trainer = open_trainer(desk.platform, config, desk.labelled)
+    trainer = open_trainer(desk.platform.settings, config, desk.labelled)
     # without a held-out part only the trained pairs are left to choose an epoch on
     dev_rows = trainer.held_out_rows if len(trainer.held_out_rows) else trainer.train_rows
     asked = np.concatenate([dev_rows, np.flatnonzero(desk.labelled.annotations.split == "test")])

@@ -266,7 +266,7 @@ def test_a_broken_part_is_told_in_one_line(
     from flows.jobs.scoring import find_work, pin_scorer
 
     scorer = pin_scorer(scoring)
-    shard = find_work(scoring, scorer.pair, backfill=False)[0]
+    shard = find_work(scoring.catalog, scorer.pair, backfill=False)[0]
     row = scorer.score(shard)
     from serving.labels import decode_labels
 

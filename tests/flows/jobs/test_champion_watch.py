@@ -21,25 +21,25 @@ def set_champion(platform: "Platform", task: str, version: str) -> None:
 
 
 def test_before_there_is_a_champion_nothing_has_moved(platform: "Platform") -> None:
-    assert find_moves(platform) == []
+    assert find_moves(platform.registry, platform.catalog) == []
 
 
 def test_a_move_is_found_until_it_is_remembered(platform: "Platform") -> None:
     set_champion(platform, "text", "2")
     for _ in range(2):  # whoever dies before it is remembered finds it again
-        (move,) = find_moves(platform)
+        (move,) = find_moves(platform.registry, platform.catalog)
         assert (str(move.version), move.before) == ("itrp-text-task/2", None)
-    assert remember_move(platform, move, "run-1")
-    assert find_moves(platform) == []
-    assert not remember_move(platform, move, "run-2")  # another process was quicker
+    assert remember_move(platform.catalog, move, "run-1")
+    assert find_moves(platform.registry, platform.catalog) == []
+    assert not remember_move(platform.catalog, move, "run-2")  # another process was quicker
 
 
 def test_moving_back_is_a_move(platform: "Platform") -> None:
     for version, before in (("2", None), ("1", "itrp-text-task/2"), ("2", "itrp-text-task/1")):
         set_champion(platform, "text", version)
-        (move,) = find_moves(platform)
+        (move,) = find_moves(platform.registry, platform.catalog)
         assert (str(move.before) if move.before else None) == before
-        assert remember_move(platform, move, None)
+        assert remember_move(platform.catalog, move, None)
     with platform.catalog.session() as session:
         rows = session.scalars(select(ChampionMove).order_by(ChampionMove.position)).all()
     assert [(row.position, row.version) for row in rows] == [(1, "2"), (2, "1"), (3, "2")]
@@ -47,7 +47,7 @@ def test_moving_back_is_a_move(platform: "Platform") -> None:
 
 @pytest.mark.slow
 def test_a_review_says_what_the_gate_thinks_and_moves_nothing(scoring: "Platform") -> None:
-    move = find_moves(scoring)[0]
+    move = find_moves(scoring.registry, scoring.catalog)[0]
     report = review_move(scoring, move)
     assert report.challenger == "itrp-text-task/2"
     assert "the most frequent class (no champion yet)" in report.reason
@@ -58,19 +58,19 @@ def test_a_review_says_what_the_gate_thinks_and_moves_nothing(scoring: "Platform
 
 def test_a_champion_without_class_names_is_refused_with_the_next_step(platform: "Platform") -> None:
     set_champion(platform, "text", "1")
-    (move,) = find_moves(platform)
+    (move,) = find_moves(platform.registry, platform.catalog)
     with pytest.raises(UnmappedModelError, match="itrp evaluate itrp-text-task/1 --data NAME"):
         review_move(platform, move)
-    assert find_moves(platform) == [move]
+    assert find_moves(platform.registry, platform.catalog) == [move]
 
 
 def test_a_champion_taken_away_is_warned_of(platform: "Platform", caplog: pytest.LogCaptureFixture) -> None:
     set_champion(platform, "image", "2")
-    (move,) = find_moves(platform)
-    remember_move(platform, move, None)
+    (move,) = find_moves(platform.registry, platform.catalog)
+    remember_move(platform.catalog, move, None)
     platform.registry.client.delete_registered_model_alias("itrp-image-task", "champion")
     with caplog.at_level(logging.WARNING):
-        assert find_moves(platform) == []
+        assert find_moves(platform.registry, platform.catalog) == []
     assert "the image task has no champion any more (the last was 2)" in caplog.text
 
 

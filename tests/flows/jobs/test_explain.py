@@ -33,7 +33,9 @@ def test_a_scored_tweet_is_traced_to_its_origin(scoring: "Platform", built: Any)
     """The fourth line of the second batch, whose place in the platform is known beforehand."""
     tweet_id = first_lines(built, "batch-0002")[3]["id"]
     scorer = pin_scorer(scoring)
-    rows = {shard.hash: scorer.score(shard, "score-1") for shard in find_work(scoring, scorer.pair, backfill=False)}
+    rows = {
+        shard.hash: scorer.score(shard, "score-1") for shard in find_work(scoring.catalog, scorer.pair, backfill=False)
+    }
     report = explain_tweet(scoring, tweet_id)
     assert (report["id"], report["quarantined"]) == (tweet_id, [])
     (stored,) = report["stored"]
@@ -54,7 +56,7 @@ def test_a_scored_tweet_is_traced_to_its_origin(scoring: "Platform", built: Any)
     assert (label["relation"], label["file"], label["flow_run"]) == (in_file["relation"], row.key, "score-1")
     assert label["text_is_represented_probability"] == in_file["text_is_represented_probability"]
     assert label["scored_at"] == row.scored_at.isoformat()
-    data_hash = find_data(scoring, "unlabelled").hash
+    data_hash = find_data(scoring.catalog, "unlabelled").hash
     for task, model in zip(("text", "image"), label["models"], strict=True):
         assert model["model"] == f"itrp-{task}-task/2"
         assert model["mlflow_run"] == built.trained[task].run_id

@@ -21,9 +21,9 @@ SMALL_ENOUGH = 200_000
 @pytest.mark.slow
 def test_a_few_tweets_of_each_relation_with_their_own_pictures(scoring: "Platform") -> None:
     scorer = pin_scorer(scoring)
-    work = find_work(scoring, scorer.pair, backfill=False)
+    work = find_work(scoring.catalog, scorer.pair, backfill=False)
     labelled = [(shard, scorer.score(shard)) for shard in work]
-    tweets = pick_tweets(scoring, labelled)
+    tweets = pick_tweets(scoring.store, scoring.settings.cache_dir, labelled)
     counts: Counter[str] = Counter()
     for _, row in labelled:
         counts.update(row.counts)
@@ -33,7 +33,7 @@ def test_a_few_tweets_of_each_relation_with_their_own_pictures(scoring: "Platfor
 
 
 def test_nothing_labelled_is_no_gallery(scoring: "Platform") -> None:
-    assert pick_tweets(scoring, []) == []
+    assert pick_tweets(scoring.store, scoring.settings.cache_dir, []) == []
 
 
 def test_the_gallery_is_a_picture_whatever_people_write() -> None:

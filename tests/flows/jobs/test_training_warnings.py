@@ -49,11 +49,11 @@ def test_a_trained_version_carries_its_warnings_through_naming(built: Any) -> No
 def test_the_partner_is_the_champion_or_the_newest(platform: "Platform") -> None:
     registry = platform.registry
     text = registry.resolve("itrp-text-task/2")
-    assert str(find_partner(platform, text)) == "itrp-image-task/2"
+    assert str(find_partner(platform.registry, text)) == "itrp-image-task/2"
     registry.set_alias(registry.resolve("itrp-image-task/1"), "champion")
-    assert str(find_partner(platform, text)) == "itrp-image-task/1"
+    assert str(find_partner(platform.registry, text)) == "itrp-image-task/1"
     registry.client.delete_registered_model("itrp-image-task")
-    assert find_partner(platform, text) is None
+    assert find_partner(platform.registry, text) is None
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from infra.errors import (
     CatalogUnavailableError,
     ObjectMissingError,
     SettingsError,
+    StoreError,
     StoreUnavailableError,
-    UnavailableError,
 )
 from itrp.errors import DataError, WrongUseError
 from serving.errors import UnavailableError as RegistryError
@@ -27,7 +27,7 @@ def test_outages(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [UnavailableError("rejected the keys"), ObjectMissingError("x"), CatalogError("no table"), SettingsError("x"), DataError("x"),
+    [StoreError("rejected the keys"), ObjectMissingError("x"), CatalogError("no table"), SettingsError("x"), DataError("x"),
      WrongUseError("x"), ValueError("ours"), FileNotFoundError("x")],
 )  # fmt: skip
 def test_what_would_fail_again_is_no_outage(error: Exception) -> None:
@@ -66,4 +66,4 @@ def test_under_a_worker_outages_are_tried_again_and_refusals_are_not(
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "00000000-0000-0000-0000-000000000000")
     assert run_failing(2, outage) == 3
     assert run_failing(100, outage) == -(RETRIES + 1)
-    assert run_failing(2, UnavailableError("rejected the keys")) == -1
+    assert run_failing(2, StoreError("rejected the keys")) == -1

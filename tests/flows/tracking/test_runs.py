@@ -43,7 +43,7 @@ def test_the_run_is_finished_and_says_where_it_comes_from(run: Any, trained: "Pl
 
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "small-text seed 0"
-    assert run.data.tags["itrp.dataset_hash"] == find_data(trained, "unlabelled").hash
+    assert run.data.tags["itrp.dataset_hash"] == find_data(trained.catalog, "unlabelled").hash
     assert run.data.tags["itrp.git_commit"] == run.data.tags["mlflow.source.git.commit"]
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|release .+", run.data.tags["itrp.git_commit"])
     assert run.data.tags["itrp.flow_run_id"] == "train-text"
