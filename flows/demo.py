@@ -80,7 +80,7 @@ def run_demo(folder: str, seed: int) -> DemoReport:
         "agreement_with_truth": correct,
         "folder": str(path),
     }
-    return DemoReport(figures, _tell(figures, pipeline.evaluated, settings))
+    return DemoReport(figures, _describe(figures, pipeline.evaluated, settings))
 
 
 def draw_tweets(folder: Path, seed: int) -> Path:
@@ -125,7 +125,7 @@ def compare_with_truth(settings: Settings, truth_file: Path) -> dict[str, float]
     return {**hits, "relation": float(np.mean(both))}
 
 
-def _tell(figures: dict[str, Any], evaluated: list[Any], settings: Settings) -> str:
+def _describe(figures: dict[str, Any], evaluated: list[Any], settings: Settings) -> str:
     scored, correct = figures["scored"], figures["agreement_with_truth"]
     lines = [
         "",

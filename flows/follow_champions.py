@@ -35,8 +35,8 @@ def review_move_task(platform: Platform, move: ChampionMove) -> PromoteReport:
     return report
 
 
-@io_task("ask-for-labels", "compare the champions' pair with the ledger")
-def ask_for_labels_task(platform: Platform) -> int:
+@io_task("request-labels", "compare the champions' pair with the ledger")
+def request_labels_task(platform: Platform) -> int:
     """Start scoring where the pair is behind and nobody has scored for an hour: its event was lost, or its schedule is off."""
     try:
         champions = find_champions(platform.registry, platform.catalog)
@@ -49,8 +49,8 @@ def ask_for_labels_task(platform: Platform) -> int:
     return behind
 
 
-@io_task("look-round", "check for silent failures")
-def look_round_task(platform: Platform) -> list[Finding]:
+@io_task("examine-shift", "check for silent failures")
+def examine_shift_task(platform: Platform) -> list[Finding]:
     """Findings, each an event at most once a day."""
     findings = examine_shift(platform)
     emit_findings(choose_news(platform.catalog, findings))
@@ -84,8 +84,8 @@ def follow_champions() -> list[PromoteReport]:
                 raise
             failures.append(error)
     if not reports:
-        ask_for_labels_task(platform)
-    look_round_task(platform)
+        request_labels_task(platform)
+    examine_shift_task(platform)
     if failures:
         raise failures[0]
     return reports

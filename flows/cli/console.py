@@ -44,7 +44,7 @@ def start(args: argparse.Namespace, *, flows: bool = False, private: bool = True
     return settings
 
 
-def tell_server() -> None:
+def log_server() -> None:
     """Say what is waited for before the first line of a flow."""
     from flows.runtime.server_address import find_server
 

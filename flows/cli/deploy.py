@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             "PREFECT_API_URL: expected the address of a Prefect server, such as http://host:4200/api; set it"
         )
     from flows.deployment.automations import apply_automations
-    from flows.deployment.deployments import apply_deployments, tell_plans
+    from flows.deployment.deployments import apply_deployments, describe_plans
     from flows.deployment.registry_webhook import apply_webhook
     from flows.platform import open_platform
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     }
     lines = [
         "deployments:",
-        *(f"  {line}" for line in tell_plans()),
+        *(f"  {line}" for line in describe_plans()),
         "automations:",
         *(f"  {name}" for name in automations),
     ]

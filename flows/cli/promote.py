@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             f"{report.task}: {report.challenger} {verdict} (champion before: {report.champion or 'none'})\n  {report.reason}"
         )
         if report.preview is not None:
-            lines.append(_tell_flips(report.preview.changed, report.preview.looked_at))
+            lines.append(_describe_flips(report.preview.changed, report.preview.looked_at))
             lines += [
                 f"    {each['id']}: {each['before']} -> {each['after']}: {each['text']!r}"
                 for each in report.preview.examples
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     return {"decisions": [dataclasses.asdict(report) for report in reports]}, "\n".join(lines)
 
 
-def _tell_flips(changed: int, looked_at: int) -> str:
+def _describe_flips(changed: int, looked_at: int) -> str:
     return (
         f"  {changed} of the {looked_at} last scored labels would change" if looked_at else "  no tweet has a label yet"
     )

@@ -42,7 +42,7 @@ def add_parser(commands: "Commands") -> None:
 
 def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Replay where asked, then list."""
-    from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quarantine, parse_since
+    from flows.jobs.quarantine import QuarantineFilter, describe_quarantine, list_quarantine, parse_since
 
     chosen = QuarantineFilter(args.reason, parse_since(args.since) if args.since else None, args.data)
     flows = args.replay and uses_flows()
@@ -72,4 +72,4 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         )
     report["quarantined"] = sum(group.count for group in groups)
     report["reasons"] = [dataclasses.asdict(group) for group in groups]
-    return report, told + emit_quarantine(groups)
+    return report, told + describe_quarantine(groups)

@@ -55,7 +55,10 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
 
     lines += [f"  {code}  {count:7d}  {RELATIONS[code]}" for code, count in report.counts.items()]
     if report.set_aside:
-        lines += [f"{report.set_aside} tweets set aside without labels:", *(f"  {line}" for line in report.telling)]
+        lines += [
+            f"{report.set_aside} tweets set aside without labels:",
+            *(f"  {line}" for line in report.set_aside_lines),
+        ]
     lines += ["ingested before:", *(f"  {line}" for line in describe(report.ingested).splitlines())]
     lines += [f"attention: {warning}" for warning in report.warnings]
     return dataclasses.asdict(report), "\n".join(lines)

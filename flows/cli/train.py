@@ -6,7 +6,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from flows.cli.console import Report, start, tell_server, uses_flows
+from flows.cli.console import Report, log_server, start, uses_flows
 from flows.cli.parsing import add_command
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     if flows:
         from flows.train import train_itrp
 
-        tell_server()
+        log_server()
         report = train_itrp(args.experiment, args.data, args.overrides, args.resume)
     else:
         from flows.jobs.training import run_training

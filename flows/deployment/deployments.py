@@ -130,7 +130,7 @@ def _exists(name: str) -> bool:
         return True
 
 
-def tell_plans() -> Iterator[str]:
+def describe_plans() -> Iterator[str]:
     """One line a deployment, for a person."""
     for plan in plan_deployments():
         when = ", ".join(schedule.slug for schedule in plan.schedules if schedule.slug) or "by hand or by event"

@@ -82,7 +82,7 @@ async def _complete_name(client: "PrefectClient", name: str) -> str:
     named = DeploymentFilter(name=DeploymentFilterName(any_=[name]))
     found = await _list_full_names(client, deployment_filter=named)
     if not found:
-        nearest = _tell_nearest(name, await _list_full_names(client))
+        nearest = _describe_nearest(name, await _list_full_names(client))
         exit_with_error(f"No deployment is called {name!r}; {nearest}", soft_wrap=True, markup=False)
     if len(found) > 1:
         message = f"{len(found)} deployments are called {name!r}; name one: {', '.join(found)}"
@@ -101,7 +101,7 @@ async def _list_full_names(client: "PrefectClient", **filters: Any) -> list[str]
     return sorted(f"{names[each.flow_id]}/{each.name}" for each in deployments)
 
 
-def _tell_nearest(name: str, candidates: list[str]) -> str:
+def _describe_nearest(name: str, candidates: list[str]) -> str:
     if not candidates:
         return "there are no deployments yet: `itrp deploy` creates ours"
     nearest = sorted(candidates, key=lambda each: -SequenceMatcher(None, name, each).ratio())

@@ -34,7 +34,7 @@ class Naming:
             tags |= {"itrp.mapped_gap": f"{choice.gap:.4f}", "itrp.mapped_z": f"{choice.z:.2f}"}
         return tags
 
-    def tell(self, choice: Choice) -> str:
+    def describe(self, choice: Choice) -> str:
         """A sentence for a person; empty under the protocols that use all labels of a split."""
         if isinstance(self.protocol, ExampleNaming):
             return (

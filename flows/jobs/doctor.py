@@ -70,13 +70,13 @@ def examine(settings: Settings, orchestration: Mapping[str, Callable[[], str]]) 
         "work folder": lambda: _check_folder(settings),
         "object store": lambda: _check_store(opened.store),
         "catalog": lambda: _check_catalog(opened.catalog),
-        "data sets": lambda: _tell_data(opened.catalog),
+        "data sets": lambda: _describe_data(opened.catalog),
         "mlflow": lambda: _check_mlflow(opened.registry),
-        "models": lambda: _tell_models(opened.registry),
-        "labels": lambda: _tell_labels(opened.platform),
+        "models": lambda: _describe_models(opened.registry),
+        "labels": lambda: _describe_labels(opened.platform),
         **orchestration,
         "device": lambda: _check_device(settings),
-        "encoders": _tell_encoders,
+        "encoders": _describe_encoders,
     }
     checks: list[Check] = []
     for part, tell in parts.items():
@@ -147,7 +147,7 @@ def _check_catalog(catalog: Catalog) -> str:
     return f"{catalog.url}: {shards} shards, {files} label files, {open_rows} tweets in quarantine"
 
 
-def _tell_data(catalog: Catalog) -> str:
+def _describe_data(catalog: Catalog) -> str:
     query = (
         select(Dataset.name, func.coalesce(func.sum(Shard.pairs), 0), Dataset.annotations_key)
         .outerjoin(Shard, Shard.dataset_id == Dataset.id)
@@ -174,15 +174,15 @@ def _check_mlflow(registry: Registry) -> str:
     return f"{shown} {answer}"
 
 
-def _tell_models(registry: Registry) -> str:
-    told = "; ".join(_tell_task(registry, task) for task in (Task.TEXT, Task.IMAGE))
+def _describe_models(registry: Registry) -> str:
+    told = "; ".join(_describe_task(registry, task) for task in (Task.TEXT, Task.IMAGE))
     missing = [finding.told for finding in examine_model_files(registry)]
     if missing:
         raise WrongError("; ".join([told, *missing]))
     return told
 
 
-def _tell_labels(platform: Platform) -> str:
+def _describe_labels(platform: Platform) -> str:
     """Who labels, and what waits for it."""
     findings = [
         *examine_champions(platform.registry, platform.catalog),
@@ -194,7 +194,7 @@ def _tell_labels(platform: Platform) -> str:
     return Note(told) if told else "no shard waits for labels"
 
 
-def _tell_task(registry: Registry, task: Task) -> str:
+def _describe_task(registry: Registry, task: Task) -> str:
     champion, challenger = (registry.find(task, alias) for alias in (CHAMPION, CHALLENGER))
     if champion is None and challenger is None:
         return f"{task}: none yet, next: itrp train small-{task} --data NAME"
@@ -228,7 +228,7 @@ def _has_cuda_driver() -> bool:
     return True
 
 
-def _tell_encoders() -> str:
+def _describe_encoders() -> str:
     """The encoders whose weights come with packages: both there and whole."""
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:

@@ -180,7 +180,7 @@ def _report(
 ) -> EvaluateReport:
     # a supervised version has had its names from the beginning; the halves of one model share a choice
     told = [
-        naming.tell(choice)
+        naming.describe(choice)
         for version, choice in zip(versions, result.choices, strict=False)
         if SUPERVISED_TAG not in version.tags
     ]

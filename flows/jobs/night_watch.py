@@ -44,8 +44,8 @@ def examine_labels(
         return [_wait_for_champions(catalog, oldest, str(error))] if oldest else []
     found = []
     if oldest and (moment or now()) - oldest.created_at > OVERDUE:
-        found.append(Finding("labels-overdue", _tell_overdue(oldest)))
-    behind = _tell_behind(catalog, champions, backfill=backfill)
+        found.append(Finding("labels-overdue", _describe_overdue(oldest)))
+    behind = _describe_behind(catalog, champions, backfill=backfill)
     return [*found, *([Finding("labels-behind", behind, wrong=False)] if behind else [])]
 
 
@@ -107,7 +107,7 @@ def _versions_in_use(registry: Registry) -> list[ModelVersion]:
     return list({str(version): version for version in found if version is not None}.values())
 
 
-def _tell_overdue(oldest: Shard) -> str:
+def _describe_overdue(oldest: Shard) -> str:
     return (
         f"shard {oldest.hash[:12]} has waited for labels since {oldest.created_at:%Y-%m-%d %H:%M} UTC, over a day: check that "
         "score-tweets runs, or run `itrp score`"
@@ -123,7 +123,7 @@ def _wait_for_champions(catalog: Catalog, oldest: Shard, why: str) -> Finding:
     return Finding("labels-overdue" if late else "labels-behind", told, wrong=late)
 
 
-def _tell_behind(catalog: Catalog, champions: Champions, *, backfill: bool) -> str | None:
+def _describe_behind(catalog: Catalog, champions: Champions, *, backfill: bool) -> str | None:
     behind = count_behind(catalog, champions)
     if not behind:
         return None

@@ -111,14 +111,14 @@ def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | Non
             query = query.order_by(Dataset.name, QuarantinedTweet.object_key, QuarantinedTweet.line).limit(limit)
             rows = tuple(_describe(tweet, name) for tweet, name in session.execute(query).tuples())
             names = session.scalars(chosen.select(Dataset.name).where(QuarantinedTweet.code == code).distinct())
-            steps = tuple(sorted(_tell_next(name, known[name]) for name in names))
+            steps = tuple(sorted(_describe_next(name, known[name]) for name in names))
             groups.append(
                 QuarantineGroup(code, count, rest[code], describe_reason(code), find_remedy(code), steps, rows)
             )
     return groups
 
 
-def emit_quarantine(groups: list[QuarantineGroup]) -> str:
+def describe_quarantine(groups: list[QuarantineGroup]) -> str:
     """The groups as a person reads them."""
     if not groups:
         return "nothing is quarantined"
@@ -144,7 +144,7 @@ def _describe(tweet: QuarantinedTweet, data: str) -> QuarantineRow:
     )
 
 
-def _tell_next(name: str, layout: str) -> str:
+def _describe_next(name: str, layout: str) -> str:
     if layout == LANDING:
         return "itrp quarantine --replay tries the landing zone's rows again"
     return f"the data set {name} is ingested whole: itrp ingest {layout} again, with another --name"

@@ -43,7 +43,7 @@ class ScoringReport(ScoreReport):
     """The first LISTED of the tweets that could not be labelled: tweet, shard, row, code, reason."""
 
     @property
-    def telling(self) -> list[str]:
+    def set_aside_lines(self) -> list[str]:
         """A line for each of these tweets."""
         return [f"{each['tweet']} in shard {each['shard'][:12]}: {each['reason']}" for each in self.set_aside_tweets]
 
@@ -146,7 +146,7 @@ def pin_work(registry: Registry, catalog: Catalog, *, backfill: bool) -> "tuple[
     champions = find_champions(registry, catalog)
     work, archive = find_new(catalog), find_archive(catalog, champions.pair)
     if archive:
-        _tell_archive(champions, len(work), len(archive), backfill)
+        _log_archive(champions, len(work), len(archive), backfill)
     return champions, Backlog(catalog, work, archive if backfill else ())
 
 
@@ -258,7 +258,7 @@ def _report(
     )
 
 
-def _tell_archive(champions: Champions, new: int, archive: int, backfill: bool) -> None:
+def _log_archive(champions: Champions, new: int, archive: int, backfill: bool) -> None:
     behind = f"{archive} shards of the archive have labels of older pairs and none of this one ({champions.pair})"
     after = f": scoring labels them after the {new} new ones; ITRP_BACKFILL=false keeps scoring to new shards"
     logger.info("%s%s", behind, after if backfill else ": `itrp score --backfill` labels them")

@@ -29,15 +29,15 @@ class ProgressArtifact:
     def __init__(self, key: str, description: str) -> None:
         self._artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=description))
         self._description = description
-        self._told = time.monotonic()
+        self._shown = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """Show it, if the last time is long enough ago or all is done."""
-        if done < total and time.monotonic() - self._told < PROGRESS_SECONDS:
+        if done < total and time.monotonic() - self._shown < PROGRESS_SECONDS:
             return
-        self._told = time.monotonic()
-        told = f"{self._description}: {done} of {total}"
-        update_progress_artifact(self._artifact, 100.0 * done / max(total, 1), description=told)
+        self._shown = time.monotonic()
+        description = f"{self._description}: {done} of {total}"
+        update_progress_artifact(self._artifact, 100.0 * done / max(total, 1), description=description)
 
 
 def rename_run(name: str) -> None:

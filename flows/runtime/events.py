@@ -36,7 +36,7 @@ def emit_shards(shards: Iterable[Shard]) -> None:
     """One event a shard that was written."""
     for shard in shards:
         payload = {"key": shard.key, "pairs": shard.pairs, "bytes": shard.size}
-        _tell(SHARD_CREATED, f"itrp.shard.{shard.hash}", f"shard {shard.hash[:12]}", payload)
+        _emit(SHARD_CREATED, f"itrp.shard.{shard.hash}", f"shard {shard.hash[:12]}", payload)
 
 
 def emit_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
@@ -44,7 +44,7 @@ def emit_quarantine(report: IngestReport, data: str, alert_from: int) -> None:
     if report.quarantined:
         labels = {ALERT_LABEL: "yes" if report.quarantined >= alert_from else "no"}
         payload = {"quarantined": report.quarantined, "lines": report.lines, "by_code": report.by_code}
-        _tell(QUARANTINE_GREW, f"itrp.quarantine.{data}", f"quarantine of {data}", payload, labels)
+        _emit(QUARANTINE_GREW, f"itrp.quarantine.{data}", f"quarantine of {data}", payload, labels)
 
 
 def emit_registered(versions: Iterable[ModelVersion]) -> None:
@@ -52,14 +52,14 @@ def emit_registered(versions: Iterable[ModelVersion]) -> None:
     for version in versions:
         payload = {"task": str(version.task), "version": version.version, "mlflow_run_id": version.run_id}
         labels = {MAPPED_LABEL: "no" if version.mapping is None else "yes"}
-        _tell(MODEL_REGISTERED, f"itrp.model.{version.name}.{version.version}", str(version), payload, labels)
+        _emit(MODEL_REGISTERED, f"itrp.model.{version.name}.{version.version}", str(version), payload, labels)
 
 
 def emit_champion(version: ModelVersion, before: str | None, verdict: str, *, backfill: bool) -> None:
     """A task has another champion: which one it was before, what the gate says of the new one, and whether to backfill."""
     payload = {"task": str(version.task), "version": version.version, "before": before, "gate": verdict}
     labels = {BACKFILL_LABEL: "yes" if backfill else "no"}
-    _tell(CHAMPION_MOVED, f"itrp.champion.{version.task}", str(version), payload, labels)
+    _emit(CHAMPION_MOVED, f"itrp.champion.{version.task}", str(version), payload, labels)
 
 
 def emit_labels(report: ScoreReport) -> None:
@@ -69,32 +69,33 @@ def emit_labels(report: ScoreReport) -> None:
         payload = {
             "pairs": report.pairs, "shards": report.shards, "counts": report.counts, "set_aside": report.set_aside,
         }  # fmt: skip
-        _tell(LABELS_WRITTEN, f"itrp.labels.{pair}", f"labels of {pair}", payload)
+        _emit(LABELS_WRITTEN, f"itrp.labels.{pair}", f"labels of {pair}", payload)
 
 
 def emit_set_aside(report: ScoringReport) -> None:
     """One event a scoring run that met tweets it could not label: nothing of ours should have stored them."""
     if report.set_aside:
         pair = f"text-{report.text_version}_image-{report.image_version}"
-        told = f"{report.set_aside} tweets could not be labelled; others of their shards have labels. {'; '.join(report.telling)}"
+        lines = "; ".join(report.set_aside_lines)
+        told = f"{report.set_aside} tweets could not be labelled; others of their shards have labels. {lines}"
         payload = {"set_aside": report.set_aside, "tweets": report.set_aside_tweets, "told": told[:2000]}
-        _tell(TWEETS_SET_ASIDE, f"itrp.labels.{pair}", f"set aside by {pair}", payload, {ALERT_LABEL: "yes"})
+        _emit(TWEETS_SET_ASIDE, f"itrp.labels.{pair}", f"set aside by {pair}", payload, {ALERT_LABEL: "yes"})
 
 
 def emit_behind(pair: ModelPair, shards: int) -> None:
     """The pair has so many shards to label."""
     name = f"text-{pair.text.short}_image-{pair.image.short}"
-    _tell(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards}, {BACKFILL_LABEL: "yes"})
+    _emit(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards}, {BACKFILL_LABEL: "yes"})
 
 
 def emit_findings(findings: Iterable[Finding]) -> None:
     """One event each, for somebody to see to."""
     for finding in findings:
         payload = {"kind": finding.kind, "told": finding.told}
-        _tell(ATTENTION_NEEDED, f"itrp.attention.{finding.kind}", finding.kind, payload, {ALERT_LABEL: "yes"})
+        _emit(ATTENTION_NEEDED, f"itrp.attention.{finding.kind}", finding.kind, payload, {ALERT_LABEL: "yes"})
 
 
-def _tell(
+def _emit(
     event: str, resource: str, name: str, payload: dict[str, Any], labels: Mapping[str, str] | None = None
 ) -> None:
     emit_event(

@@ -23,7 +23,7 @@ def check_server() -> str:
     return f"server {url} answers"
 
 
-def tell_schedules() -> str:
+def describe_schedules() -> str:
     """When the next run is due. Raises UnavailableError where deployments are there and none is."""
     if not find_server():
         return "none (no PREFECT_API_URL set)"
@@ -32,5 +32,5 @@ def tell_schedules() -> str:
     return describe_shift() or Note("no deployment is on the Prefect server, so nothing runs by itself: itrp deploy")
 
 
-PREFECT_PARTS: Mapping[str, Callable[[], str]] = {"prefect": check_server, "schedules": tell_schedules}
+PREFECT_PARTS: Mapping[str, Callable[[], str]] = {"prefect": check_server, "schedules": describe_schedules}
 """For `flows.jobs.doctor.examine`, which knows no orchestrator."""

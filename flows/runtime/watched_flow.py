@@ -94,7 +94,7 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     error = state.data
     if flow_run.deployment_id is None or not isinstance(error, BaseException):
         return
-    told = _tell(error)
+    told = _describe_error(error)
     step = (
         "" if isinstance(error, ItrpError | InfraError) else "\n\nThis is a bug of itrp: report it with the run's logs."
     )
@@ -110,7 +110,7 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def _tell(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """The error on one line, not too long; secrets are blotted out before it is cut, so that no half of one is left."""
     text = " ".join(str(error).split())
     try:

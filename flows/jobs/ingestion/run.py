@@ -75,8 +75,8 @@ def open_folder(
     if layout == "twitter100k":
         return Twitter100kFolder(Path(folder))
     if images is None:
-        pictures = "T<tweet id>.jpg" if layout == "itr" else "the unpacked images"
-        raise WrongUseError(f"itrp ingest {layout} needs --images DIR, the folder that holds {pictures}")
+        wanted = "T<tweet id>.jpg" if layout == "itr" else "the unpacked images"
+        raise WrongUseError(f"itrp ingest {layout} needs --images DIR, the folder that holds {wanted}")
     if layout == "ltec":
         if controversial or texts:
             raise WrongUseError("itrp ingest ltec takes neither --controversial nor --texts: they belong to ITR")

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from flows.jobs.ingestion import ingest_folder
 from flows.jobs.ingestion.group import ROWS_KEPT
-from flows.jobs.quarantine import QuarantineFilter, emit_quarantine, list_quarantine, parse_since
+from flows.jobs.quarantine import QuarantineFilter, describe_quarantine, list_quarantine, parse_since
 from infra.catalog.tables import QuarantinedTweet
 from itrp.data.rejections import REASONS, REMEDIES, describe_reason, find_remedy
 from itrp.datasets.twitter100k import Twitter100kFolder
@@ -60,7 +60,7 @@ def test_rows_by_reason(filled: Zone) -> None:
 
 
 def test_the_text_names_key_line_reason_and_remedy(filled: Zone) -> None:
-    lines = emit_quarantine(list_quarantine(filled.catalog, QuarantineFilter(data="landing"), limit=2)).splitlines()
+    lines = describe_quarantine(list_quarantine(filled.catalog, QuarantineFilter(data="landing"), limit=2)).splitlines()
     assert lines[0] == "4 quarantined, 2 reasons"
     assert lines[2] == "     3  image_missing: no object exists at the image's key"
     assert lines[3] == f"        remedy: {REMEDIES['image_missing']}"
@@ -77,7 +77,7 @@ def test_records_without_a_row_are_counted_and_tried_again(zone: Zone) -> None:
     broken, missing = list_quarantine(zone.catalog, QuarantineFilter(), limit=2)
     assert (broken.count, broken.without_row, len(broken.rows)) == (ROWS_KEPT + 5, 5, 2)
     assert (missing.count, missing.without_row) == (1, 0)
-    lines = emit_quarantine([broken]).splitlines()
+    lines = describe_quarantine([broken]).splitlines()
     assert lines[-2:] == [
         f"    and {ROWS_KEPT - 2} more: --limit {ROWS_KEPT} shows them",
         "    and 5 that were counted only: --replay tries them too",
