@@ -47,7 +47,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built)
 
 
-@pytest.mark.slow
 def test_the_wheel_says_its_licence_and_its_types(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     (licence,) = (name for name in names if name.endswith("/LICENSE"))
@@ -62,7 +61,6 @@ def test_the_wheel_says_its_licence_and_its_types(wheel: zipfile.ZipFile) -> Non
     assert metadata["Author"] == "ITRp contributors"
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_the_rooms_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in packed} == set(ROOMS)

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 CHECKOUT = Path(__file__).parents[1]
 FOLDERS = {
     "itrp": {
@@ -57,7 +55,6 @@ def folders_in(room: Path) -> set[str]:
     return {parts[0] for parts in files if len(parts) > 1 and "__pycache__" not in parts}
 
 
-@pytest.mark.slow
 def test_the_method_is_usable_without_the_platform() -> None:
     """Every module of the room itrp imports where Prefect, MLflow, minio and SQLAlchemy cannot be."""
     program = """
@@ -77,7 +74,6 @@ print(len(names))
     assert int(done.stdout) > 30
 
 
-@pytest.mark.slow
 def test_only_the_settings_read_the_environment() -> None:
     readers = [
         path.relative_to(CHECKOUT).as_posix()

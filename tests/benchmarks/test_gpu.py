@@ -18,7 +18,6 @@ from tests.benchmarks.targets import KMEANS_GPU, TARGETS
 CPU = torch.device("cpu")
 
 
-@pytest.mark.slow
 def test_every_row_that_needs_a_gpu_is_measured() -> None:
     found = list(rows(0.001, CPU))
     promised = {target.what for target in TARGETS if target.needs_gpu}
@@ -31,7 +30,6 @@ def test_every_row_that_needs_a_gpu_is_measured() -> None:
     assert kmeans.figures["agreement"] == 1.0
 
 
-@pytest.mark.slow
 def test_the_command_prints_small_rows_and_keeps_none(capsys: pytest.CaptureFixture[str]) -> None:
     kept = {path: path.read_bytes() for path in Path(FOLDER).glob("gpu.jsonl")}
     main(["--scale", "0.001", "--device", "cpu", "--only", "clustering", "--steps", "eager"])
@@ -46,7 +44,6 @@ def test_operations_are_counted_by_hand() -> None:
     assert count_flops(lambda: torch.nn.functional.conv2d(maps, kernel, padding=1)) == 2 * (2 * 8 * 8) * 6 * (4 * 3 * 3)
 
 
-@pytest.mark.slow
 def test_the_papers_encoders_cost_what_they_cost() -> None:
     """BERT-base over 25 tokens: 12 layers of 4 d^2 + 8 d^2 a token, attention itself next to nothing. ResNet-101: 7.8 GMAC."""
     sizes = choose_sizes(1.0)
@@ -56,7 +53,6 @@ def test_the_papers_encoders_cost_what_they_cost() -> None:
     assert image == pytest.approx(2 * 7.8e9, rel=0.02)
 
 
-@pytest.mark.slow
 def test_both_tasks_share_their_untouched_encoders() -> None:
     sizes = choose_sizes(0.001)
     first, second, other = draw_model("text", sizes), draw_model("image", sizes), draw_model("image", sizes, seed=1)

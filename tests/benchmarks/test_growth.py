@@ -79,7 +79,6 @@ print(stages["hold"].peak_private - before, stages["hold"].peak_rss - stages["ho
 """
 
 
-@pytest.mark.slow
 def test_private_memory_of_a_stage_is_seen() -> None:
     # in a process of its own: of a long one the kernel takes idle pages back meanwhile
     done = subprocess.run([sys.executable, "-c", HOLD], cwd=CHECKOUT, capture_output=True, text=True, check=True)

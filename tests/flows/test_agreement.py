@@ -23,8 +23,6 @@ from itrp.labels import Task
 from serving.errors import NotFoundError
 from serving.registry import ModelVersion, origin_tags
 
-pytestmark = pytest.mark.slow
-
 if TYPE_CHECKING:
     from flows.platform import Platform
 
@@ -58,7 +56,6 @@ def clusters_of(platform: "Platform", version: ModelVersion, data: str) -> Any:
     return predict_shards(model, shards, EmbeddingCache(cache / "embeddings", choose_device("cpu"))).argmax(axis=1)
 
 
-@pytest.mark.slow
 def test_one_seed_is_told_how_to_train_another(trained: "Platform") -> None:
     found = measure_agreement(trained, trained.registry.resolve("itrp-text-task/2"))
     assert (found.agreement, found.agreement_all, found.seeds, found.pairs) == (None, None, [0], 0)
@@ -85,7 +82,6 @@ def test_the_newest_version_of_each_other_seed_counts(platform: "Platform") -> N
     assert measure_agreement(platform, platform.registry.resolve("itrp-text-task/6")).next_step.endswith(" seed=0")
 
 
-@pytest.mark.slow
 def test_the_same_weights_agree_on_everything(platform: "Platform") -> None:
     enter_version(platform, seed=1)
     enter_version(platform, seed=2)
@@ -101,7 +97,6 @@ def test_the_same_weights_agree_on_everything(platform: "Platform") -> None:
     assert measure_agreement(platform, first, "unlabelled").pairs == 60
 
 
-@pytest.mark.slow
 def test_a_version_is_asked_once_about_a_shard(platform: "Platform") -> None:
     """With the predictions kept no model is fetched, and a shard that came since costs that shard. Both have the same weights."""
     enter_version(platform, seed=1)
@@ -145,7 +140,6 @@ def test_before_there_are_collected_tweets_the_training_data_is_looked_at(platfo
         measure_agreement(platform, version, "landing")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
     platform: "Platform", itrp: Callable[..., Any], caplog: pytest.LogCaptureFixture
@@ -206,7 +200,6 @@ def test_a_second_seed_is_compared_when_trained_and_watched_afterwards(
     assert "itrp-text-task has no version yet; `itrp train` registers one" in nothing.err.splitlines()[-1]
 
 
-@pytest.mark.slow
 def test_a_network_of_both_tasks_is_compared_task_by_task_and_by_class_names(
     platform: "Platform", tmp_path: Path
 ) -> None:

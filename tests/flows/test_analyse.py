@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.slow
-
 if TYPE_CHECKING:
     from flows.platform import Platform
 
@@ -104,7 +102,6 @@ def test_columns_of_any_name_become_metrics(platform: "Platform", tmp_path: Path
     assert report.folder == str(tmp_path / "out")
 
 
-@pytest.mark.slow
 def test_clip(platform: "Platform", joint_model: Path) -> None:
     from scipy.stats import spearmanr
 
@@ -138,7 +135,6 @@ def test_clip(platform: "Platform", joint_model: Path) -> None:
     assert set(table["relation"]) == {"00", "01", "10", "11"}
 
 
-@pytest.mark.slow
 def test_words_of_models_and_people(platform: "Platform") -> None:
     from scipy.stats import pearsonr
 
@@ -165,7 +161,6 @@ def test_words_of_models_and_people(platform: "Platform") -> None:
             assert row["correlation"] == pytest.approx(pearsonr(relative, labels).statistic)
 
 
-@pytest.mark.slow
 def test_words_of_people_alone(platform: "Platform") -> None:
     from flows.jobs.analysis import analyse_words
 
@@ -176,7 +171,6 @@ def test_words_of_people_alone(platform: "Platform") -> None:
     assert set(pd.read_csv(Path(report.folder) / "words.csv")["labels"]) == {"human labels"}
 
 
-@pytest.mark.slow
 def test_cases(platform: "Platform") -> None:
     from flows.jobs.analysis import analyse_cases
 
@@ -198,7 +192,6 @@ def test_cases(platform: "Platform") -> None:
     assert [match in page for match in shown["id"]] == [True] * len(shown)
 
 
-@pytest.mark.slow
 def test_errors(platform: "Platform") -> None:
     from sklearn.metrics import average_precision_score
 
@@ -226,7 +219,6 @@ def test_errors(platform: "Platform") -> None:
         assert report.figures["text/lift"] == pytest.approx(precision / text["known_error"].mean())
 
 
-@pytest.mark.slow
 def test_one_model_alone(platform: "Platform") -> None:
     from flows.jobs.analysis import analyse_errors
 
@@ -234,7 +226,6 @@ def test_one_model_alone(platform: "Platform") -> None:
     assert report.files == ["label_errors_summary.csv", "label_errors_image.csv", "label_errors.png"]
 
 
-@pytest.mark.slow
 def test_a_data_set_without_controversial_samples(platform: "Platform", built: Any, joint_model: Path) -> None:
     from flows.jobs.analysis import analyse_clip, analyse_errors
     from flows.jobs.ingestion import ingest_folder
@@ -270,7 +261,6 @@ def test_models_that_cannot_answer_are_told(platform: "Platform") -> None:
         analyse_words(platform, "nope")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_the_command(itrp: Callable[..., Any], scoring: "Platform", votes: Path, tmp_path: Path) -> None:
     """Champions by default; one JSON object, or the table and where everything lies."""

@@ -56,7 +56,6 @@ def read_table(key: str) -> list[dict[str, Any]]:
     return list(json.loads(found.data))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_from_landing_to_explanation(
     itrp: Callable[..., Any], platform: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]"
@@ -140,7 +139,6 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
         yield "job"
 
 
-@pytest.mark.slow
 def test_scoring_ingests_what_is_new_first(
     itrp: Callable[..., Any], scoring: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]", way: str
 ) -> None:
@@ -162,7 +160,6 @@ def test_scoring_ingests_what_is_new_first(
     assert (newest.flow_run_id is not None) == (way == "flow")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_the_pipeline_is_the_chain(platform: "Platform", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One flow of flows. There are champions before: challengers as tiny as these may not pass the gate."""
@@ -187,7 +184,6 @@ def test_the_pipeline_is_the_chain(platform: "Platform", monkeypatch: pytest.Mon
     assert (report.scored.pairs, report.scored.shards) == (30, 3)
 
 
-@pytest.mark.slow
 def test_scoring_with_nothing_to_do_needs_no_torch(
     prefect_server: str, scoring: "Platform", itrp: Callable[..., Any]
 ) -> None:

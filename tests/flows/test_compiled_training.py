@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 QUICKLY = ["subset_size=30", "image.size=64", "batch_size=16", "seed=7"]
 
 
-@pytest.mark.slow
 def test_a_setting_compiles_the_steps_and_the_run_tells(
     fork: "Callable[[Path], Platform]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,6 @@ def train_together() -> Train:
     return train
 
 
-@pytest.mark.slow
 def test_two_processes_make_one_run_and_one_version(platform: "Platform", train_together: Train) -> None:
     folder = platform.settings.work_dir
     before = {version.version for version in platform.registry.versions(Task.TEXT)}
@@ -57,7 +56,6 @@ def test_two_processes_make_one_run_and_one_version(platform: "Platform", train_
     assert not list((folder / "training").iterdir())  # what a resume would have needed
 
 
-@pytest.mark.slow
 def test_a_run_goes_on_from_checkpoints_of_one_process(
     platform: "Platform", train_together: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +83,6 @@ def test_a_run_goes_on_from_checkpoints_of_one_process(
     assert (report["rounds"], report["run_id"]) == (2, runs[0].info.run_id)
 
 
-@pytest.mark.slow
 def test_what_is_wrong_is_told_in_one_line_a_process(platform: "Platform", train_together: Train) -> None:
     done = train_together(platform.settings.work_dir, "small-text", "--data", "nothing")
     assert done.returncode != 0

@@ -35,7 +35,6 @@ def clusters_by_round(platform: "Platform", task: Task) -> tuple[Any, dict[int, 
     return labelled, assessor.clusters_by_round(version, labelled, [1, 2])
 
 
-@pytest.mark.slow
 def test_class_names_from_twenty_labels(platform: "Platform") -> None:
     report = run_evaluation(platform, ["itrp-text-task/1"], "labelled", map_with="20", seed=3)
     assert (report.protocol, report.models) == ("dev-20", ["itrp-text-task/3"])
@@ -64,7 +63,6 @@ def test_class_names_from_twenty_labels(platform: "Platform") -> None:
     assert told == {"on": "labelled", "from": "1", "by": "dev-20", "seed": "3", "with": None}
 
 
-@pytest.mark.slow
 def test_figures_are_logged_under_their_own_name(platform: "Platform", built: Any) -> None:
     report = run_evaluation(platform, ["itrp-image-task/2"], "labelled", map_with="5")
     metrics = platform.registry.client.get_run(platform.registry.resolve("itrp-image-task/2").run_id).data.metrics
@@ -73,7 +71,6 @@ def test_figures_are_logged_under_their_own_name(platform: "Platform", built: An
     assert report.models == ["itrp-image-task/2"]  # it has its class names already
 
 
-@pytest.mark.slow
 def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> None:
     from itrp.models.device import choose_device
     from itrp.models.dual_encoder import load_dual_encoder
@@ -97,7 +94,6 @@ def test_class_names_without_labels(platform: "Platform", joint_model: Path) -> 
     assert ("may be chance" in report.naming) == (z < 2)
 
 
-@pytest.mark.slow
 def test_two_models_at_once(platform: "Platform", joint_model: Path) -> None:
     """The relation from two models; the text model's and the image model's clusters are both told of."""
     both = ["itrp-image-task/2", "itrp-text-task/2"]
@@ -129,7 +125,6 @@ def test_what_cannot_be_asked_for_registers_nothing(platform: "Platform") -> Non
     assert [version.version for version in platform.registry.versions(Task.TEXT)] == ["2", "1"]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_map_with_on_the_command_line(itrp: Callable[..., Any], platform: "Platform", joint_model: Path) -> None:
     work = platform.settings.work_dir

@@ -24,8 +24,6 @@ from tests.poison import palette_without_colours, store_shard
 if TYPE_CHECKING:
     from flows.platform import Platform
 
-pytestmark = pytest.mark.slow
-
 PICTURE = next(iter(generate_tweets(1, seed=5))).image
 KILLED_BACKFILL = """
 import os, signal

@@ -50,7 +50,6 @@ def score_all(platform: "Platform") -> list[LabelFile]:
     return [scorer.score(shard) for shard in find_work(platform.catalog, scorer.pair, backfill=True)]
 
 
-@pytest.mark.slow
 def test_the_first_champion_must_beat_the_most_frequent_class(platform: "Platform") -> None:
     """Whatever these tiny models are worth: the decision is the figures', and the alias follows the decision."""
     report = run_promotion(platform, Task.IMAGE)
@@ -64,7 +63,6 @@ def test_the_first_champion_must_beat_the_most_frequent_class(platform: "Platfor
     assert report.preview is None
 
 
-@pytest.mark.slow
 def test_the_gates_figures_are_the_evaluations(platform: "Platform", built: "object") -> None:
     evaluated = built.evaluated["image"]  # type: ignore[attr-defined]
     report = run_promotion(platform, Task.IMAGE, data="labelled")
@@ -73,7 +71,6 @@ def test_the_gates_figures_are_the_evaluations(platform: "Platform", built: "obj
     assert report.figures["rival_f1"] == pytest.approx(majority["f1"])
 
 
-@pytest.mark.slow
 def test_the_gates_figures_are_written_on_the_version(scoring: "Platform", tmp_path: Path) -> None:
     """The worse challenger: the champion's weights with the class names exchanged."""
     second = scoring.registry.resolve("itrp-text-task/2")
@@ -113,7 +110,6 @@ def label_as_answered(platform: "Platform", version: ModelVersion) -> None:
         )
 
 
-@pytest.mark.slow
 def test_a_clearly_better_challenger_becomes_champion(platform: "Platform", tmp_path: Path) -> None:
     """The labels are the challenger's own answers: it is right everywhere, the champion (names exchanged) nowhere."""
     second = platform.registry.resolve("itrp-image-task/2")
@@ -130,7 +126,6 @@ def test_a_clearly_better_challenger_becomes_champion(platform: "Platform", tmp_
     assert not {"accepted", "accepted_by", "warnings"} & tags.keys()
 
 
-@pytest.mark.slow
 def test_a_doubtful_challenger_waits_for_a_persons_word(platform: "Platform", tmp_path: Path) -> None:
     """Version 2 of the text task, trained on fewer pairs than two batches, is right everywhere, the champion nowhere."""
     second = platform.registry.resolve("itrp-text-task/2")
@@ -161,7 +156,6 @@ def test_a_doubtful_challenger_waits_for_a_persons_word(platform: "Platform", tm
     assert tags["accepted_by"] == f"{getpass.getuser()}, flow run 4711"
 
 
-@pytest.mark.slow
 def test_a_challenger_that_answers_as_the_other_task_does_is_refused(platform: "Platform", tmp_path: Path) -> None:
     """The text task's weights under the image task's name."""
     from itrp.models.itrp_model import load_model
@@ -182,7 +176,6 @@ def test_a_challenger_that_answers_as_the_other_task_does_is_refused(platform: "
     assert tags["itrp.gate.warnings"] == "same-answers"
 
 
-@pytest.mark.slow
 def test_a_version_of_an_older_release_has_no_warnings(platform: "Platform") -> None:
     client = platform.registry.client
     version = platform.registry.resolve("itrp-text-task/2")
@@ -199,7 +192,6 @@ def test_the_champion_does_not_challenge_itself(scoring: "Platform") -> None:
     assert gate_tags(scoring, "itrp-text-task/2") == {}
 
 
-@pytest.mark.slow
 def test_an_unmapped_challenger_is_refused(platform: "Platform", tmp_path: Path) -> None:
     register_variant(platform, tmp_path, Task.TEXT, mapping=None)
     for options in ({}, {"dry_run": True}, {"to": "3"}, {"accept": True}):
@@ -218,7 +210,6 @@ def test_without_a_challenger_there_is_nothing_to_promote(platform: "Platform") 
         run_promotion(platform, Task.TEXT)
 
 
-@pytest.mark.slow
 def test_rolling_back(scoring: "Platform", tmp_path: Path) -> None:
     third = register_variant(scoring, tmp_path, Task.TEXT, mapping=(0, 1))
     scoring.registry.set_alias(third, "champion")
@@ -232,7 +223,6 @@ def test_rolling_back(scoring: "Platform", tmp_path: Path) -> None:
     assert pin_scorer(scoring).pair.text.version == "2"
 
 
-@pytest.mark.slow
 def test_rolling_back_to_nowhere_is_told(scoring: "Platform") -> None:
     with pytest.raises(WrongUseError, match="--to expects the number of a version, found 'two'"):
         run_promotion(scoring, Task.TEXT, to="two")
@@ -241,7 +231,6 @@ def test_rolling_back_to_nowhere_is_told(scoring: "Platform") -> None:
     assert champion(scoring, Task.TEXT) == "2"
 
 
-@pytest.mark.slow
 def test_an_alias_moved_by_hand_counts_at_the_next_scoring(scoring: "Platform", tmp_path: Path) -> None:
     """As in the MLflow page: its own client, nothing of ours."""
     from mlflow import MlflowClient
@@ -263,7 +252,6 @@ def label_free(fork: "Callable[[Path], Platform]", tmp_path: Path) -> "Platform"
     return platform
 
 
-@pytest.mark.slow
 def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: "Platform") -> None:
     report = run_promotion(label_free, Task.TEXT)
     assert not report.promoted
@@ -282,7 +270,6 @@ def test_without_labels_nothing_is_promoted_unless_a_person_says_so(label_free: 
     assert tags["accepted_by"] == getpass.getuser()
 
 
-@pytest.mark.slow
 def test_without_labels_other_seeds_and_the_champion_are_compared(label_free: "Platform", tmp_path: Path) -> None:
     """The same weights under another seed's name, and as champion: agreement 1 with both."""
     label_free.registry.set_alias(label_free.registry.resolve("itrp-image-task/2"), "champion")
@@ -293,7 +280,6 @@ def test_without_labels_other_seeds_and_the_champion_are_compared(label_free: "P
     assert not report.promoted
 
 
-@pytest.mark.slow
 def test_accept_means_nothing_where_there_are_labels(scoring: "Platform", tmp_path: Path) -> None:
     second = scoring.registry.resolve("itrp-text-task/2")
     assert second.mapping is not None

@@ -91,7 +91,6 @@ def test_the_two_layouts_are_found_wherever_they_are_called(data: Path) -> None:
     assert _find_labels(data) == data / "relationship/labels.csv"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["text.txt", "labels.csv", "folder"])
 def test_a_folder_without_a_layout_is_refused(tmp_path: Path, missing: str) -> None:
     from flows.jobs.reproduction.sources import _find_labels, _find_twitter100k
@@ -108,7 +107,6 @@ def test_a_folder_without_a_layout_is_refused(tmp_path: Path, missing: str) -> N
             _find_labels(tmp_path)
 
 
-@pytest.mark.slow
 def test_the_sources_are_ingested_once(desk: "RunDesk", data: Path) -> None:
     from flows.jobs.reproduction.sources import ingest_sources
 
@@ -118,7 +116,6 @@ def test_the_sources_are_ingested_once(desk: "RunDesk", data: Path) -> None:
     assert desk.labelled.annotations.controversial.any()
 
 
-@pytest.mark.slow
 def test_an_itrp_run_is_asked_after_every_round_and_run_once(desk: "RunDesk") -> None:
     config = quick(find_experiment("small-text"))
     answers = answer_quickly(desk, find_experiment("small-text"))
@@ -133,7 +130,6 @@ def test_an_itrp_run_is_asked_after_every_round_and_run_once(desk: "RunDesk") ->
     assert (place / "answers.npz").stat().st_mtime_ns == before
 
 
-@pytest.mark.slow
 def test_a_run_is_a_child_of_the_reproduction_in_mlflow(desk: "RunDesk") -> None:
     from serving.registry import connect_mlflow
 
@@ -145,7 +141,6 @@ def test_a_run_is_a_child_of_the_reproduction_in_mlflow(desk: "RunDesk") -> None
     assert run.inputs.dataset_inputs[0].dataset.name == desk.unlabelled.dataset.name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-cma-clip", "small-clip-text"])
 def test_a_supervised_run_chooses_on_what_it_was_not_trained_on(desk: "RunDesk", experiment: str) -> None:
     answers = answer_quickly(desk, find_experiment(experiment))
@@ -156,7 +151,6 @@ def test_a_supervised_run_chooses_on_what_it_was_not_trained_on(desk: "RunDesk",
     assert len(answers.dev_rows) == round(0.1 * len(desk.labelled.dev_rows))
 
 
-@pytest.mark.slow
 def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") -> None:
     similar = answer_quickly(desk, find_experiment("small-zero-shot-similarity"))
     assert similar.cosines.shape == (LABELLED,)  # type: ignore[union-attr]
@@ -165,7 +159,6 @@ def test_models_asked_without_training_answer_for_every_pair(desk: "RunDesk") ->
     assert len(spoken.prompt_sha256) == 64  # type: ignore[union-attr]
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "RunDesk") -> None:
     """The checkpoint of round 1 is left, as a kill leaves it; round 2 is trained and both are asked."""
     from flows.jobs.reproduction.runs import predict_run
@@ -188,7 +181,6 @@ def test_a_run_that_was_stopped_after_a_round_ends_as_an_undisturbed_one(desk: "
     )
 
 
-@pytest.mark.slow
 def test_a_table_shows_every_cell_under_both_protocols(desk: "RunDesk") -> None:
     from flows.jobs.reproduction.grid_run import run_grid
     from serving.registry import connect_mlflow
@@ -219,7 +211,6 @@ def test_a_table_shows_every_cell_under_both_protocols(desk: "RunDesk") -> None:
     )
 
 
-@pytest.mark.slow
 def test_what_cannot_be_run_leaves_its_cells_empty_with_the_reason(desk: "RunDesk", tmp_path: Path) -> None:
     from flows.jobs.reproduction.grid_run import run_grid
 
@@ -247,7 +238,6 @@ def test_weights_that_are_not_to_be_had_are_looked_for_once(desk: "RunDesk", tmp
     assert (report.cells, report.missing, len(asked)) == (0, 20, 1)
 
 
-@pytest.mark.slow
 def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> None:
     from itrp.reproduction.cells import fill_cell
     from itrp.reproduction.figure import draw_figure4
@@ -274,7 +264,6 @@ def test_the_figure_marks_stand_ins_and_published_figures(desk: "RunDesk") -> No
     assert render_page(made).count("data:image/png;base64,") == 2
 
 
-@pytest.mark.slow
 def test_the_command_goes_on_after_a_kill(
     tmp_path: Path, data: Path, spawn: "Callable[..., subprocess.Popen[str]]", prefect_server: str
 ) -> None:

@@ -4,13 +4,10 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from flows.platform import Platform
 
 
-@pytest.mark.slow
 def test_the_flow_labels_on_ray_what_it_labels_by_itself(
     itrp: Callable[..., Any], scoring: "Platform", prefect_server: str
 ) -> None:

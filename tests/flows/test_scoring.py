@@ -61,7 +61,6 @@ def test_without_champions_there_is_one_clear_line(platform: "Platform") -> None
     assert str(caught.value) == ("no champion yet for the text and the image task: train a model, then `itrp promote`")
 
 
-@pytest.mark.slow
 def test_every_stored_tweet_is_labelled_once_and_a_second_run_labels_nothing(scoring: "Platform") -> None:
     assert [row.pairs for row in score_all(scoring)] == [10, 10, 10]
     assert labelled_ids(scoring, "labels/") == stored_ids(scoring)
@@ -79,7 +78,6 @@ def test_only_the_landing_data_set_is_labelled(scoring: "Platform") -> None:
     assert [shard.hash for shard in find_work(scoring.catalog, scorer.pair, backfill=True)] == expected
 
 
-@pytest.mark.slow
 def test_new_tweets_alone_are_labelled(
     scoring: "Platform", tmp_path: Path, drop: "Callable[[Platform, Path], None]"
 ) -> None:
@@ -99,7 +97,6 @@ def test_new_tweets_alone_are_labelled(
     assert labelled_ids(scoring, "labels/") == stored_ids(scoring)
 
 
-@pytest.mark.slow
 def test_a_backfill_labels_again_and_keeps_the_old_files(scoring: "Platform") -> None:
     score_all(scoring)
     before = label_files(scoring)
@@ -120,7 +117,6 @@ def test_a_backfill_labels_again_and_keeps_the_old_files(scoring: "Platform") ->
     assert score_all(scoring, backfill=True) == []
 
 
-@pytest.mark.slow
 def test_a_backfill_after_going_back_labels_nothing(scoring: "Platform") -> None:
     score_all(scoring)
     add_version(scoring, "text")
@@ -129,7 +125,6 @@ def test_a_backfill_after_going_back_labels_nothing(scoring: "Platform") -> None
     assert score_all(scoring, backfill=True) == []
 
 
-@pytest.mark.slow
 def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platform") -> None:
     scorer = pin_scorer(scoring)
     work = find_work(scoring.catalog, scorer.pair, backfill=False)
@@ -141,7 +136,6 @@ def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platfo
     assert pin_scorer(scoring).pair.text.version == "3"
 
 
-@pytest.mark.slow
 def test_new_shards_come_before_the_archive_and_the_newest_of_it_first(scoring: "Platform") -> None:
     with scoring.catalog.session() as session:
         shards = list_shards(session, "landing")

@@ -202,7 +202,6 @@ def test_killed_before_each_write_and_at_random_moments(many: "Callable[[str], P
     assert in_work >= (len(WRITES) + RANDOM_KILLS) // 2
 
 
-@pytest.mark.slow
 def test_the_command_itself_is_killed_in_its_work(
     many: "Callable[[str], Platform]", spawn: "Callable[..., subprocess.Popen[str]]", prefect_server: str
 ) -> None:

@@ -12,8 +12,6 @@ from itrp.errors import DataError, WrongUseError
 if TYPE_CHECKING:
     from flows.platform import Platform
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_supervised_model_of_one_task_stands_beside_an_itrp_model(platform: "Platform") -> None:
     from flows.jobs.training import run_training

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from flows.platform import Platform
     from serving.assessment import LabelledSet
 
-pytestmark = pytest.mark.slow
-
 TASKS = (Task.TEXT, Task.IMAGE)
 CLASSES = {"text": "text_is_represented", "image": "image_adds"}
 """Column of a label file by task."""

@@ -22,7 +22,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"similarity": write_clip(folder / "clip", 1), "vlm": write_vlm(folder / "vlm", 1)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["similarity", "vlm"])
 @pytest.mark.parametrize("protocol", ["dev", "oracle"])
 def test_all_three_tasks_are_evaluated_and_logged(
@@ -43,7 +42,6 @@ def test_all_three_tasks_are_evaluated_and_logged(
     assert run.data.params["method"] == method
 
 
-@pytest.mark.slow
 def test_the_threshold_chosen_on_the_test_labels_is_never_worse(platform: "Platform", models: dict[str, Path]) -> None:
     from flows.jobs.zero_shot import run_zero_shot
 
@@ -62,7 +60,6 @@ def test_there_is_no_last_checkpoint(platform: "Platform", models: dict[str, Pat
         run_zero_shot(platform, str(models["vlm"]), "labelled", protocol="last")
 
 
-@pytest.mark.slow
 def test_the_command_prints_one_object(
     itrp: Callable[..., Any], platform: "Platform", models: dict[str, Path], prefect_server: str
 ) -> None:

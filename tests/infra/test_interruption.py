@@ -139,7 +139,6 @@ def test_the_line_names_the_command_that_goes_on(command: str, told: str) -> Non
     assert advise(words[0], words).endswith(told)
 
 
-@pytest.mark.slow
 def test_while_libraries_load(platform: "Platform", prefect_server: str) -> None:
     process = start(
         [str(ITRP), "train", "small-text", "--data", "unlabelled"],

@@ -48,7 +48,6 @@ def real_features(shards: Sequence[ShardFile], tmp_path_factory: pytest.TempPath
     return model.fuse_vectors(data.embed_text(rows), data.embed_image(rows))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_init", [1, 10])
 @pytest.mark.parametrize("seed", range(6))
 def test_pseudo_labels_are_scikit_learns_to_the_last_pair(
@@ -133,7 +132,6 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-@pytest.mark.slow
 def test_the_encoders_moments_go_on_and_the_heads_begin_anew(
     make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], tmp_path: Path
 ) -> None:
@@ -211,7 +209,6 @@ def test_the_transform_is_torchvisions(
     assert (found - expected).abs().max() <= NORMALISED_TOLERANCE
 
 
-@pytest.mark.slow
 def test_the_transform_is_torchvisions_on_tweets(
     prepare: Callable[[bytes], Tensor], tweets: Sequence[SyntheticTweet]
 ) -> None:

@@ -22,7 +22,6 @@ def run_python(program: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.slow
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     told = run_python("""
 import sys

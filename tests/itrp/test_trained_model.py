@@ -26,8 +26,6 @@ from itrp.errors import DataError, UnmappedModelError, WrongUseError
 from itrp.models.device import choose_device
 from tests.itrp.conftest import MakeConfig
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def frame(tweets: list[SyntheticTweet]) -> pd.DataFrame:

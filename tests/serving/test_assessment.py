@@ -49,7 +49,6 @@ def test_unknown_and_unlabelled_sets_are_told(trained: "Platform") -> None:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("set_name", ["raw", "RM", "RL"])
 @pytest.mark.parametrize("task", [Task.TEXT, Task.IMAGE])
 def test_predictions_stand_beside_their_labels(trained: "Platform", task: Task, set_name: str) -> None:
@@ -75,7 +74,6 @@ def test_both_tasks_are_asked_about_the_same_pairs(trained: "Platform") -> None:
     assert together.test_labels.tolist() == labelled.annotations.text[rows].tolist()
 
 
-@pytest.mark.slow
 def test_the_versions_weights_are_its_rounds(trained: "Platform") -> None:
     """Version 2 is a round of version 1's run: its own predictions are that checkpoint's."""
     labelled, assessor = load(trained), assess(trained)
@@ -87,7 +85,6 @@ def test_the_versions_weights_are_its_rounds(trained: "Platform") -> None:
         assert assessor.own_clusters(version, labelled).tolist() == by_round.tolist()
 
 
-@pytest.mark.slow
 def test_predictions_are_computed_once(platform: "Platform") -> None:
     """With its predictions on disk, a version's model is not even fetched."""
     labelled = load(platform)
@@ -102,7 +99,6 @@ def test_predictions_are_computed_once(platform: "Platform") -> None:
     assert not np.array_equal(expected[1], 1 - expected[1])
 
 
-@pytest.mark.slow
 def test_predictions_are_of_shards_whatever_set_they_are_in(platform: "Platform") -> None:
     """A data set of the same shards with other annotations has the same predictions; another shard has others."""
     labelled, assessor = load(platform), assess(platform)

@@ -16,8 +16,6 @@ import pytest
 
 from tests.serving.conftest import Registered
 
-pytestmark = pytest.mark.slow
-
 FORMER = Path(__file__).with_name("former")
 
 FIRST_FILE = '''

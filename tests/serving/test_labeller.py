@@ -52,7 +52,6 @@ def copy_with_other_weights(folder: Path, target: Path, side: str) -> Path:
     return target
 
 
-@pytest.mark.slow
 def test_fp32_labels_are_those_of_evaluation(
     folders: dict[Task, Path], shards: list[ShardFile], tmp_path: Path
 ) -> None:
@@ -73,7 +72,6 @@ def test_fp32_labels_are_those_of_evaluation(
     assert len(kept) == 2
 
 
-@pytest.mark.slow
 def test_bf16_is_never_mixed_with_fp32(folders: dict[Task, Path], shards: list[ShardFile], tmp_path: Path) -> None:
     """One cache for both, in either order: each answers as with a cache of its own."""
     alone = {runtime: make_labeller(folders, tmp_path / runtime.name, runtime).label(shards[1])[1]
@@ -90,7 +88,6 @@ def test_bf16_is_never_mixed_with_fp32(folders: dict[Task, Path], shards: list[S
     assert np.abs(alone[EXACT][Task.TEXT] - alone[QUICK][Task.TEXT]).max() > 0
 
 
-@pytest.mark.slow
 def test_bf16_keeps_probabilities_close(folders: dict[Task, Path], shards: list[ShardFile], tmp_path: Path) -> None:
     exact, quick = (make_labeller(folders, tmp_path, runtime) for runtime in (EXACT, QUICK))
     for shard in shards:
@@ -101,7 +98,6 @@ def test_bf16_keeps_probabilities_close(folders: dict[Task, Path], shards: list[
             np.testing.assert_array_equal(found[task][sure].argmax(1), expected[task][sure].argmax(1))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("task", "side"), [(Task.TEXT, "text"), (Task.IMAGE, "image")])
 def test_a_new_version_of_one_model_costs_its_own_encoder_alone(
     folders: dict[Task, Path], shards: list[ShardFile], tmp_path: Path, task: Task, side: str
@@ -126,7 +122,6 @@ def test_a_new_version_of_one_model_costs_its_own_encoder_alone(
         np.testing.assert_array_equal(after[name], clean[name])
 
 
-@pytest.mark.slow
 def test_vectors_of_fine_tuned_encoders_are_not_kept(
     folders: dict[Task, Path], shards: list[ShardFile], tmp_path: Path
 ) -> None:
@@ -137,7 +132,6 @@ def test_vectors_of_fine_tuned_encoders_are_not_kept(
     assert kept == {f"vectors-{name}-cpu" for name in untouched}
 
 
-@pytest.mark.slow
 def test_a_model_without_class_names_is_refused_before_anything_is_computed(
     trained: "Platform", folders: dict[Task, Path], tmp_path: Path
 ) -> None:

@@ -62,7 +62,6 @@ def test_a_checkpoint_takes_the_place_of_the_tensors_it_holds(tmp_path: Path) ->
     assert decode_weights(tuned.encode()) == tuned
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_version_made_of_a_round_is_that_rounds_checkpoint(trained: "Platform", task: Task) -> None:
     from serving.assessment import Assessor, own_round
@@ -79,7 +78,6 @@ def test_a_version_made_of_a_round_is_that_rounds_checkpoint(trained: "Platform"
     assert weights_of(model) == read_weights(registry.fetch(named))
 
 
-@pytest.mark.slow
 def test_scoring_computes_nothing_that_evaluation_has_and_writes_the_same_bytes(
     trained: "Platform", tmp_path: Path
 ) -> None:

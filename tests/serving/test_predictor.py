@@ -35,7 +35,6 @@ def test_without_class_names_there_is_no_answer(mapped: Predictor) -> None:
         unmapped.name_classes(np.array([[0.9, 0.1]]))
 
 
-@pytest.mark.slow
 def test_one_pair_is_answered_as_among_others(mapped: Predictor, built: "object") -> None:
     folder = built.drawn / "unlabelled"  # type: ignore[attr-defined]
     texts = (folder / "text.txt").read_text().splitlines()[:3]

@@ -155,7 +155,6 @@ def test_files_are_fetched_once(trained: "Platform", tmp_path: Path) -> None:
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".draft")]
 
 
-@pytest.mark.slow
 def test_workers_with_one_process_id_fetch_side_by_side(registered: "Registered", tmp_path: Path) -> None:
     """Threads here, containers with a shared volume there."""
     from concurrent.futures import ThreadPoolExecutor
@@ -174,7 +173,6 @@ def test_workers_with_one_process_id_fetch_side_by_side(registered: "Registered"
     assert sorted(path.name for path in left.parent.iterdir()) == sorted([left.name, young.name])
 
 
-@pytest.mark.slow
 def test_a_download_that_fails_leaves_nothing(registered: "Registered", tmp_path: Path) -> None:
     from dataclasses import replace
 

@@ -14,8 +14,6 @@ from PIL import Image
 
 from tests.serving.conftest import Registered
 
-pytestmark = pytest.mark.slow  # torch, MLflow, and a model to load
-
 
 @pytest.fixture(scope="module")
 def model(registered: Registered) -> Any:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from flows.platform import Platform
 
 
-@pytest.mark.slow
 def test_every_tweet_of_every_shard_gets_one_label(scorer: BatchScorer) -> None:
     shards = landed(scorer)
     rows = [scorer.score(shard, "run-1") for shard in shards]
@@ -46,7 +45,6 @@ def test_every_tweet_of_every_shard_gets_one_label(scorer: BatchScorer) -> None:
     assert sum(report.counts.values()) == 30
 
 
-@pytest.mark.slow
 def test_labels_are_the_models_answers(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
     """The probabilities in the file are those each registered model gives for the stored text and picture."""
     import pyarrow.parquet as pq
@@ -66,7 +64,6 @@ def test_labels_are_the_models_answers(platform: "Platform", trained: "Platform"
         assert [labels[row][name] for row in sure] == [int(answers[row, 1] > 0.5) for row in sure]
 
 
-@pytest.mark.slow
 def test_the_same_work_gives_the_same_bytes(scorer: BatchScorer) -> None:
     shard = landed(scorer)[0]
     first = scorer.score(shard)
@@ -79,7 +76,6 @@ def test_the_same_work_gives_the_same_bytes(scorer: BatchScorer) -> None:
     assert scorer.store.get(second.key) == data
 
 
-@pytest.mark.slow
 def test_the_first_writer_wins(scorer: BatchScorer) -> None:
     """Labels that lie there already (a killed run's, or another worker's) count, whatever this run would say."""
     shard = landed(scorer)[0]
@@ -101,7 +97,6 @@ def test_the_first_writer_wins(scorer: BatchScorer) -> None:
     assert (again.sha256, again.flow_run_id) == (sha256(data).hexdigest(), "run-2")
 
 
-@pytest.mark.slow
 def test_scoring_a_shard_twice_keeps_the_ledgers_row(scorer: BatchScorer) -> None:
     shard = landed(scorer)[0]
     first = scorer.score(shard, "run-1")
@@ -110,7 +105,6 @@ def test_scoring_a_shard_twice_keeps_the_ledgers_row(scorer: BatchScorer) -> Non
     assert len(ledger(scorer)) == 1
 
 
-@pytest.mark.slow
 def test_labels_of_another_number_of_pairs_are_refused(scorer: BatchScorer) -> None:
     shard, other = landed(scorer)[:2]
     table = decode_labels(scorer.store.get(scorer.score(other).key)).slice(0, 5)
@@ -122,7 +116,6 @@ def test_labels_of_another_number_of_pairs_are_refused(scorer: BatchScorer) -> N
     assert len(ledger(scorer)) == 1  # the other shard's
 
 
-@pytest.mark.slow
 def test_an_unmapped_model_labels_nothing(scorer: BatchScorer) -> None:
     from itrp.errors import UnmappedModelError
 
@@ -134,7 +127,6 @@ def test_an_unmapped_model_labels_nothing(scorer: BatchScorer) -> None:
     assert ledger(scorer) == []
 
 
-@pytest.mark.slow
 def test_a_shard_does_not_depend_on_those_before_it(scorer: BatchScorer) -> None:
     """The third shard scored alone has the bytes it has when scored after the others."""
     *_, last = landed(scorer)
@@ -145,7 +137,6 @@ def test_a_shard_does_not_depend_on_those_before_it(scorer: BatchScorer) -> None
     assert [scorer.score(shard).sha256 for shard in landed(scorer)][-1] == alone
 
 
-@pytest.mark.slow
 def test_shards_in_a_row_are_scored_as_one_by_one(scorer: BatchScorer) -> None:
     """In their order, with the bytes they have alone; what is labelled already is entered and not computed again."""
     shards = landed(scorer)
@@ -162,7 +153,6 @@ def test_shards_in_a_row_are_scored_as_one_by_one(scorer: BatchScorer) -> None:
     assert list(scorer.score_all([])) == []
 
 
-@pytest.mark.slow
 def test_a_report_tells_where_the_time_went(scorer: BatchScorer, platform: "Platform", tmp_path: Path) -> None:
     new = make_scorer(platform, platform, tmp_path, "fp32")
     rows = list(new.score_all(landed(new)))
@@ -172,7 +162,6 @@ def test_a_report_tells_where_the_time_went(scorer: BatchScorer, platform: "Plat
     assert summarise(rows, new.pair).stages == {}
 
 
-@pytest.mark.slow
 def test_a_precision_is_no_part_of_a_label_file(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
     """Whoever writes first is right: the key is the same, and a second kind of machine changes nothing."""
     first = make_scorer(platform, trained, tmp_path, "fp32")
@@ -212,14 +201,12 @@ def test_int8_is_made_from_the_data_the_models_were_trained_on(
     assert ("of the labels that a model gives in fp32" in caplog.text) == (worst < AGREEMENT)
 
 
-@pytest.mark.slow
 def test_a_model_whose_data_is_not_here_has_no_examples(scorer: BatchScorer, caplog: pytest.LogCaptureFixture) -> None:
     text = replace(scorer.pair.text, tags={DATASET_TAG: "elsewhere"})
     assert find_examples(scorer.store, scorer.catalog, text, scorer.cache) is None
     assert "was trained on the data set 'elsewhere', which this catalog does not hold" in caplog.text
 
 
-@pytest.mark.slow
 def test_the_same_bytes_without_any_cache(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
     sums = []
     for name in ("one", "other"):

@@ -20,8 +20,6 @@ from infra.stack.service import Service
 from tests.ports import free_ports
 from tests.serving.conftest import Registered
 
-pytestmark = pytest.mark.slow
-
 
 @dataclass(frozen=True)
 class ScoringServer:

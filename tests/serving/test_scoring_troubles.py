@@ -32,7 +32,6 @@ def poisoned(platform: "Platform") -> tuple[Shard, list[Pair]]:
     return store_shard(platform, pairs), pairs
 
 
-@pytest.mark.slow
 def test_a_tweet_that_cannot_be_labelled_is_set_aside_and_all_others_are_labelled(
     scorer: BatchScorer, platform: "Platform", caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -58,7 +57,6 @@ def test_a_tweet_that_cannot_be_labelled_is_set_aside_and_all_others_are_labelle
     assert pairs[0].id == "p0"
 
 
-@pytest.mark.slow
 def test_who_is_set_aside_stays_so_from_every_cache_and_in_the_same_bytes(
     platform: "Platform", trained: "Platform", tmp_path: Path
 ) -> None:
@@ -76,7 +74,6 @@ def test_who_is_set_aside_stays_so_from_every_cache_and_in_the_same_bytes(
     assert len(sums) == 1
 
 
-@pytest.mark.slow
 def test_the_others_have_the_labels_they_have_without_it(
     platform: "Platform", trained: "Platform", tmp_path: Path
 ) -> None:
@@ -88,7 +85,6 @@ def test_the_others_have_the_labels_they_have_without_it(
     assert left == [whole[0], whole[2]]
 
 
-@pytest.mark.slow
 def test_the_ledger_is_made_from_the_file_of_a_killed_run(scorer: BatchScorer, platform: "Platform") -> None:
     """The file alone, written by a run that died before its ledger row, tells who was set aside."""
     bad, _ = poisoned(platform)
@@ -110,7 +106,6 @@ def test_the_ledger_is_made_from_the_file_of_a_killed_run(scorer: BatchScorer, p
         scorer.score(bad)
 
 
-@pytest.mark.slow
 def test_a_shard_of_which_no_picture_decodes_is_done_all_the_same(scorer: BatchScorer, platform: "Platform") -> None:
     bad = store_shard(platform, [Pair("p0", "words", b"\xff\xd8\xff no picture", "a.jpg")])
     row = scorer.score(bad)
@@ -118,7 +113,6 @@ def test_a_shard_of_which_no_picture_decodes_is_done_all_the_same(scorer: BatchS
     assert bad.id not in {shard.id for shard in find_archive(platform.catalog, scorer.pair)}
 
 
-@pytest.mark.slow
 def test_a_shard_that_fails_leaves_the_others_labelled(scorer: BatchScorer) -> None:
     """A shard whose object is gone, and one with somebody's wrong label file."""
     first, second, third = landed(scorer)
@@ -140,7 +134,6 @@ def test_a_shard_that_fails_leaves_the_others_labelled(scorer: BatchScorer) -> N
     )
 
 
-@pytest.mark.slow
 def test_where_every_shard_fails_the_run_ends_early(scorer: BatchScorer) -> None:
     gone = [
         Shard(id=99 + row, hash=f"{row:064}", key=f"shards/{row}.parquet", pairs=3, position=9, size=9)
@@ -150,7 +143,6 @@ def test_where_every_shard_fails_the_run_ends_early(scorer: BatchScorer) -> None
         list(scorer.score_all(gone, None, {}))
 
 
-@pytest.mark.slow
 def test_an_outage_says_nothing_about_a_shard(scorer: BatchScorer) -> None:
     """It is raised as it is, so that the task is tried again."""
 

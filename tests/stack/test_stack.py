@@ -18,8 +18,6 @@ from infra.catalog.tables import LabelFile, Shard
 from infra.stack.postgres import connect
 from tests.stack.conftest import Desk, ask, wait_until
 
-pytestmark = pytest.mark.slow
-
 SHARDS, PAIRS = 3, 150
 """What is scored while something is killed."""
 

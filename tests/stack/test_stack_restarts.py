@@ -5,13 +5,9 @@ import signal
 import time
 from typing import Any
 
-import pytest
-
 from infra.stack.service import find_engines
 from tests.stack.conftest import Desk, ask, wait_until
 from tests.stack.test_stack import assert_labelled_once, land_shards, start_and_wait_for_a_label
-
-pytestmark = pytest.mark.slow
 
 AWAY_SECONDS = 40
 

@@ -3,12 +3,8 @@
 from typing import Any
 from urllib.error import HTTPError
 
-import pytest
-
 from flows.deployment.deployments import plan_deployments
 from tests.stack.conftest import Desk, wait_until
-
-pytestmark = pytest.mark.slow
 
 EVERY_SECONDS = 20
 

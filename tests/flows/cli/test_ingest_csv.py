@@ -40,7 +40,6 @@ def test_the_user_is_asked_for_a_column(itrp: Callable[..., Any], table: Path, t
     )
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_a_table_becomes_a_data_set(itrp: Callable[..., Any], table: Path, tmp_path: Path) -> None:
     arguments = ["ingest", "csv", table, "--name", "tweets", "--text", "full_text", "--json"]

@@ -218,7 +218,6 @@ FAILING_FLOWS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(("arguments", "told"), FAILING_FLOWS.values(), ids=FAILING_FLOWS)
 def test_a_failing_flow_ends_in_one_clear_line(
@@ -227,7 +226,6 @@ def test_a_failing_flow_ends_in_one_clear_line(
     check_failure(itrp(platform.settings.work_dir, *arguments, "--json"), told)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_wrong_use_found_in_a_flow_is_wrong_use(itrp: Callable[..., Any], platform: "Platform") -> None:
     done = itrp(platform.settings.work_dir, "evaluate", "itrp-text-task/1", "itrp-text-task/2", "--data", "labelled")
@@ -236,7 +234,6 @@ def test_wrong_use_found_in_a_flow_is_wrong_use(itrp: Callable[..., Any], platfo
     assert line.startswith("itrp: expected one model, or a text and an image model together, found itrp-text-task/1, ")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_what_nobody_foresaw_is_one_line_too(itrp: Callable[..., Any], platform: "Platform") -> None:
     """A shard's file is damaged: the library's error, by its name; the traceback on request."""
@@ -257,7 +254,6 @@ def test_what_nobody_foresaw_is_one_line_too(itrp: Callable[..., Any], platform:
     assert "Traceback (most recent call last)" in verbose.err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["ITRP_CATALOG_URL", "ITRP_MLFLOW_URI"])
 def test_a_broken_part_is_told_in_one_line(
     itrp: Callable[..., Any], scoring: "Platform", blocked: Path, monkeypatch: pytest.MonkeyPatch, variable: str

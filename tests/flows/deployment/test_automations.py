@@ -14,8 +14,6 @@ from flows.deployment import automations
 from flows.deployment.automations import FORMER_NAMES, apply_automations, plan_notifications
 from flows.deployment.deployments import POOLS, group_by_pool, plan_deployments
 
-pytestmark = pytest.mark.slow
-
 WINDOW_SECONDS = 10
 """The shortest that Prefect allows."""
 LOOKED_SECONDS = 3 * WINDOW_SECONDS

@@ -22,7 +22,6 @@ def wait_until(is_so: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
 def test_a_burst_of_batches_starts_one_ingestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge, "QUIET_SECONDS", 0.5)
     server = JuiceFS(tmp_path / "juicefs")

@@ -15,8 +15,6 @@ from flows.deployment.bridge import MAX_BODY_BYTES, make_app
 from flows.deployment.deployments import POOLS, apply_deployments, plan_deployments
 from tests.flows.deployment.test_registry_webhook import BODY, SECRET, sign
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def deployed(prefect_server: str) -> Iterator[dict[str, UUID]]:

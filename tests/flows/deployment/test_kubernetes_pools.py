@@ -14,8 +14,6 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.deployment.deployments import POOLS
 
-pytestmark = pytest.mark.slow
-
 FOLDER = Path(__file__).parents[3] / "infra/kubernetes"
 
 
@@ -79,7 +77,6 @@ def test_one_run_can_ask_for_more(prefect_server: str) -> None:
     assert run_with("gpu", **asked) == asked
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [{"gpus": "two"}, {"gpus": 0}, {"memory_limit": 64}, {"tolerations": "all"}])
 def test_what_is_no_size_is_refused(prefect_server: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(PrefectHTTPStatusError) as caught:

@@ -113,7 +113,6 @@ def lonely(prefect_server: str) -> UUID:
     return deploy("plugin-flow", "plugin-lonely")
 
 
-@pytest.mark.slow
 def test_a_bare_name_runs(twin: UUID, run: Run) -> None:
     before = len(runs_of(twin))
     done = run("deployment", "run", "plugin-twin")
@@ -122,14 +121,12 @@ def test_a_bare_name_runs(twin: UUID, run: Run) -> None:
     assert len(runs_of(twin)) == before + 1
 
 
-@pytest.mark.slow
 def test_a_bare_name_runs_where_the_flow_is_called_otherwise(lonely: UUID, run: Run) -> None:
     done = run("deployments", "run", "plugin-lonely")
     assert done.returncode == 0, done.stderr
     assert "Creating flow run for deployment 'plugin-flow/plugin-lonely'..." in done.stdout
 
 
-@pytest.mark.slow
 def test_parameters_arrive(prefect_server: str, run: Run) -> None:
     deployment = deploy("plugin-parameters", "plugin-parameters")
     words = ("--param", "backfill=true", "--params", json.dumps({"shards": 3}), "--tag", "by-hand")
@@ -140,14 +137,12 @@ def test_parameters_arrive(prefect_server: str, run: Run) -> None:
     assert created.tags == ["by-hand"]
 
 
-@pytest.mark.slow
 def test_a_parameter_that_does_not_exist_is_told_by_prefect(twin: UUID, run: Run) -> None:
     done = run("deployment", "run", "plugin-twin", "-p", "backfil=true")
     assert done.returncode == 1
     assert "specified but not found on the deployment: 'backfil'" in " ".join(done.stdout.split())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("state", "status"), [(Completed(), 0), (Failed(), 1)], ids=["completed", "failed"])
 def test_watch_ends_with_the_run(prefect_server: str, start: Start, state: "State[Any]", status: int) -> None:
     name = f"plugin-watched-{status}"
@@ -160,7 +155,6 @@ def test_watch_ends_with_the_run(prefect_server: str, start: Start, state: "Stat
     assert len(runs_of(deployment)) == 1
 
 
-@pytest.mark.slow
 def test_an_unknown_name_gets_the_nearest_ones(twin: UUID, lonely: UUID, run: Run) -> None:
     done = run("deployment", "run", "plugin-twins")
     assert done.returncode == 1
@@ -170,7 +164,6 @@ def test_an_unknown_name_gets_the_nearest_ones(twin: UUID, lonely: UUID, run: Ru
     assert done.stderr == ""
 
 
-@pytest.mark.slow
 def test_an_ambiguous_name_gets_its_candidates(prefect_server: str, run: Run) -> None:
     deployments = [deploy(each, "plugin-double") for each in ("plugin-[b]", "plugin-a", "plugin-double")]
     done = run("deployment", "run", "plugin-double")
@@ -182,7 +175,6 @@ def test_an_ambiguous_name_gets_its_candidates(prefect_server: str, run: Run) ->
     assert not any(runs_of(each) for each in deployments)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("on", ["true", "false"])
 def test_whole_names_and_ids_are_prefects(lonely: UUID, run: Run, on: str) -> None:
     before = len(runs_of(lonely))
@@ -192,7 +184,6 @@ def test_whole_names_and_ids_are_prefects(lonely: UUID, run: Run, on: str) -> No
     assert len(runs_of(lonely)) == before + 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -214,7 +205,6 @@ def test_everything_else_is_as_without_the_plugin(lonely: UUID, run: Run, words:
     assert with_it.stderr == without.stderr
 
 
-@pytest.mark.slow
 def test_it_is_on_in_the_checkout_and_off_elsewhere(twin: UUID, start: Start) -> None:
     here, elsewhere = start("deployment", "run", "plugin-twin", folder=ROOT), start("deployment", "run", "plugin-twin")
     out, err = here.communicate(timeout=120)
@@ -224,7 +214,6 @@ def test_it_is_on_in_the_checkout_and_off_elsewhere(twin: UUID, start: Start) ->
     assert "Invalid deployment name format: plugin-twin" in err  # Prefect's own answer
 
 
-@pytest.mark.slow
 def test_a_profile_turns_it_on_everywhere(twin: UUID, start: Start) -> None:
     turned = start("config", "set", "PREFECT_PLUGINS_ENABLED=true")
     out, err = turned.communicate(timeout=120)
@@ -234,7 +223,6 @@ def test_a_profile_turns_it_on_everywhere(twin: UUID, start: Start) -> None:
     assert process.returncode == 0, out + err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", ["worker start --pool cpu", "server start", "deployment inspect a/b"])
 def test_other_processes_load_nothing_more(environment: dict[str, str], tmp_path: Path, words: str) -> None:
     code = "import sys, prefect; print(*sorted(sys.modules))"

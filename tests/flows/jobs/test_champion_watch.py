@@ -45,7 +45,6 @@ def test_moving_back_is_a_move(platform: "Platform") -> None:
     assert [(row.position, row.version) for row in rows] == [(1, "2"), (2, "1"), (3, "2")]
 
 
-@pytest.mark.slow
 def test_a_review_says_what_the_gate_thinks_and_moves_nothing(scoring: "Platform") -> None:
     move = find_moves(scoring.registry, scoring.catalog)[0]
     report = review_move(scoring, move)

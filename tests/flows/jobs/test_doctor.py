@@ -54,7 +54,6 @@ def failing(checks: list[Check]) -> dict[str, str]:
     return {part: check.told for part, check in by_part(checks).items() if not check.ok}
 
 
-@pytest.mark.slow
 def test_a_fresh_folder_is_in_order_and_says_what_comes_next(tmp_path: Path) -> None:
     checks = by_part(examine(Settings(work_dir=tmp_path / "new", device="cpu")))
     assert {part for part, check in checks.items() if not check.ok} == set()
@@ -218,7 +217,6 @@ def test_a_catalog_that_is_no_database(platform: "Platform", blocked: Path) -> N
     assert "ITRP_CATALOG_URL" in told["catalog"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "step"),
     [("sqlite:///{blocked}/mlflow.db", "make its folder writable"), ("http://127.0.0.1:9", "start the server")],
@@ -254,7 +252,6 @@ def test_a_missing_device(platform: "Platform") -> None:
     assert told["device"].endswith("; set ITRP_DEVICE to auto or cpu")
 
 
-@pytest.mark.slow
 def test_a_prefect_server_that_does_not_answer(platform: "Platform") -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -265,7 +262,6 @@ def test_a_prefect_server_that_does_not_answer(platform: "Platform") -> None:
     assert told["prefect"].endswith("; start it, or correct or unset PREFECT_API_URL")
 
 
-@pytest.mark.slow
 def test_a_prefect_server_that_answers(platform: "Platform", prefect_server: str) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -273,7 +269,6 @@ def test_a_prefect_server_that_answers(platform: "Platform", prefect_server: str
         assert by_part(examine(platform.settings))["prefect"].told == f"server {prefect_server} answers"
 
 
-@pytest.mark.slow
 def test_when_nothing_is_scheduled_the_night_shift_is_wrong(platform: "Platform", prefect_server: str) -> None:
     """A server without deployments, with paused ones, and with one that is due (this server's scheduler is off)."""
     from prefect.client.orchestration import get_client
@@ -310,7 +305,6 @@ def test_when_nothing_is_scheduled_the_night_shift_is_wrong(platform: "Platform"
                     client.delete_deployment(number)
 
 
-@pytest.mark.slow
 def test_the_command_prints_a_line_a_part_and_its_status(
     itrp: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocked: Path
 ) -> None:

@@ -30,7 +30,6 @@ def test_dev_gave_class_names_once(built: Any, task: str) -> None:
     assert str(registry.resolve(f"itrp-{task}-task@challenger")) == str(named)
 
 
-@pytest.mark.slow
 def test_a_mapped_version_is_evaluated_as_it_is(platform: "Platform", built: Any) -> None:
     """The challenger again: nothing is registered, and the figures are the same."""
     again = run_evaluation(platform, ["itrp-image-task@challenger"], "labelled")
@@ -52,7 +51,6 @@ def test_figures_lie_in_their_intervals(built: Any, task: str) -> None:
     assert (report.f1, report.low, report.high) == tuple(report.rows[0][name] for name in ("f1", "low", "high"))
 
 
-@pytest.mark.slow
 def test_figures_by_hand(built: Any) -> None:
     """The F1 of the report is that of version 2's labels, counted without our evaluation."""
     from sklearn.metrics import accuracy_score, f1_score
@@ -71,7 +69,6 @@ def test_figures_by_hand(built: Any) -> None:
     assert accuracy_score(truth[:64], classes[:64]) >= 0.5
 
 
-@pytest.mark.slow
 def test_oracle_is_an_upper_bound_and_registers_nothing(platform: "Platform", built: Any) -> None:
     report = run_evaluation(platform, ["itrp-image-task/1"], "labelled", protocol="oracle")
     assert (report.protocol, report.models) == ("oracle", ["itrp-image-task/1"])
@@ -80,7 +77,6 @@ def test_oracle_is_an_upper_bound_and_registers_nothing(platform: "Platform", bu
     assert report.f1 >= built.evaluated["image"].f1
 
 
-@pytest.mark.slow
 def test_last_takes_the_last_round(platform: "Platform") -> None:
     report = run_evaluation(platform, ["itrp-image-task/1"], "labelled", protocol="last")
     assert (report.round, report.models) == (2, ["itrp-image-task/3"])
@@ -88,7 +84,6 @@ def test_last_takes_the_last_round(platform: "Platform") -> None:
     assert (named.version, named.tags["itrp.round"], named.tags["itrp.mapped_from"]) == ("3", "2", "1")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("set_name", ["RM", "RL"])
 def test_corrected_sets(platform: "Platform", set_name: str) -> None:
     report = run_evaluation(platform, BOTH[:1], "labelled", set_name=set_name)
@@ -96,7 +91,6 @@ def test_corrected_sets(platform: "Platform", set_name: str) -> None:
     assert (report.set, report.n) == (set_name, {"RM": 12, "RL": 16}[set_name])
 
 
-@pytest.mark.slow
 def test_two_models_answer_for_the_relation(platform: "Platform") -> None:
     report = run_evaluation(platform, BOTH[::-1], "labelled")
     assert (report.task, report.n) == ("image-text", 16)
@@ -105,7 +99,6 @@ def test_two_models_answer_for_the_relation(platform: "Platform") -> None:
     assert report.low <= report.f1 <= report.high
 
 
-@pytest.mark.slow
 def test_two_unmapped_models_both_get_their_names(platform: "Platform") -> None:
     report = run_evaluation(platform, ["itrp-image-task/1", "itrp-text-task/1"], "labelled")
     assert sorted(report.models) == ["itrp-image-task/3", "itrp-text-task/3"]
@@ -132,7 +125,6 @@ def test_data_without_labels_are_told(trained: "Platform") -> None:
         run_evaluation(trained, BOTH[:1], "nope")
 
 
-@pytest.mark.slow
 def test_without_the_training_data_no_clustering_stands_beside_it(platform: "Platform") -> None:
     """The data set a version learned from can be gone: the result still stands beside the majority."""
     version = platform.registry.resolve("itrp-text-task/2")

@@ -28,7 +28,6 @@ def first_lines(built: Any, batch: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.slow
 def test_a_scored_tweet_is_traced_to_its_origin(scoring: "Platform", built: Any) -> None:
     """The fourth line of the second batch, whose place in the platform is known beforehand."""
     tweet_id = first_lines(built, "batch-0002")[3]["id"]

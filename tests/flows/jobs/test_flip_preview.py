@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import select
 
 from flows.jobs.promotion import run_promotion
@@ -23,7 +22,6 @@ def read_labels(platform: "Platform", rows: list[LabelFile]) -> list[dict[str, o
     return [label for row in rows for label in decode_labels(platform.store.get(row.key)).to_pylist()]
 
 
-@pytest.mark.slow
 def test_a_dry_run_moves_nothing_and_counts_the_flips(scoring: "Platform", tmp_path: Path) -> None:
     """The number it previews is the number that differs between the label files before and after."""
     before = {label["id"]: label for label in read_labels(scoring, score_all(scoring))}
@@ -52,7 +50,6 @@ def test_a_dry_run_moves_nothing_and_counts_the_flips(scoring: "Platform", tmp_p
         assert 0 < len(example["text"]) <= 100
 
 
-@pytest.mark.slow
 def test_the_same_weights_flip_nothing(scoring: "Platform", tmp_path: Path) -> None:
     score_all(scoring)
     second = scoring.registry.resolve("itrp-image-task/2")

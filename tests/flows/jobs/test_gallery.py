@@ -5,7 +5,6 @@ import io
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
 from PIL import Image
 
 from flows.jobs.gallery import PER_RELATION, LabelledTweet, draw_gallery, pick_tweets
@@ -18,7 +17,6 @@ SMALL_ENOUGH = 200_000
 """Characters: the picture lies in Prefect's database, one a run."""
 
 
-@pytest.mark.slow
 def test_a_few_tweets_of_each_relation_with_their_own_pictures(scoring: "Platform") -> None:
     scorer = pin_scorer(scoring)
     work = find_work(scoring.catalog, scorer.pair, backfill=False)

@@ -209,7 +209,6 @@ def test_sharding(zone: Zone) -> None:
     assert zone.stored_ids() == [str(n) for n in range(12)]
 
 
-@pytest.mark.slow
 def test_line_10001_of_a_huge_file(zone: Zone) -> None:
     zone.drop("huge.jsonl", *(tweet(n) for n in range(1, 10_002)), images={"good.jpg": encode(draw(0, 8, 8))})
     handled: list[int] = []

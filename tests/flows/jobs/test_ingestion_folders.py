@@ -247,7 +247,6 @@ def test_replay_leaves_folders_alone(store: ObjectStore, catalog: Catalog, tmp_p
     assert ingest_landing(store, catalog) == IngestReport()
 
 
-@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.exists(), reason="no real tweets beside the checkout")
 def test_real_twitter100k_all_lines(store: ObjectStore, catalog: Catalog) -> None:

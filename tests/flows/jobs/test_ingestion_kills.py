@@ -146,7 +146,6 @@ class StoppingStore:
         return self._store.put_if_absent(key, data)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", range(5))
 def test_stopped_at_every_write(tmp_path: Path, n: int) -> None:
     """The run is stopped before its n-th shard is written, at each n in turn; then it is run again."""

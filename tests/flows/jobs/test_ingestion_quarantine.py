@@ -150,7 +150,6 @@ print(report.lines, report.quarantined, report.without_row, peak)
 """VmHWM, because getrusage's figure begins with that of the process that has started this one."""
 
 
-@pytest.mark.slow
 def test_a_million_bad_lines_cost_little_memory(tmp_path: Path) -> None:
     """2.4 MB of them cost 2.2 GB before; the peak is the process's own, nearly all of it imports."""
     folder = tmp_path / "objects/landing"

@@ -132,7 +132,6 @@ print(report.lines, report.pairs, report.duplicates, report.quarantined, report.
 """
 
 
-@pytest.mark.slow
 def test_two_processes_at_once(tmp_path: Path) -> None:
     url, catalog_url = (tmp_path / "objects").as_uri(), f"sqlite:///{tmp_path}/catalog.db"
     zone = Zone(open_store(url), open_catalog(catalog_url))

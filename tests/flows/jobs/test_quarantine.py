@@ -156,7 +156,6 @@ def test_the_command_imports_nothing_heavy(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr.splitlines()[-1]) == ('{"quarantined": 0, "reasons": []}\n', "[]")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_replay_and_what_is_left(
     itrp: Callable[..., Any], filled: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -76,7 +76,6 @@ def nearly_equal(platform: "Platform", built: Any, tmp_path: Path) -> "Callable[
     return make
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("copies", "sizes"), [(59, "59, 1"), (2, "2, 1")])
 def test_a_model_that_saw_two_pairs_says_so(
     platform: "Platform",
@@ -100,7 +99,6 @@ def test_a_model_that_saw_two_pairs_says_so(
     assert {tags[PREFIX + "few-pairs.round-1"], tags[PREFIX + "small-cluster.round-1"]} == {few, small}
 
 
-@pytest.mark.slow
 def test_two_tasks_with_one_answer_are_told_of_after_training(
     platform: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,7 +119,6 @@ def test_two_tasks_with_one_answer_are_told_of_after_training(
     assert platform.registry.resolve(str(copy)).tags["itrp.warning.same-answers"] == str(finding)
 
 
-@pytest.mark.slow
 def test_a_partner_that_is_gone_stops_nothing(
     platform: "Platform", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -57,7 +57,6 @@ def run_failing(failures: int, error: Exception) -> int:
     return calls
 
 
-@pytest.mark.slow
 def test_under_a_worker_outages_are_tried_again_and_refusals_are_not(
     prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,6 @@ def test_the_decorated_flow_keeps_name_parameters_and_description() -> None:
     assert list(unready.parameters.properties) == ["number"]
 
 
-@pytest.mark.slow
 def test_under_a_worker_what_is_not_ready_waits(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotReadyError):
         unready(2)
@@ -46,7 +45,6 @@ def test_under_a_worker_what_is_not_ready_waits(prefect_server: str, monkeypatch
     assert (state.name, state.is_completed(), state.message) == ("Waiting", True, "no champion yet, asked 3 times")
 
 
-@pytest.mark.slow
 def test_a_failed_run_shows_the_error_and_the_next_step(prefect_server: str) -> None:
     run = FlowRun(flow_id=uuid4(), deployment_id=uuid4())
     error = StoreError("nothing answers at http://127.0.0.1:9: start the S3 server")
@@ -61,7 +59,6 @@ def test_a_failed_run_shows_the_error_and_the_next_step(prefect_server: str) -> 
     assert "This is a bug of itrp" in str(ours.data)
 
 
-@pytest.mark.slow
 def test_what_a_failed_run_shows_holds_no_secret_and_no_markup(
     prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +78,6 @@ def test_what_a_failed_run_shows_holds_no_secret_and_no_markup(
     assert found.description == shown
 
 
-@pytest.mark.slow
 def test_a_secret_at_the_cut_is_blotted_out_whole(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ITRP_OBJECT_STORE_SECRET_KEY", "s" * 40)
     run = FlowRun(flow_id=uuid4(), deployment_id=uuid4())
@@ -106,7 +102,6 @@ def too_slow() -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.slow
 def test_a_run_whose_lease_is_gone_says_so(prefect_server: str) -> None:
     """The server answers that there is no such lease, as one that keeps them in its memory does after a restart."""
     state: Any = with_a_slot(return_state=True)
@@ -115,7 +110,6 @@ def test_a_run_whose_lease_is_gone_says_so(prefect_server: str) -> None:
     assert "timeout" not in state.message
 
 
-@pytest.mark.slow
 def test_a_run_whose_time_is_up_says_that(prefect_server: str) -> None:
     state: Any = too_slow(return_state=True)
     assert (state.name, state.message) == ("TimedOut", "Flow run exceeded timeout of 2.0 second(s)")

@@ -137,7 +137,6 @@ def test_checkpoints_lie_in_the_store(built: Any) -> None:
     assert not list((built.platform.settings.work_dir / "training").iterdir())
 
 
-@pytest.mark.slow
 def test_a_run_that_breaks_is_marked_failed(platform: "Platform") -> None:
     """The shard is damaged: training starts, and ends in an error."""
     from flows.jobs.training import run_training

@@ -37,7 +37,6 @@ def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:
     return Shard(dataset=dataset, position=position, hash=digest, key=f"shards/{digest}", pairs=10, size=1000)
 
 
-@pytest.mark.slow
 def test_migrations_build_exactly_the_tables(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []

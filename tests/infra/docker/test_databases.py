@@ -8,7 +8,6 @@ import pytest
 from tests.infra.docker.parts import COMPOSE, DOCKER, Database, environment_of, prepare
 
 
-@pytest.mark.slow
 def test_each_user_has_its_own_database_and_no_other(database: Database) -> None:
     owned = {"prefect": ["prefect"], "mlflow": ["mlflow", "mlflow_auth"], "itrp": ["itrp"]}
     for user, databases in owned.items():

@@ -81,7 +81,6 @@ def mlflow(
         service.stop()
 
 
-@pytest.mark.slow
 def test_mlflow_asks_for_a_password_that_is_no_default(
     mlflow: MlflowServer, secrets: dict[str, str], database: Database
 ) -> None:
@@ -96,7 +95,6 @@ def test_mlflow_asks_for_a_password_that_is_no_default(
     assert found == [("admin", True), ("scorer", False)]
 
 
-@pytest.mark.slow
 def test_mlflow_answers_to_its_own_names_alone(mlflow: MlflowServer, secrets: dict[str, str]) -> None:
     page = f"{mlflow.address}/api/2.0/mlflow/registered-models/search"
     port = mlflow.address.rpartition(":")[2]
@@ -106,7 +104,6 @@ def test_mlflow_answers_to_its_own_names_alone(mlflow: MlflowServer, secrets: di
     assert (status, "Invalid Host header" in told) == (403, True)
 
 
-@pytest.mark.slow
 def test_mlflow_takes_the_bridges_webhook(mlflow: MlflowServer, secrets: dict[str, str], database: Database) -> None:
     """Its address is private and without TLS, and its secret is encrypted in the database with the key of .env."""
     from cryptography.fernet import Fernet
@@ -124,7 +121,6 @@ def test_mlflow_takes_the_bridges_webhook(mlflow: MlflowServer, secrets: dict[st
     assert Fernet(key).decrypt(row[0].encode()).decode() == secrets["ITRP_WEBHOOK_SECRET"]
 
 
-@pytest.mark.slow
 def test_a_changed_password_of_mlflow_is_taken_over(
     mlflow: MlflowServer, secrets: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
@@ -212,7 +208,6 @@ for what, attempt in attempts.items():
 """
 
 
-@pytest.mark.slow
 def test_the_scorer_reads_models_and_can_change_none(
     mlflow: MlflowServer, secrets: dict[str, str], bucket: Minio, tmp_path: Path
 ) -> None:
@@ -251,7 +246,6 @@ def test_the_scorer_reads_models_and_can_change_none(
     bucket.remove_object("mlflow", next(iter(before)) or "")
 
 
-@pytest.mark.slow
 def test_a_changed_password_of_the_scorer_is_taken_over(
     mlflow: MlflowServer, secrets: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
@@ -268,7 +262,6 @@ def test_a_changed_password_of_the_scorer_is_taken_over(
     migrate_mlflow(database, secrets, tmp_path)
 
 
-@pytest.mark.slow
 def test_the_stack_of_processes_makes_the_same_account_once(
     mlflow: MlflowServer, secrets: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
@@ -287,7 +280,6 @@ def test_the_stack_of_processes_makes_the_same_account_once(
     migrate_mlflow(database, secrets, tmp_path)
 
 
-@pytest.mark.slow
 def test_artifacts_go_through_the_server_and_are_cleared_away(
     mlflow: MlflowServer, secrets: dict[str, str], bucket: Minio, tmp_path: Path
 ) -> None:

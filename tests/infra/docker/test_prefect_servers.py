@@ -97,7 +97,6 @@ def prefect(
         server.stop()
 
 
-@pytest.mark.slow
 def test_prefect_asks_for_its_password(prefect: PrefectStack) -> None:
     page = f"{prefect.address}/flows/filter"
     assert ask(page, data={})[0] == 401
@@ -105,13 +104,11 @@ def test_prefect_asks_for_its_password(prefect: PrefectStack) -> None:
     assert ask(page, prefect.user, data={}) == (200, [])
 
 
-@pytest.mark.slow
 def test_prefects_page_asks_the_api_at_the_published_address(prefect: PrefectStack) -> None:
     status, told = ask(f"{prefect.address.removesuffix('/api')}/ui-settings")
     assert (status, told["api_url"], told["auth"]) == (200, "http://127.0.0.1:4200/api", "BASIC")
 
 
-@pytest.mark.slow
 def test_events_reach_the_background_services(prefect: PrefectStack) -> None:
     """Kept and seen by automations: they run in the other process, so without the queue both would stay out."""
     event = {
@@ -136,7 +133,6 @@ def test_events_reach_the_background_services(prefect: PrefectStack) -> None:
     assert wait(send_and_look), kept
 
 
-@pytest.mark.slow
 def test_a_lease_outlives_the_server_that_gave_it(prefect: PrefectStack) -> None:
     """Kept in the queue: from the server's memory it would be gone, and the run that holds it be ended."""
     limits = f"{prefect.address}/v2/concurrency_limits"
@@ -151,7 +147,6 @@ def test_a_lease_outlives_the_server_that_gave_it(prefect: PrefectStack) -> None
     assert ask(f"{limits}/leases/{uuid.uuid4()}/renew", prefect.user, {"lease_duration": 300})[0] == 410
 
 
-@pytest.mark.slow
 def test_the_services_health_check_knows_them_alive_and_dead(prefect: PrefectStack) -> None:
     command = [sys.executable, str(DOCKER / "services_alive.py")]
 

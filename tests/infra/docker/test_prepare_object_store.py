@@ -59,7 +59,6 @@ def address(server: Any) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
-@pytest.mark.slow
 def test_each_key_opens_its_own_bucket_alone(gateway: Any) -> None:
     assert job.try_users(address(gateway), USERS) == []
 
@@ -76,7 +75,6 @@ def test_keys_that_open_too_much_or_too_little_are_told(gateway: Any) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_a_changed_secret_key_is_taken_over(gateway: Any) -> None:
     admin = job.connect_admin(address(gateway), gateway.access_key, gateway.secret_key)
     changed = {**USERS, "mlflow": (USERS["mlflow"][0], "mlflow-secret-key-2")}
@@ -156,7 +154,6 @@ def test_mlflows_keys_are_enough_for_mlflow(gateway: Any, tmp_path: Path) -> Non
     client.delete_object(Bucket="mlflow", Key="1/artifacts/model.safetensors")
 
 
-@pytest.mark.slow
 def test_collectors_put_under_landing_and_delete_nothing(gateway: Any) -> None:
     assert job.try_collector(address(gateway), USERS["collector"]) == []
     root = job.connect(address(gateway), gateway.access_key, gateway.secret_key)
@@ -265,7 +262,6 @@ def test_buckets_are_made_once_with_versions_that_expire(s3_server: Any) -> None
     assert len([*client.list_objects("prepared-a", include_version=True)]) == 2
 
 
-@pytest.mark.slow
 def test_the_job_ends_with_the_truth_about_outside_keys(gateway: Any) -> None:
     """The whole program, as Compose runs it, for a store that somebody else looks after."""
     environment = {

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from sqlalchemy import func, select
 
@@ -33,7 +32,6 @@ def fill(folder: Path) -> str:
     return (folder / "objects").as_uri()
 
 
-@pytest.mark.slow
 def test_ingestions_at_once_share_the_work(catalog: Catalog, tmp_path: Path) -> None:
     url = fill(tmp_path)
     barrier = threading.Barrier(RUNS)

@@ -39,7 +39,6 @@ def test_correlations_by_hand(annotate: Annotate) -> None:
     assert tabulate_quality(found)[0]["set"] == "controversial raw"
 
 
-@pytest.mark.slow
 def test_the_interval_is_that_of_resampled_pairs(annotate: Annotate) -> None:
     """As a plain loop over resamples has it, within what a thousand draws leave open."""
     rng = np.random.default_rng(0)

@@ -34,7 +34,6 @@ def test_agreement_has_one_line_a_task() -> None:
     assert high > 1
 
 
-@pytest.mark.slow
 def test_label_quality_has_one_panel_a_set(annotate: Annotate) -> None:
     annotations = annotate(["00", "01", "10", "11"], {0: "11", 1: "01", 2: "00"})
     found, _ = check_label_quality(np.array([0.1, 0.2, 0.3, 0.4]), annotations)

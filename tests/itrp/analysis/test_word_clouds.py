@@ -80,7 +80,6 @@ def test_a_class_without_significant_words_says_so() -> None:
     ]
 
 
-@pytest.mark.slow
 def test_labellers_stand_side_by_side_and_classes_below_each_other(tmp_path: Path) -> None:
     table = words(("a", 0.2, 0.01, 0.01), ("b", 0.1, 0.01, 0.02))
     panels = [

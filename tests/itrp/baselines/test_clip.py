@@ -117,7 +117,6 @@ def test_a_folder_gives_the_same_model_again(model: SupervisedModel, check_round
     check_round_trip(model)
 
 
-@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(kind: str, config: ClipConfig, check_overfit: Callable) -> None:
     check_overfit(config, steps={"clip": 80, "siglip": 120}[kind])
 
@@ -129,7 +128,6 @@ def test_the_stand_in_is_drawn_from_its_seed(clip_folder: Path, tmp_path: Path) 
     assert weights[0] != weights[2]
 
 
-@pytest.mark.slow
 def test_half_precision_weights_are_trained_in_single_precision(
     config: ClipConfig, tmp_path: Path, make_model: Callable, check_round_trip: Callable
 ) -> None:

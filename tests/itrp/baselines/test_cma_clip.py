@@ -146,7 +146,6 @@ def test_a_folder_gives_the_same_model_again(model: SupervisedModel, check_round
     check_round_trip(model)
 
 
-@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(config: CmaClipConfig, check_overfit: Callable) -> None:
     check_overfit(config, steps=20)
 

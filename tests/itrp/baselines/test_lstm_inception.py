@@ -55,7 +55,6 @@ def texts(tweets: list[SyntheticTweet]) -> tuple[str, str]:
     return ordered[0], ordered[-1]
 
 
-@pytest.mark.slow
 def test_it_is_the_stated_network(model: SupervisedModel, texts: tuple[str, str], batch_of: Callable) -> None:
     """LSTM and perceptron computed by hand from their weights, gate by gate."""
     network = model.network.eval()
@@ -115,7 +114,6 @@ def test_every_parameter_is_trained_and_no_word_vector(model: SupervisedModel, f
     assert {name.split(".")[1] for name, _ in model.named_parameters()} == {"lstm", "image", "hidden", "heads"}
 
 
-@pytest.mark.slow
 def test_a_folder_gives_the_same_model_again_without_the_users_file(
     make_config: Callable, make_model: Callable, words_file: Path, tmp_path: Path, check_round_trip: Callable
 ) -> None:
@@ -133,7 +131,6 @@ def test_heads_are_drawn_from_the_seed(make_config: Callable, make_model: Callab
         assert not torch.equal(first[name], other[name])
 
 
-@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(make_config: Callable, check_overfit: Callable) -> None:
     check_overfit(make_config(), steps=25)
 

@@ -51,7 +51,6 @@ def given(labelled, config: LxmertConfig, tmp_path: Path) -> LxmertConfig:
     return config.model_copy(update={"regions": str(tmp_path / "regions.npz"), "detector_weights": "gone"})
 
 
-@pytest.mark.slow
 def test_logits_are_a_linear_layer_over_the_pooled_output(
     model: SupervisedModel, config: LxmertConfig, batch_of: Callable
 ) -> None:
@@ -76,7 +75,6 @@ def test_logits_are_a_linear_layer_over_the_pooled_output(
                 torch.testing.assert_close(logits[task][row], expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.slow
 def test_padding_has_no_influence(model: SupervisedModel, ask: Callable) -> None:
     alone, beside = ask(model.network, [(SHORT, 0)]), ask(model.network, [(LONG, 1), (SHORT, 0)])
     turned = ask(model.network, [(SHORT, 0), (LONG, 1)])
@@ -115,7 +113,6 @@ def test_regions_of_the_models_own_width_are_not_projected(
     assert batch["region_mask"].all()
 
 
-@pytest.mark.slow
 def test_every_parameter_that_the_pooled_output_stands_on_is_trained(
     model: SupervisedModel, find_untouched: Callable
 ) -> None:
@@ -127,7 +124,6 @@ def test_every_parameter_that_the_pooled_output_stands_on_is_trained(
     assert {name.split(".")[1] for name, _ in model.named_parameters()} == {"transformer", "project", "heads"}
 
 
-@pytest.mark.slow
 def test_a_folder_gives_the_same_model_again_without_the_detectors_file(
     config: LxmertConfig, detector_file: Path, make_model: Callable, tmp_path: Path, check_round_trip: Callable
 ) -> None:
@@ -149,7 +145,6 @@ def test_pairs_without_given_regions_are_refused(given: LxmertConfig, make_model
         ask(make_model(given).network, [(SHORT, 0)])
 
 
-@pytest.mark.slow
 def test_heads_and_projection_are_drawn_from_the_seed(config: LxmertConfig, make_model: Callable) -> None:
     first, again, other = (make_model(config, seed=seed).network.state_dict() for seed in (0, 0, 1))
     for name in ("project.weight", "heads.text.weight"):
@@ -157,12 +152,10 @@ def test_heads_and_projection_are_drawn_from_the_seed(config: LxmertConfig, make
         assert not torch.equal(first[name], other[name])
 
 
-@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(config: LxmertConfig, check_overfit: Callable) -> None:
     check_overfit(config, steps=40)
 
 
-@pytest.mark.slow
 def test_a_pretraining_checkpoint_is_read_as_published(
     config: LxmertConfig, lxmert_folder: Path, make_model: Callable, tmp_path: Path
 ) -> None:

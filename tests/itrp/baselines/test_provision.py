@@ -50,7 +50,6 @@ def snapshot(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith(WITHOUT_STAND_INS)])
 def test_stand_ins_are_written_once_and_put_where_they_are_asked_for(
     stand_ins: Path, texts: list[str], name: str
@@ -157,7 +156,6 @@ def four(
     return write_shard(tmp_path_factory.mktemp("four"), pairs)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if not name.endswith("-image")])
 def test_every_small_system_answers_and_comes_back_without_its_stand_ins(
     stand_ins: Path, texts: list[str], four: ShardFile, tmp_path: Path, name: str

@@ -236,7 +236,6 @@ def test_where_nothing_is_found_the_whole_picture_is_the_region(config: LxmertCo
     assert features.any()
 
 
-@pytest.mark.slow
 def test_a_shard_is_looked_at_once(config: LxmertConfig, shard: ShardFile, cache: EmbeddingCache) -> None:
     detector = load_detector(config)
     calls = []
@@ -255,7 +254,6 @@ def test_a_shard_is_looked_at_once(config: LxmertConfig, shard: ShardFile, cache
     assert ((first["boxes"] >= 0) & (first["boxes"] <= 1)).all()
 
 
-@pytest.mark.slow
 def test_the_fingerprint_names_weights_and_settings(config: LxmertConfig, tmp_path: Path) -> None:
     def fingerprint(**changed: Any) -> str:
         return load_detector(config.model_copy(update=changed)).fingerprint
@@ -266,7 +264,6 @@ def test_the_fingerprint_names_weights_and_settings(config: LxmertConfig, tmp_pa
     assert fingerprint(max_tokens=9) == names[0]
 
 
-@pytest.mark.slow
 def test_a_saved_detector_needs_no_other_file(detector: Detector, config: LxmertConfig, tmp_path: Path) -> None:
     detector.save(tmp_path)
     again = restore_detector(config.model_copy(update={"detector_weights": "gone"}), tmp_path)
@@ -276,7 +273,6 @@ def test_a_saved_detector_needs_no_other_file(detector: Detector, config: Lxmert
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.slow
 def test_weights_with_frozen_batch_norms_and_other_classes_fit(config: LxmertConfig, tmp_path: Path) -> None:
     """As pretrained detectors have them, in a .pth file; 4 classes for somebody's own detector."""
     state = {name: tensor for name, tensor in load_file(config.detector_weights).items() if "num_batches" not in name}
@@ -289,7 +285,6 @@ def test_weights_with_frozen_batch_norms_and_other_classes_fit(config: LxmertCon
     assert detector.model.roi_heads.box_predictor.cls_score.out_features == 4
 
 
-@pytest.mark.slow
 def test_published_weights_keep_torchvisions_batch_norm(tmp_path: Path) -> None:
     """torchvision evaluates fasterrcnn_resnet50_fpn's with no epsilon, and its file has older names for some tensors."""
     name = "fasterrcnn_resnet50_fpn"
@@ -303,7 +298,6 @@ def test_published_weights_keep_torchvisions_batch_norm(tmp_path: Path) -> None:
     assert torch.equal(loaded, state["rpn.head.conv.weight"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

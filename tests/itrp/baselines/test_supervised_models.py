@@ -38,7 +38,6 @@ def system(request: pytest.FixtureRequest, start: Start, clip_folder: Path) -> S
     return trainer.model
 
 
-@pytest.mark.slow
 def test_what_was_saved_answers_as_before(
     system: SupervisedModel, shards: list[ShardFile], cache: EmbeddingCache, tmp_path: Path
 ) -> None:
@@ -65,7 +64,6 @@ def test_a_folder_with_another_models_weights_is_refused(start: Start, tmp_path:
         load_system(tmp_path / "text")
 
 
-@pytest.mark.slow
 def test_an_architecture_that_asks_for_its_version_goes_the_whole_way(
     start: Start, encoders: TwoEncodersConfig, shards: list[ShardFile], cache: EmbeddingCache, tmp_path: Path
 ) -> None:
@@ -85,7 +83,6 @@ def test_an_architecture_that_asks_for_its_version_goes_the_whole_way(
     )
 
 
-@pytest.mark.slow
 def test_pairs_in_memory_are_answered_as_in_a_shard(
     system: SupervisedModel, shards: list[ShardFile], tweets: list[SyntheticTweet], cache: EmbeddingCache
 ) -> None:
@@ -94,7 +91,6 @@ def test_pairs_in_memory_are_answered_as_in_a_shard(
     np.testing.assert_array_equal(found, predict_shard(system, shards[1], cache))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image", "small-vanilla-kmeans"])
 def test_an_itrp_model_answers_pairs_in_memory_too(
     make_config: Callable[..., ExperimentConfig],

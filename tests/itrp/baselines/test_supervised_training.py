@@ -38,14 +38,12 @@ def unlabel(annotations: Annotations, task: Task, rows: NDArray[np.integer] | sl
     return replace(annotations, **{str(task): labels})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("task", BOTH)
 def test_32_pairs_are_learned_by_heart(clip_folder: Path, check_overfit: Callable[..., None], task: Task) -> None:
     """By a network of one task; the tests of each network let it learn both together."""
     check_overfit(ClipConfig(name=str(clip_folder)), steps=60, task=task)
 
 
-@pytest.mark.slow
 def test_every_parameter_moves(start: Start) -> None:
     trainer = start(task=Task.IMAGE_TEXT, epochs=1)
     before = {name: parameter.clone() for name, parameter in trainer.model.named_parameters()}
@@ -63,7 +61,6 @@ def test_a_frozen_part_is_refused_and_not_trained_in_silence(assignment: str) ->
         override(find_experiment("small-bert-resnet-text"), [assignment])
 
 
-@pytest.mark.slow
 def test_a_seed_decides_everything_and_another_seed_something_else(start: Start) -> None:
     first, second, other = start(seed=3), start(seed=3), start(seed=4)
     figures = [[(result.loss, result.held_out_f1) for result in trainer.run()] for trainer in (first, second, other)]
@@ -95,7 +92,6 @@ def test_a_stratified_part_of_the_train_split_is_held_out(start: Start, annotati
         assert abs((relations[held] == relation).sum() - expected) <= 1
 
 
-@pytest.mark.slow
 def test_held_out_and_test_labels_teach_nothing(start: Start, annotations: Annotations) -> None:
     """With these labels exchanged the same weights come out; with those of the train rows others."""
     base = start(epochs=1, validation=0.25)
@@ -111,7 +107,6 @@ def test_held_out_and_test_labels_teach_nothing(start: Start, annotations: Annot
         assert (differing(weights_of(base), weights_of(other)) == []) is same
 
 
-@pytest.mark.slow
 def test_corrected_labels_are_not_trained_on(start: Start, annotations: Annotations) -> None:
     base = start(epochs=1)
     other = start(labels=replace(annotations, corrected_text=1 - annotations.text), epochs=1)
@@ -120,7 +115,6 @@ def test_corrected_labels_are_not_trained_on(start: Start, annotations: Annotati
     assert differing(weights_of(base), weights_of(other)) == []
 
 
-@pytest.mark.slow
 def test_without_a_held_out_part_everything_is_trained_on_and_the_last_epoch_counts(
     start: Start, annotations: Annotations
 ) -> None:
@@ -141,7 +135,6 @@ def test_the_first_labelled_pairs_can_be_chosen(start: Start, annotations: Annot
     assert len(trainer.held_out_rows) == 2
 
 
-@pytest.mark.slow
 def test_the_best_epoch_comes_back(start: Start) -> None:
     trainer = start(task=Task.IMAGE_TEXT, validation=0.25, epochs=6)
     with pytest.raises(DataError, match="expected at least one trained epoch, found none"):

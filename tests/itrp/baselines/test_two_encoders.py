@@ -63,7 +63,6 @@ def model(config: TwoEncodersConfig, make_model: Callable[..., SupervisedModel])
     return make_model(config)
 
 
-@pytest.mark.slow
 def test_the_encoders_are_of_the_named_classes(configs: dict[str, TwoEncodersConfig], make_model: Callable) -> None:
     networks = [make_model(configs[pairing]).network for pairing in PAIRINGS]
     assert [type(network.text.transformer).__name__ for network in networks] == ["BertModel", "RobertaModel"]
@@ -98,12 +97,10 @@ def test_every_parameter_is_trained(model: SupervisedModel, find_untouched: Call
     assert find_untouched(model) == []
 
 
-@pytest.mark.slow
 def test_a_folder_gives_the_same_model_again(model: SupervisedModel, check_round_trip: Callable) -> None:
     check_round_trip(model)
 
 
-@pytest.mark.slow
 def test_heads_are_drawn_from_the_seed(config: TwoEncodersConfig, make_model: Callable) -> None:
     first, again, other = (make_model(config, seed=seed).network.heads["text"].weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -114,7 +111,6 @@ def test_one_task_has_one_head(config: TwoEncodersConfig, make_model: Callable, 
     assert set(ask(make_model(config, Task.IMAGE).network, [(SHORT, 0)])) == {Task.IMAGE}
 
 
-@pytest.mark.slow
 def test_it_learns_32_pairs_by_heart(config: TwoEncodersConfig, check_overfit: Callable) -> None:
     check_overfit(config, steps={"resnet18": 20, "efficientnet_b0": 30}[config.image.name])
 

@@ -110,7 +110,6 @@ RENDERED = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_log_likelihoods_are_those_of_a_plain_computation(
     folders: dict[str, Path], vlms: dict[str, ZeroShotVlm], kind: str

@@ -69,7 +69,6 @@ def fit(values: NDArray[np.floating], k: int, seed: int, n_init: int = 1) -> Nea
     return fit_kmeans(torch.from_numpy(values), k, np.random.RandomState(seed), n_init)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 3, 4, 5])
 @pytest.mark.parametrize("draw", DRAWS, ids=lambda draw: draw.__name__)
 def test_k_means_is_scikit_learns_but_for_rounding(draw: Draw, k: int) -> None:

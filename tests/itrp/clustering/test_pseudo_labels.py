@@ -51,7 +51,6 @@ def find_responsibilities(fitted: TiedMixture, values: NDArray[np.float64]) -> N
     return np.asarray(softmax((values - fitted.mean) @ fitted.coefficients.T + fitted.intercepts, axis=1))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["noise", "clusters"])
 @pytest.mark.parametrize(
     ("n", "d", "k"),
@@ -69,7 +68,6 @@ def test_the_mixture_is_scikit_learns(kind: str, n: int, d: int, k: int) -> None
     np.testing.assert_allclose(find_responsibilities(ours, values), reference.predict_proba(values), atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_responsibilities_are_scikit_learns_where_components_can_hardly_be_told_apart(seed: int) -> None:
     values = make_clusters(400, 60, 2, seed, distance=1.5)

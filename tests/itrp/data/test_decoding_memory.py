@@ -54,7 +54,6 @@ def draw(mode: str, side: int) -> Image.Image:
     return band if mode == "L" else Image.merge(mode, [band] * len(Image.new(mode, (1, 1)).getbands()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "format_", "options"),
     [
@@ -103,7 +102,6 @@ def test_a_small_file_of_fifty_million_deep_pixels_is_refused_by_its_header() ->
         ((7000, 7000), "L", "GIF", {}, True),
     ],
 )
-@pytest.mark.slow
 def test_what_decoding_takes_decides(size, mode, format_, options, accepted) -> None:  # type: ignore[no-untyped-def]
     data = encode(Image.new(mode, size), format_, **options)
     if accepted:

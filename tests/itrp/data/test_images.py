@@ -81,7 +81,6 @@ def test_zero_bytes() -> None:
     assert rejected(b"").code == "image_empty"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
 def test_truncated(format_: str, share: float) -> None:

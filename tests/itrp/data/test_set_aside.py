@@ -96,7 +96,6 @@ def test_a_person_who_asks_about_such_a_picture_is_refused(make_config: Callable
         predict_pairs(model, ["words"], [palette_without_colours()], CPU)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_training_learns_nothing_from_it_and_says_so(
     bad: ShardFile,

@@ -91,7 +91,6 @@ def png(
     return SIGNATURE + header + b"".join(chunks) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["smooth", "noise", "flat"])
 @pytest.mark.parametrize("size", [(160, 120), (7, 5), (1, 1), (1, 400), (400, 1)])
 def test_no_whole_image_is_refused(kind: str, size: tuple[int, int]) -> None:
@@ -100,7 +99,6 @@ def test_no_whole_image_is_refused(kind: str, size: tuple[int, int]) -> None:
         assert decode_image(data + bytes(5000)).size == size, name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["smooth", "noise"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("reserved", [True, False])

@@ -43,7 +43,6 @@ def open_picture(data: bytes) -> Image.Image:
 # generation
 
 
-@pytest.mark.slow
 def test_same_seed_gives_the_same_tweets(tweets: list[SyntheticTweet]) -> None:
     assert list(generate_tweets(40, seed=7)) == tweets[:40]
 
@@ -88,7 +87,6 @@ def test_suffix_names_the_format_and_sizes_vary(tweets: list[SyntheticTweet]) ->
     assert len(sizes) > 50
 
 
-@pytest.mark.slow
 def test_some_pictures_have_a_palette_and_some_are_transparent() -> None:
     modes = {open_picture(tweet.image).mode for tweet in generate_tweets(150, seed=3) if tweet.suffix == ".png"}
     assert modes == {"P", "RGB", "RGBA"}

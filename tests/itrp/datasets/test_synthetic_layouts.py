@@ -63,7 +63,6 @@ def test_itr_one_hot_columns_say_what_the_two_bits_say(tmp_path: Path) -> None:
         assert one_hot.index(1) == 2 * int(row["text_is_represented"]) + int(row["image_adds"])
 
 
-@pytest.mark.slow
 def test_itr_controversial_rows(tmp_path: Path) -> None:
     folder = write_itr_layout(tmp_path / "itr", 200, seed=6)
     published, truth = read_csv(folder / "labels.csv"), read_csv(folder / "truth.csv")
@@ -84,7 +83,6 @@ def test_itr_controversial_rows(tmp_path: Path) -> None:
         assert (given != right) == (number in heads)
 
 
-@pytest.mark.slow
 def test_itr_texts_with_quotes_and_backslashes_survive(tmp_path: Path) -> None:
     texts = [row["tweet"] for row in read_csv(write_itr_layout(tmp_path / "itr", 60, seed=6) / "labels.csv")]
     assert any('"' in text for text in texts)

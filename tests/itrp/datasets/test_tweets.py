@@ -89,7 +89,6 @@ def test_a_byte_order_mark_is_no_content() -> None:
     assert read(b"\xef\xbb\xbf" + line(id="1"))[0] == Candidate(SOURCE, 1, "1", None, None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "code"),
     [

@@ -65,7 +65,6 @@ def draw_cases(k: int, cases: int, pairs: int) -> Iterator[tuple[Labels, list[La
         yield labels, [generator.integers(generator.integers(1, k + 1), size=n) for _ in range(5)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("k", "cases"), [(2, 50), (4, 6)])
 def test_mapping_and_weighted_f1_are_those_of_brute_force(k: int, cases: int) -> None:
     ties = 0
@@ -80,7 +79,6 @@ def test_mapping_and_weighted_f1_are_those_of_brute_force(k: int, cases: int) ->
     assert ties > cases / 2  # the rule for ties was asked for
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("k", "task", "cases"), [(2, Task.TEXT, 50), (2, Task.IMAGE, 10), (4, Task.IMAGE_TEXT, 6)])
 def test_oracle_is_the_papers_selection(k: int, task: Task, cases: int) -> None:
     later = 0
@@ -97,7 +95,6 @@ def test_oracle_is_the_papers_selection(k: int, task: Task, cases: int) -> None:
     assert 0 < later < cases
 
 
-@pytest.mark.slow
 def test_oracle_of_both_models_together_chooses_each_by_its_own_task() -> None:
     """As the paper's statistics do: best text checkpoint, best image checkpoint, then relation 2*T + I."""
     texts, images = (list(draw_cases(2, 12, pairs=30)) for _ in range(2))

@@ -27,7 +27,6 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_vectors_of_a_shard_do_not_depend_on_the_batch_size(
     model: ItrpModel, shards: list[ShardFile], tweets: list[SyntheticTweet], tmp_path: Path, batch_size: int

@@ -70,7 +70,6 @@ def test_shares_by_hand() -> None:
     assert share_kept(expected, np.full((4, 2), np.nan)) == 0  # though argmax would say 0 four times
 
 
-@pytest.mark.slow
 def test_a_decided_model_keeps_its_labels(model: ItrpModel, tmp_path: Path) -> None:
     assert measure_agreement(model, EXACT) == 1
     assert measure_agreement(model, QUICK) >= 0.97
@@ -79,7 +78,6 @@ def test_a_decided_model_keeps_its_labels(model: ItrpModel, tmp_path: Path) -> N
     assert list((tmp_path / "checks").iterdir()) == []  # nothing had to be tried
 
 
-@pytest.mark.slow
 def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
     model: ItrpModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,7 +91,6 @@ def test_a_model_that_reads_what_bf16_rounds_away_stays_in_fp32(
     assert "of the labels that a model gives in fp32" in caplog.text
 
 
-@pytest.mark.slow
 def test_a_verdict_is_measured_once_for_model_and_runtime(
     model: ItrpModel, tmp_path: Path, make_config: Callable[..., ExperimentConfig]
 ) -> None:
@@ -120,7 +117,6 @@ def test_made_up_pairs_are_the_same_for_the_same_seed_and_all_different(model: I
     assert all(check_text(pair.text) == pair.text for pair in pairs)
 
 
-@pytest.mark.slow
 def test_the_models_own_examples_are_tried_where_there_are_enough(model: ItrpModel, tmp_path: Path) -> None:
     def find_own(size: int) -> ShardFile:
         data = encode_shard([Pair(str(row), f"own {row}", _plain_image(row), f"{row}.png") for row in range(size)])

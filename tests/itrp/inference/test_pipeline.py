@@ -56,7 +56,6 @@ def find_error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_vectors_are_those_of_the_cache_however_many_work(
     embedders: Embedders,
@@ -89,7 +88,6 @@ def test_only_what_is_asked_for_is_computed(embedders: Embedders, shards: list[S
     assert [done.error for done in found] == [None] * 5
 
 
-@pytest.mark.slow
 def test_every_encoder_reads_the_pixels_of_its_format(
     make_config: Callable[..., ExperimentConfig],
     write_shard: Callable[..., ShardFile],

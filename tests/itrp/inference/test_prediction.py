@@ -32,7 +32,6 @@ def forward_by_hand(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> n
     return np.array(rows)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "changes"),
     [

@@ -122,7 +122,6 @@ def test_int8_is_for_cpus_with_both_packages_and_pairs_to_make_it_from(
         assert choose_runtimes(CPU, "int8", no_pairs) == next_best
 
 
-@pytest.mark.slow
 def test_exact_vectors_are_those_of_training(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> None:
     rows = model.text.tokenize(texts)
     text = prepare_text(model.text, EXACT)
@@ -133,7 +132,7 @@ def test_exact_vectors_are_those_of_training(model: ItrpModel, texts: list[str],
     assert image.pixels == PixelFormat(64)
 
 
-@pytest.mark.parametrize("runtime", [QUICK, pytest.param(OPENVINO, marks=[installed, pytest.mark.slow])])
+@pytest.mark.parametrize("runtime", [QUICK, pytest.param(OPENVINO, marks=installed)])
 def test_quick_vectors_are_close(model: ItrpModel, texts: list[str], pixels: np.ndarray, runtime: Runtime) -> None:
     names = fingerprint(model.text), fingerprint(model.image)
     rows = model.text.tokenize(texts)[:16]
@@ -152,7 +151,6 @@ def test_quick_vectors_are_close(model: ItrpModel, texts: list[str], pixels: np.
 
 
 @installed
-@pytest.mark.slow
 def test_openvino_in_fp32_differs_by_rounding(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> None:
     runtime, rows = Runtime(CPU, "fp32", "openvino"), model.text.tokenize(texts)
     text = prepare_text(model.text, runtime)

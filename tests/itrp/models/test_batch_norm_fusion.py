@@ -27,7 +27,6 @@ def let_statistics_move(network: nn.Module, size: int) -> None:
             network.train()(torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(seed)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "resnet18", "mobilenet_v3_small"])
 def test_folded_batch_norms_give_the_same(name: str) -> None:
     network = torchvision.models.get_model(name, weights=None)
@@ -39,7 +38,6 @@ def test_folded_batch_norms_give_the_same(name: str) -> None:
     torch.testing.assert_close(fused(sample), network.eval()(sample), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.slow
 def test_an_encoder_is_folded_beside_itself() -> None:
     """EfficientNet-Lite0, whose convolutions are a class of their own, with the weights that come from the package registry."""
     encoder = build_model(override(EXPERIMENTS["small-text"](), ["image.size=64"])).image

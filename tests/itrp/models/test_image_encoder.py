@@ -62,7 +62,6 @@ def save_weights(model: nn.Module, path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_a_torchvision_classifier_is_read_from_a_file(
     resnet: nn.Module, pixels: np.ndarray, tmp_path: Path, ending: str
@@ -117,8 +116,8 @@ def test_the_width_is_measured_without_touching_the_weights(tiny_image: Path) ->
         ("vit_b_32", 64, 768),
         ("convnext_tiny", 64, 768),
         ("regnet_y_400mf", 64, 440),
-        pytest.param("efficientnet_b4", 64, 1792, marks=pytest.mark.slow),
-        pytest.param("resnet101", 64, 2048, marks=pytest.mark.slow),
+        pytest.param("efficientnet_b4", 64, 1792),
+        pytest.param("resnet101", 64, 2048),
     ],
 )
 def test_other_architectures_lose_their_last_layer(name: str, size: int, width: int) -> None:
@@ -235,7 +234,6 @@ def test_weights_that_cannot_be_downloaded_are_explained_in_one_line() -> None:
     assert "image.name=efficientnet-lite0" in line
 
 
-@pytest.mark.slow
 def test_torchvisions_own_weights_come_from_its_cache_under_their_old_names(torch_cache: Path) -> None:
     """DenseNet's published file calls `norm1` `norm.1` and has no batch counters; torchvision's builder knows."""
     model = torchvision.models.densenet121()

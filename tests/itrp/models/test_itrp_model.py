@@ -31,7 +31,6 @@ def random_vectors(*widths: int) -> list[torch.Tensor]:
     return [torch.randn(3, width, generator=generator) for width in widths]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mapping", [None, (1, 0)])
 def test_a_saved_model_answers_the_same(
     make_config: Callable[..., ExperimentConfig],
@@ -185,7 +184,6 @@ def test_the_tuned_state_is_the_fine_tuned_encoder_and_the_head(
     assert any(name.endswith("running_var") for name in state) == image
 
 
-@pytest.mark.slow
 def test_the_tuned_state_comes_back(make_config: Callable[..., ExperimentConfig]) -> None:
     config = make_config("small-image")
     model, other = build_model(config), build_model(config)

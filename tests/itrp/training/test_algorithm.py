@@ -131,7 +131,6 @@ class WithOldHeadOptimizer(ByHand):
         return self.head_optimizer
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "changes"),
     [
@@ -183,7 +182,6 @@ def two_kinds(write_shard: Callable[..., ShardFile], tmp_path_factory: pytest.Te
     return write_shard(folder, pairs)
 
 
-@pytest.mark.slow
 def test_two_kinds_of_tweets_are_learned(two_kinds: ShardFile, vectors: Path, tmp_path: Path) -> None:
     """The packaged encoders, frozen: the head learns the clusters, and its loss falls on the way."""
     config = override(

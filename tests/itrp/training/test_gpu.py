@@ -16,7 +16,6 @@ from itrp.training.trainer import RoundResult, Trainer
 from itrp.training.training_set import prepare_training_set
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
 ]
 EXPERIMENTS = ("small-text", "small-image")

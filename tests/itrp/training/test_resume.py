@@ -76,7 +76,6 @@ def assert_same_end(one: Path, other: Path) -> None:
         assert (one / "round-0003" / file).read_bytes() == (other / "round-0003" / file).read_bytes(), file
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_resumed_run_ends_as_an_undisturbed_one(
     make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], vectors: Path, tmp_path: Path, name: str
@@ -125,7 +124,6 @@ def test_a_run_that_was_killed_within_a_round_ends_as_an_undisturbed_one(
     assert_same_end(tmp_path / "killed", tmp_path / "whole")
 
 
-@pytest.mark.slow
 def test_a_kill_while_a_checkpoint_is_written_costs_that_round_only(
     make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], vectors: Path, tmp_path: Path
 ) -> None:
@@ -158,7 +156,6 @@ def test_a_finished_run_is_told_again_without_computing(
     assert all(torch.equal(tensor, weights[name]) for name, tensor in second.model.state_dict().items())
 
 
-@pytest.mark.slow
 def test_resuming_where_nothing_is_starts_from_the_beginning(
     make_config: Callable[..., ExperimentConfig], shards: list[ShardFile], vectors: Path, tmp_path: Path
 ) -> None:

@@ -49,7 +49,6 @@ def optimizer_state(folder: Path, number: int) -> dict[str, Tensor]:
     return load_file(folder / f"round-{number:04d}" / "optimizer.safetensors")
 
 
-@pytest.mark.slow
 def test_every_round_tells_what_it_did(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:
@@ -93,7 +92,6 @@ def noise_of(state: Iterable[str]) -> set[str]:
     return {name for name in state if name.endswith("key.bias")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_a_frozen_encoder_does_not_move_and_the_other_does(
     make_config: Callable[..., ExperimentConfig], start: Start, experiment: str
@@ -113,7 +111,6 @@ def test_a_frozen_encoder_does_not_move_and_the_other_does(
     assert counters == (56 if moved == "image." else 0)
 
 
-@pytest.mark.slow
 def test_the_encoders_optimizer_goes_on_and_the_heads_does_not(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:
@@ -130,7 +127,6 @@ def test_the_encoders_optimizer_goes_on_and_the_heads_does_not(
         kept = head
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "changes", "rounds"),
     [
@@ -173,7 +169,6 @@ def test_every_switch_runs(
     assert tuned_sides == {side for side in ("text", "image") if getattr(config, side).finetune}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["multiplication", "addition"])
 def test_encoders_of_equal_width_can_be_multiplied_and_added(
     make_config: Callable[..., ExperimentConfig], start: Start, wide_text: Path, tmp_path: Path, fusion: str
@@ -215,7 +210,6 @@ def test_draws_from_the_global_generator_are_seen() -> None:
     assert not draws_of_random(lambda: random.Random(0).random())
 
 
-@pytest.mark.slow
 def test_the_seed_decides_the_weights_and_nothing_else_does(
     make_config: Callable[..., ExperimentConfig], start: Start, tmp_path: Path
 ) -> None:
@@ -289,7 +283,6 @@ def test_only_the_shards_that_hold_the_wanted_pairs_are_read(
     assert [result.pairs for result in trainer.run()] == [34]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_the_packaged_encoders_are_fine_tuned(
     shards: list[ShardFile], vectors: Path, tmp_path: Path, experiment: str

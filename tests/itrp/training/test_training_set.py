@@ -69,7 +69,6 @@ def test_shards_are_taken_until_the_pairs_are_there(pairs: int | None, count: in
     assert limit_shards(shards, pairs) == shards[:count]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("on_device", [None, True], ids=["where it belongs", "on the device"])
 @pytest.mark.parametrize("experiment", ["small-text", "small-image"])
 def test_rows_run_across_the_shards(

@@ -53,7 +53,6 @@ def features(
     return np.concatenate([np.concatenate(list(side)) for side in sides], axis=1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_saved_head_says_what_the_clustering_says(
     make_config: Callable[..., ExperimentConfig],
@@ -104,7 +103,6 @@ def test_only_the_head_is_written(make_config: Callable[..., ExperimentConfig], 
     assert all(torch.equal(kept[name], model.state_dict()[name]) for name in changed)
 
 
-@pytest.mark.slow
 def test_a_finished_clustering_is_read_back(
     make_config: Callable[..., ExperimentConfig], start: Start, shards: list[ShardFile]
 ) -> None:

@@ -63,7 +63,6 @@ def juicefs(juicefs_server: JuiceFS) -> ObjectStore:
     return open_on(juicefs_server)
 
 
-@pytest.mark.slow
 def test_keys_arrive_as_they_are(juicefs: ObjectStore, key: str, tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"x" * (17 << 20))
@@ -82,7 +81,6 @@ def test_keys_arrive_as_they_are(juicefs: ObjectStore, key: str, tmp_path: Path)
         assert [juicefs.get(each) for each in keys[1:]] == [b"x"] * 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("endings", [".jsonl", (".jsonl", ".json")])
 def test_only_the_endings_asked_for(juicefs: ObjectStore, key: str, endings: str | tuple[str, ...]) -> None:
     with listening(lambda stop: listen_created(juicefs, key + "/", stop=stop, endings=endings)) as ear:
@@ -93,7 +91,6 @@ def test_only_the_endings_asked_for(juicefs: ObjectStore, key: str, endings: str
         assert [ear.next() for _ in expected] == [f"{key}/{name}" for name in expected]
 
 
-@pytest.mark.slow
 def test_many_at_once_all_arrive(juicefs: ObjectStore, key: str) -> None:
     keys = [f"{key}/{number}.jpg" for number in range(100)]
     with listening(lambda stop: listen_created(juicefs, key, stop=stop)) as ear:
@@ -103,7 +100,6 @@ def test_many_at_once_all_arrive(juicefs: ObjectStore, key: str) -> None:
         assert [ear.next() for _ in keys] == keys
 
 
-@pytest.mark.slow
 def test_events_go_on_after_the_server_was_killed(
     mortal_server: JuiceFS, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,7 +122,6 @@ def test_events_go_on_after_the_server_was_killed(
     assert all("the connection broke" in line or "ended the connection" in line for line in warnings)
 
 
-@pytest.mark.slow
 def test_a_listener_may_be_there_before_the_server(
     mortal_server: JuiceFS, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,7 +137,6 @@ def test_a_listener_may_be_there_before_the_server(
     assert f"nothing answers at http://127.0.0.1:{mortal_server.port}" in caplog.text
 
 
-@pytest.mark.slow
 def test_a_cut_connection_is_made_again(juicefs_server: JuiceFS, juicefs: ObjectStore, key: str) -> None:
     with running(Relay(juicefs_server.port, cut_after=lambda number: 2_000)) as relay:
         through = open_store(
@@ -163,7 +157,6 @@ def test_a_cut_connection_is_made_again(juicefs_server: JuiceFS, juicefs: Object
     assert len(relay.heads) >= 2
 
 
-@pytest.mark.slow
 def test_a_server_that_hangs_is_left(mortal_server: JuiceFS, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_store, "SILENT_SECONDS", 1.0)
     store = open_on(mortal_server)
@@ -184,7 +177,6 @@ def test_a_server_that_hangs_is_left(mortal_server: JuiceFS, key: str, monkeypat
         process.send_signal(signal.SIGCONT)
 
 
-@pytest.mark.slow
 def test_stopped_while_nothing_happens(juicefs: ObjectStore, key: str) -> None:
     ear = Ear(lambda stop: listen_created(juicefs, key, stop=stop))
     assert ear.next() is None
@@ -195,7 +187,6 @@ def test_stopped_while_nothing_happens(juicefs: ObjectStore, key: str) -> None:
     assert ear.heard.empty()
 
 
-@pytest.mark.slow
 def test_stopped_while_the_server_is_gone(mortal_server: JuiceFS, key: str) -> None:
     mortal_server.service.kill()
     ear = Ear(lambda stop: listen_created(open_on(mortal_server), key, stop=stop))
@@ -266,7 +257,6 @@ def test_encoded_keys_are_decoded_and_what_is_no_event_is_passed_over(s3_server:
     assert heard == [None, "landing/a b/ü+.jsonl", "landing/x", "landing/y%20", None]
 
 
-@pytest.mark.slow
 def test_a_burst_gives_one_signal(juicefs: ObjectStore, key: str) -> None:
     def bursts(stop: threading.Event) -> Iterator[list[str]]:
         return coalesce(listen_created(juicefs, key, stop=stop), quiet=0.5, longest=SECONDS)
@@ -281,7 +271,6 @@ def test_a_burst_gives_one_signal(juicefs: ObjectStore, key: str) -> None:
         assert ear.next() == [f"{key}/later"]
 
 
-@pytest.mark.slow
 def test_what_does_not_end_is_told_after_the_longest_wait() -> None:
     def drip(stop: threading.Event) -> Iterator[str]:
         for number in range(10_000):

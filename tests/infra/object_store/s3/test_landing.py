@@ -81,7 +81,6 @@ def emptied(any_store: ObjectStore) -> ObjectStore:
     return any_store
 
 
-@pytest.mark.slow
 def test_a_server_gives_the_shards_that_a_folder_gives(
     emptied: ObjectStore, catalog: Catalog, expected: list[str], tmp_path: Path
 ) -> None:
@@ -94,7 +93,6 @@ def test_a_server_gives_the_shards_that_a_folder_gives(
     assert ingest(emptied, catalog)[0].lines == 0
 
 
-@pytest.mark.slow
 def test_a_bad_network_changes_nothing(
     any_server: Any, emptied: ObjectStore, catalog: Catalog, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +111,6 @@ def test_a_bad_network_changes_nothing(
     assert relay.count("GET") > 4 * TWEETS
 
 
-@pytest.mark.slow
 def test_ingestion_from_a_key_on(emptied: ObjectStore, catalog: Catalog) -> None:
     for first, folder in enumerate(FOLDERS):
         drop(emptied, folder, 1000 * first)
@@ -124,7 +121,6 @@ def test_ingestion_from_a_key_on(emptied: ObjectStore, catalog: Catalog) -> None
         assert sum(shard.pairs for shard in list_shards(session, "landing")) == 4 * (TWEETS - 1)
 
 
-@pytest.mark.slow
 def test_ingestion_of_keys_that_events_told(any_server: Any, emptied: ObjectStore, catalog: Catalog) -> None:
     for first, folder in enumerate(FOLDERS):
         drop(emptied, folder, 1000 * first)
@@ -143,7 +139,6 @@ def test_ingestion_of_keys_that_events_told(any_server: Any, emptied: ObjectStor
     assert ingest(emptied, catalog)[0].lines == 2 * TWEETS
 
 
-@pytest.mark.slow
 def test_killed_in_the_middle_a_server_has_what_it_took(mortal_server: JuiceFS, key: str) -> None:
     store = open_store(mortal_server.url(), mortal_server.access_key, mortal_server.secret_key)
     for number in range(50):

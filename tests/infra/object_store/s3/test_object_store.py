@@ -89,7 +89,6 @@ def test_put_then_read(store: ObjectStore, fresh: str) -> None:
         assert before - timedelta(seconds=1) <= moment <= datetime.now(UTC) + timedelta(seconds=1)
 
 
-@pytest.mark.slow
 def test_put_a_local_file_larger_than_a_part(store: ObjectStore, fresh: str, tmp_path: Path) -> None:
     content = bytes(range(256)) * (17 << 12)  # 17 MiB: two parts on S3
     source = tmp_path / "source.bin"
@@ -183,7 +182,6 @@ def test_a_prefix_is_the_beginning_of_a_string(store: ObjectStore, fresh: str) -
     assert {info.key for info in store.list()} >= {fresh + "2026/a", fresh + "2027/e"}
 
 
-@pytest.mark.slow
 def test_more_than_a_page_is_listed_read_and_deleted(store: ObjectStore, fresh: str) -> None:
     contents = {
         f"{fresh}{number:04d}.{'json' if number % 200 == 199 else 'jpg'}": b"%d" % number for number in range(1105)
@@ -236,7 +234,6 @@ STARTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_listing_from_a_key_on_is_complete(store: ObjectStore, fresh: str) -> None:
     for key in BY_DAY:
         store.put(fresh + key, b"1")
@@ -270,7 +267,6 @@ def test_put_if_absent_keeps_the_first(store: ObjectStore, fresh: str) -> None:
     assert store.put_if_absent(fresh + "x", b"third") is True
 
 
-@pytest.mark.slow
 def test_of_32_racing_writers_one_wins(store: ObjectStore, fresh: str, ignores_conditions: bool) -> None:
     contents = [f"writer {number}".encode() * 5000 for number in range(32)]
     won = race(32, lambda number: store.put_if_absent(fresh + "x", contents[number]))

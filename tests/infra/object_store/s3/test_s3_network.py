@@ -94,7 +94,6 @@ def test_refusals_are_not_tried_again(any_server: Any, key: str, act: str) -> No
         assert relay.count("PUT") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_hurry")
 def test_an_answer_that_does_not_come_is_asked_for_again(
     any_server: Any, any_store: ObjectStore, key: str, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +109,6 @@ def test_an_answer_that_does_not_come_is_asked_for_again(
         assert relay.count("GET") == 5
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_hurry")
 def test_a_listing_goes_on_where_a_page_failed(any_server: Any, any_store: ObjectStore, key: str) -> None:
     keys = [f"{key}/{number:04d}" for number in range(1005)]
@@ -151,7 +149,6 @@ def test_single_objects_that_a_busy_server_did_not_delete(any_server: Any, any_s
         assert relay.count("POST") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_hurry")
 def test_many_reads_on_a_bad_network_give_whole_objects_in_order(
     any_server: Any, any_store: ObjectStore, key: str
@@ -263,7 +260,6 @@ def test_a_read_that_breaks_again_and_again(any_server: Any, any_store: ObjectSt
             open_through(relay, any_server).get(key)
 
 
-@pytest.mark.slow
 def test_a_server_that_is_gone_for_a_while_is_waited_for(mortal_server: JuiceFS, key: str) -> None:
     store = open_store(mortal_server.url(), mortal_server.access_key, mortal_server.secret_key)
     store.put(key, b"before")

@@ -69,7 +69,6 @@ def test_keys_that_may_only_read(any_server: Any, any_store: ObjectStore, key: s
     assert any_store.get(key) == b"x"
 
 
-@pytest.mark.slow
 def test_these_rights_are_enough(juicefs_server: JuiceFS, key: str) -> None:
     """What a worker's keys have to allow on MinIO; the last one of the bucket's only for bucket events."""
     bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListenBucketNotification"]
