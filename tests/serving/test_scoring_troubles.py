@@ -53,7 +53,7 @@ def test_a_tweet_that_cannot_be_labelled_is_set_aside_and_all_others_are_labelle
     assert shard.hash == bad.hash
     report = summarise(rows, scorer.pair)
     assert (report.pairs, report.set_aside, report.shards) == (32, 1, 4)
-    assert f"tweet p1 (row 1 of shard {bad.hash[:12]}) is set aside without labels: expected " in caplog.text
+    assert f"tweet p1 (row 1 of shard {bad.hash[:12]}) gets no labels: expected " in caplog.text
     assert pairs[0].id == "p0"
 
 
