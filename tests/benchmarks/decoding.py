@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args(arguments)
-    record(rows(args.images, args.repeats), "decoding")
+    record(rows(args.pictures, args.repeats), "decoding")
 
 
 def rows(images: int = 2_000, repeats: int = 5) -> list[Row]:

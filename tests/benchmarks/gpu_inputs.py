@@ -38,7 +38,7 @@ class Sizes:
     distinct: int
     """Different JPEGs among those that are scored; drawing one costs more than decoding it."""
     image: str
-    picture: int
+    image_size: int
     """Side of a picture, pixels."""
     bert: dict[str, int]
     clustered: tuple[int, int]
@@ -64,7 +64,7 @@ def choose_sizes(scale: float) -> Sizes:
 def draw_model(task: str, sizes: Sizes, seed: int = 0) -> ItrpModel:
     """The paper's experiment with random weights. The untouched encoders of one seed are the same for both tasks."""
     assignments = [f"pairs={sizes.pairs}", f"subset_size={sizes.subset}", "epochs=2", f"image.name={sizes.image}"]
-    assignments += [f"image.size={sizes.picture}", f"embed_batch_size={sizes.batch}", "text.name=random"]
+    assignments += [f"image.size={sizes.image_size}", f"embed_batch_size={sizes.batch}", "text.name=random"]
     config: ExperimentConfig = override(find_experiment(f"paper-{task}"), assignments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -100,7 +100,7 @@ def write_training_shards(folder: Path, cache: Path, sizes: Sizes) -> list[Shard
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    pixels = _write_pixels(cache / f"pixels-{sizes.image}" / "all.npy", sizes, rng)
+    pixels = _write_pixels(cache / f"pixels-{sizes.image_size}" / "all.npy", sizes, rng)
     shards = []
     for start in range(0, sizes.pairs, sizes.subset):
         pairs = [_draw_text_pair(start + row, rng) for row in range(min(sizes.subset, sizes.pairs - start))]
@@ -121,7 +121,7 @@ def _draw_text_pair(number: int, rng: np.random.Generator) -> Pair:
 def _write_pixels(path: Path, sizes: Sizes, rng: np.random.Generator) -> Path:
     """[subset, side, side, 3]: noise, dark and bright in turn."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (sizes.subset, sizes.image, sizes.image, 3)
+    shape = (sizes.subset, sizes.image_size, sizes.image_size, 3)
     pixels = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     for row in range(sizes.subset):
         pixels[row] = rng.integers(0, 160, shape[1:], dtype=np.uint8) + 90 * np.uint8(row % 2)
@@ -149,7 +149,7 @@ def count_flops(act: Callable[[], object]) -> int:
 def flops_of(model: ItrpModel, sizes: Sizes, device: torch.device) -> tuple[float, float]:
     """(of a text of mean length, of a picture), one pass forward."""
     tokens = torch.ones((8, sum(TOKENS) // 2), dtype=torch.int64, device=device)
-    pixels = torch.zeros((4, sizes.image, sizes.image, 3), dtype=torch.uint8, device=device)
+    pixels = torch.zeros((4, sizes.image_size, sizes.image_size, 3), dtype=torch.uint8, device=device)
     model.to(device).eval()
     return count_flops(lambda: model.text(tokens, tokens)) / 8, count_flops(lambda: model.image(pixels)) / 4
 

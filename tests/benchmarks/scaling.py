@@ -34,7 +34,7 @@ GPU_RATE = 4000.0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table."""
     args = _parse(arguments)
-    rates = measure(args.pairs, args.batch, args.shard_rows, args.images)
+    rates = measure(args.pairs, args.batch, args.shard_rows, args.pictures)
     print(format_rates(rates))
     assumed = Assumptions(args.day, args.gpu_rate, args.busy, args.runs, args.retention, args.picture_bytes)
     print(f"\n{args.day:,} tweets a day\n")
