@@ -207,14 +207,15 @@ def test_a_model_whose_data_is_not_here_has_no_examples(scorer: BatchScorer, cap
     assert "was trained on the data set 'elsewhere', which this catalog does not hold" in caplog.text
 
 
-def test_the_same_bytes_without_any_cache(platform: "Platform", trained: "Platform", tmp_path: Path) -> None:
+def test_the_same_bytes_without_any_cache(
+    scorer: BatchScorer, platform: "Platform", trained: "Platform", tmp_path: Path
+) -> None:
     sums = []
-    for name in ("one", "other"):
-        scorer = make_scorer(platform, trained, tmp_path / name)
-        row = scorer.score(landed(scorer)[0])
+    for each in (scorer, make_scorer(platform, trained, tmp_path)):
+        row = each.score(landed(each)[0])
         sums.append(row.sha256)
-        scorer.store.delete([row.key])
-        with scorer.catalog.session() as session:
+        each.store.delete([row.key])
+        with each.catalog.session() as session:
             session.execute(delete(LabelFile))
     assert sums[0] == sums[1]
 
