@@ -1,7 +1,8 @@
 """A registered model's answer to rows of text and image: one row each, in place, also where a row cannot be used."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,20 @@ from itrp.errors import UnmappedModelError
 from serving.image_input import is_nothing, read_image
 from serving.model_input import read_rows
 
-if TYPE_CHECKING:
-    from serving.predictor import Predictor
-
 ROWS_AT_ONCE = 500
 """Rows whose images are read and held at a time."""
+
+
+class PairPredictor(Protocol):
+    """What predicts for texts and images in memory: `serving.predictor.Predictor`."""
+
+    def require_mapping(self) -> tuple[int, ...]:
+        """The mapping cluster -> class. Raises UnmappedModelError when none was chosen yet."""
+        ...
+
+    def predict(self, texts: Sequence[str], images: Sequence[bytes]) -> NDArray[np.float64]:
+        """[n, 2] class probabilities for n texts and their images' bytes."""
+        ...
 
 
 class UnmappedPredictionError(UnmappedModelError, MlflowException):
@@ -30,7 +40,7 @@ class UnmappedPredictionError(UnmappedModelError, MlflowException):
         MlflowException.__init__(self, message, error_code=RESOURCE_CONFLICT)
 
 
-def predict_rows(predictor: "Predictor", data: Any, *, string_paths: bool) -> pd.DataFrame:
+def predict_rows(predictor: PairPredictor, data: Any, *, string_paths: bool) -> pd.DataFrame:
     """label, probability (of class 1) and reason of each row, with the index of the input.
 
     A row that cannot be used has an empty label and probability, and the reason; of the others the reason is None. In MLflow's
@@ -56,7 +66,7 @@ def is_served() -> bool:
 
 
 def _answer_part(
-    predictor: "Predictor", rows: pd.DataFrame, string_paths: bool
+    predictor: PairPredictor, rows: pd.DataFrame, string_paths: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """[n, 2] class probabilities, NaN where a row is rejected, and [n] reasons."""
     probabilities, reasons = np.full((len(rows), 2), np.nan), np.full(len(rows), None, dtype=object)
