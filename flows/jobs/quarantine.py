@@ -95,13 +95,13 @@ def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | Non
     """
     counted = chosen.select(QuarantinedTweet.code, func.count()).group_by(QuarantinedTweet.code)
     with catalog.session() as session:
-        known: dict[str, str] = dict(session.execute(select(Dataset.name, Dataset.layout)).tuples().all())
+        known: dict[str, str] = dict(session.execute(select(Dataset.name, Dataset.layout)).all())
         if chosen.data is not None and chosen.data not in known:
             raise NotFoundError(
                 f"no data set is called {chosen.data!r}: there are {', '.join(sorted(known)) or 'none yet'}"
             )
-        counts: Counter[str] = Counter(dict(session.execute(counted).tuples().all()))
-        rest: Counter[str] = Counter(dict(session.execute(chosen.count_without_row()).tuples().all()))
+        counts: Counter[str] = Counter(dict(session.execute(counted).all()))
+        rest: Counter[str] = Counter(dict(session.execute(chosen.count_without_row()).all()))
         counts.update(rest)
         if chosen.reason is not None and chosen.reason not in {*REASONS, *counts}:
             raise WrongUseError(f"--reason: expected one of {', '.join(sorted(REASONS))}, found {chosen.reason[:40]!r}")
@@ -109,7 +109,7 @@ def list_quarantine(catalog: Catalog, chosen: QuarantineFilter, limit: int | Non
         for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
             query = chosen.select(QuarantinedTweet, Dataset.name).where(QuarantinedTweet.code == code)
             query = query.order_by(Dataset.name, QuarantinedTweet.object_key, QuarantinedTweet.line).limit(limit)
-            rows = tuple(_describe(tweet, name) for tweet, name in session.execute(query).tuples())
+            rows = tuple(_describe(tweet, name) for tweet, name in session.execute(query))
             names = session.scalars(chosen.select(Dataset.name).where(QuarantinedTweet.code == code).distinct())
             steps = tuple(sorted(_describe_next(name, known[name]) for name in names))
             groups.append(

@@ -20,5 +20,5 @@ def count_rejections(session: Session, landing_object_id: int) -> dict[str, int]
     )
     counts: Counter[str] = Counter()
     for query in (rows, rest):
-        counts.update(dict(session.execute(query).tuples().all()))
+        counts.update(dict(session.execute(query).all()))
     return dict(sorted(counts.items()))
