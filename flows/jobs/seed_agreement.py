@@ -67,8 +67,8 @@ class SeedAgreement:
         """One line for people."""
         if self.agreement is None or self.agreement_all is None:
             return (
-                f"{self.task}: {self.experiment} was trained with one seed ({self.models[0]}), and how far seeds agree takes "
-                f"two: {self.next_step}"
+                f"{self.task}: {self.experiment} was trained with one seed ({self.models[0]}), "
+                f"and agreement needs two: {self.next_step}"
             )
         return (
             f"{self.task}: {len(self.seeds)} seeds of {self.experiment} ({', '.join(self.models)}) on {self.pairs} pairs of "

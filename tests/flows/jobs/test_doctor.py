@@ -208,7 +208,7 @@ def test_a_broken_catalog(platform: "Platform", blocked: Path) -> None:
     told = failing(examine(platform.settings.model_copy(update={"catalog_url": f"sqlite:///{blocked}/c.db"})))
     assert told.keys() == {"catalog", "data sets", "labels"}
     assert "correct ITRP_CATALOG_URL" in told["catalog"]
-    assert told["data sets"] == told["labels"] == "not asked: catalog fails"
+    assert told["data sets"] == told["labels"] == "not checked: catalog fails"
 
 
 def test_a_catalog_that_is_no_database(platform: "Platform", blocked: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_broken_mlflow(platform: "Platform", blocked: Path, address: str, step
     assert told.keys() == {"mlflow", "models", "labels"}
     assert told["mlflow"].startswith(f"{uri} fails: ")
     assert told["mlflow"].endswith(f"; {step}, or correct ITRP_MLFLOW_URI")
-    assert told["models"] == "not asked: mlflow fails"
+    assert told["models"] == "not checked: mlflow fails"
 
 
 def test_a_password_is_not_shown(platform: "Platform") -> None:
