@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -30,12 +30,24 @@ from itrp.models.itrp_model import ItrpModel, fingerprint
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 100
-"""Pairs tried: half a minute of one core with BERT-base and ResNet-101. With fewer, one label would decide."""
+"""Pairs tried, at most: half a minute of one core with BERT-base and ResNet-101."""
+FEWEST = 20
+"""Of the model's own pairs. With fewer than EXAMPLES a single other label is one too many, which errs towards fp32; made-up
+pairs lie far from the boundary between clusters that real ones crowd, so that they take no more than the place of nothing."""
 FindExamples: TypeAlias = Callable[[], ShardFile | None]
 """Finds a shard of the data that models were trained on; None where that is not here."""
 SEED = 0
 AGREEMENT = 0.99
 """Share of equal labels from which on a runtime may be used."""
+
+
+class Verdict(NamedTuple):
+    """What a trial has shown."""
+
+    kept: float
+    """Share of the pairs, 0 to 1, whose cluster is that of torch in fp32."""
+    examples: int
+    """Pairs tried."""
 
 
 def settle_runtime(
@@ -44,31 +56,31 @@ def settle_runtime(
     """The first of some runtimes of one device on which all models keep their labels, else torch in fp32; with a warning.
 
     folder: keeps each verdict, by model, runtime and what computes; a machine tries a model once. find_examples: is asked
-    where there is no verdict yet; made-up pairs take their place where it finds none, or fewer than EXAMPLES.
+    where there is no verdict yet; made-up pairs take their place where it finds none, or fewer than FEWEST.
     """
     exact = exact_runtime(candidates[0].device)
     for wanted, other in pairwise([*candidates, exact]):
         if wanted == exact:
             break
-        worst = min((_find_share(model, wanted, folder, find_examples) for model in models), default=1.0)
-        if worst >= AGREEMENT:
+        worst = min((_find_verdict(model, wanted, folder, find_examples) for model in models), default=Verdict(1.0, 0))
+        if worst.kept >= AGREEMENT:
             return wanted
         logger.warning(
             "%s keeps only %.1f %% of the labels that a model gives in fp32 (%d example pairs): trying %s, which is slower",
             wanted.name,
-            100 * worst,
-            _count_examples(wanted),
+            100 * worst.kept,
+            worst.examples,
             other.name,
         )
     return exact
 
 
-def measure_agreement(model: ItrpModel, runtime: Runtime, find_examples: FindExamples | None = None) -> float:
-    """Share of the example pairs, 0 to 1, that keep the cluster that torch gives them in fp32."""
+def measure_agreement(model: ItrpModel, runtime: Runtime, find_examples: FindExamples | None = None) -> Verdict:
+    """Which share of the example pairs keep the cluster that torch gives them in fp32."""
     with tempfile.TemporaryDirectory() as folder:
         examples = _choose_examples(model, runtime, find_examples, Path(folder))
         expected = predict_examples(model, exact_runtime(runtime.device), examples)
-        return share_kept(expected, predict_examples(model, runtime, examples))
+        return Verdict(share_kept(expected, predict_examples(model, runtime, examples)), examples.pairs)
 
 
 def predict_examples(model: ItrpModel, runtime: Runtime, examples: ShardFile) -> NDArray[np.float32]:
@@ -88,7 +100,7 @@ def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> f
     return float(((expected.argmax(axis=1) == found.argmax(axis=1)) & np.isfinite(found).all(axis=1)).mean())
 
 
-def _find_share(model: ItrpModel, runtime: Runtime, folder: Path, find_examples: FindExamples | None) -> float:
+def _find_verdict(model: ItrpModel, runtime: Runtime, folder: Path, find_examples: FindExamples | None) -> Verdict:
     """Measured once, then read."""
     key = json.dumps(
         [
@@ -101,18 +113,15 @@ def _find_share(model: ItrpModel, runtime: Runtime, folder: Path, find_examples:
     )
     path = folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
     try:
-        return float(json.loads(path.read_text())["kept"])
+        known = json.loads(path.read_text())
+        return Verdict(float(known["kept"]), int(known["examples"]))
     except (OSError, ValueError, KeyError):
-        share = measure_agreement(model, runtime, find_examples)
-    examples = _count_examples(runtime)
-    logger.info("%s keeps %.1f %% of a model's labels on %d example pairs", runtime.name, 100 * share, examples)
+        verdict = measure_agreement(model, runtime, find_examples)
+    kept, examples = verdict
+    logger.info("%s keeps %.1f %% of a model's labels on %d example pairs", runtime.name, 100 * kept, examples)
     with write_atomically(path) as draft:
-        draft.write_text(json.dumps({"kept": share, "runtime": runtime.name, "examples": examples}) + "\n")
-    return share
-
-
-def _count_examples(runtime: Runtime) -> int:
-    return EXAMPLES if runtime.calibration is None else runtime.calibration.trial.pairs
+        draft.write_text(json.dumps({"kept": kept, "runtime": runtime.name, "examples": examples}) + "\n")
+    return verdict
 
 
 def _describe_machine(runtime: Runtime) -> list[str]:
@@ -128,8 +137,8 @@ def _choose_examples(model: ItrpModel, runtime: Runtime, find_examples: FindExam
     if runtime.calibration is not None:
         return runtime.calibration.trial
     own = find_examples() if find_examples is not None else None
-    if own is not None and own.pairs >= EXAMPLES:
-        return keep_rows(own, 0, EXAMPLES, folder)
+    if own is not None and own.pairs >= FEWEST:
+        return keep_rows(own, 0, min(own.pairs, EXAMPLES), folder)
     data = encode_shard(make_up_pairs(model.text.tokenizer, EXAMPLES, SEED))
     path = folder / "examples.parquet"
     path.write_bytes(data)

@@ -137,7 +137,7 @@ def test_int8_is_tried_on_the_other_pairs_and_what_comes_next_is_taken_where_lab
         cut = np.sort(along)[[TRIED // 2 - 1, TRIED // 2]].mean()
         whole = np.concatenate([direction, np.zeros(model.image.width)])
         model.set_head(np.stack([0 * whole, whole]), np.array([0, -cut]))
-        assert (measure_agreement(model, int8) >= AGREEMENT) == (expected == int8)
+        assert (measure_agreement(model, int8).kept >= AGREEMENT) == (expected == int8)
         assert settle_runtime([model], [int8, exact], tmp_path) == expected
     assert (
         f"of the labels that a model gives in fp32 ({TRIED} example pairs): trying cpu, which is slower" in caplog.text
