@@ -232,7 +232,7 @@ def test_other_processes_load_nothing_more(environment: dict[str, str], tmp_path
     ).stdout.split()  # fmt: skip
     assert "flows.deployment.prefect_plugin" in listed
     ours = [name for name in listed if name.partition(".")[0] in {"flows", "infra", "itrp", "serving"}]
-    assert ours == ["flows", "flows.deployment.prefect_plugin"]
+    assert ours == ["flows", "flows.deployment", "flows.deployment.prefect_plugin"]
     assert {"torch", "mlflow", "pandas", "prefect.cli.deployment"}.isdisjoint(listed)
 
 
