@@ -4,6 +4,8 @@ A KeyboardInterrupt would come too late and too loud: not before a long matrix p
 (Prefect's engine, a pool of threads, an import), and to Prefect's in-process server as well, which prints a traceback of its
 own. So the signal is blocked everywhere, also in the processes that are started from here, and one thread waits for it.
 Everything that is written is whole or not there, and a killed run loses nothing: nothing needs to be unwound.
+`kill` (SIGTERM) ends a command in the same way, where nothing else handles it: processes that are started from here must go
+on taking it, so it is not blocked, and the main thread hands it to another.
 """
 
 import os
@@ -18,6 +20,8 @@ from pathlib import Path
 
 INTERRUPTED = 130
 """Exit status of a program that SIGINT has ended: 128 + 2."""
+TERMINATED = 143
+"""Of one that SIGTERM has ended: 128 + 15."""
 CLEANUP_SECONDS = 1.0
 """So long the run's books (MLflow, a Prefect server) may take to be closed; a second Ctrl-C does not wait for them."""
 
@@ -37,6 +41,8 @@ class InterruptWatch:
         if hasattr(signal, "pthread_sigmask") and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             threading.Thread(target=self._wait, name="interrupts", daemon=True).start()
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: self._stop(TERMINATED))
 
     def finish(self) -> None:
         """The work is done and its result about to be printed: nothing can be gone on with. Interrupted, it is not printed."""
@@ -46,14 +52,17 @@ class InterruptWatch:
 
     def _wait(self) -> None:
         signal.sigwait({signal.SIGINT})
+        self._stop(INTERRUPTED)
+        signal.sigwait({signal.SIGINT})
+        _leave(INTERRUPTED)
+
+    def _stop(self, status: int) -> None:
         self._told.set()
         _say(self.advice)
-        last = threading.Timer(CLEANUP_SECONDS, _leave)
+        last = threading.Timer(CLEANUP_SECONDS, _leave, [status])
         last.daemon = True
         last.start()
-        threading.Thread(target=_clean_up, daemon=True).start()
-        signal.sigwait({signal.SIGINT})
-        _leave()
+        threading.Thread(target=_clean_up, args=[status], daemon=True).start()
 
 
 @contextmanager
@@ -76,23 +85,23 @@ def _say(advice: str) -> None:
         os.dup2(nowhere, descriptor)
 
 
-def _clean_up() -> None:
+def _clean_up(status: int) -> None:
     for close in reversed(_cleanups):
         try:
             close()
         except Exception:  # a server that does not answer: a run left open is found again by --resume
             continue
-    _leave()
+    _leave(status)
 
 
-def _leave() -> None:
+def _leave(status: int) -> None:
     """End the processes started from here, and this one, without waiting for anything."""
     for child in _find_children():
         try:
             os.kill(child, signal.SIGKILL)
         except OSError:  # gone already
             continue
-    os._exit(INTERRUPTED)
+    os._exit(status)
 
 
 def _find_children() -> list[int]:

@@ -89,6 +89,7 @@ def read_rest(process: "subprocess.Popen[str]") -> tuple[str, str]:
         pytest.param(600, 1, "", "itrp: stopped; itrp score goes on\n", id="books that do not close"),
         pytest.param(600, 2, "", "itrp: stopped; itrp score goes on\n", id="twice"),
         pytest.param(0, 1, "finished", "itrp: stopped\n", id="nothing to go on with"),
+        pytest.param(0, 0, "", "itrp: stopped; itrp score goes on\n", id="kill"),
     ],
 )
 def test_one_line_and_everything_is_gone(tmp_path: Path, seconds: int, presses: int, finished: str, told: str) -> None:
@@ -100,8 +101,10 @@ def test_one_line_and_everything_is_gone(tmp_path: Path, seconds: int, presses: 
     for _ in range(presses):
         press(process)
         time.sleep(0.1)
+    if not presses:  # SIGTERM, to the process alone
+        process.terminate()
     out, err = process.communicate()
-    assert (process.returncode, out, err) == (130, "", told)
+    assert (process.returncode, out, err) == (130 if presses else 143, "", told)
     assert closing.exists()
     child = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 30
