@@ -168,7 +168,7 @@ def test_a_quarantine_that_grows_fast_is_told_of(trained: Desk) -> None:
     lines = [json.dumps({"id": f"bad-{number}", "text": "no picture", "image": "none.jpg"}) for number in range(6)]
     desk.store.put("landing/bad/batch.jsonl", "\n".join(lines).encode())
     desk.run("ingest-tweets")
-    wait_until(lambda: any("6 of 6 tweets were refused" in told for told in desk.notified), 60, "the notification")
+    wait_until(lambda: any("6 of 6 tweets were rejected" in told for told in desk.notified), 60, "the notification")
 
 
 def test_nobody_gets_in_without_a_password(trained: Desk) -> None:
@@ -201,7 +201,7 @@ def test_workers_keys_open_their_own_bucket_alone(trained: Desk) -> None:
     environment = trained.stack.environment
     keys = (environment["ITRP_OBJECT_STORE_ACCESS_KEY"], environment["ITRP_OBJECT_STORE_SECRET_KEY"])
     other = open_store(environment["ITRP_OBJECT_STORE_URL"].replace("s3://tweets", "s3://mlflow"), *keys)
-    with pytest.raises(StoreError, match="refused the keys"):
+    with pytest.raises(StoreError, match="rejected the keys"):
         list(other.list(""))
 
 
