@@ -8,7 +8,18 @@ from prefect.runtime import flow_run
 from flows.ingest import ingest_task
 from flows.jobs.datasets import LANDING
 from flows.jobs.ingestion.report import IngestReport
-from flows.jobs.scoring import Backlog, Engine, Keep, ScoringReport, ScoringSteps, label_shards, pin_work, run_scoring
+from flows.jobs.scoring import (
+    GROUP_SHARDS,
+    Backlog,
+    Engine,
+    Keep,
+    ScoringReport,
+    ScoringSteps,
+    label_shards,
+    list_set_aside,
+    pin_work,
+    run_scoring,
+)
 from flows.platform import Platform
 from flows.runtime.artifacts import ProgressArtifact, link_version, rename_run, show_gallery
 from flows.runtime.events import emit_labels, emit_set_aside
@@ -16,6 +27,7 @@ from flows.runtime.io_task import io_task
 from flows.runtime.orchestration import current_flow_run_id
 from flows.runtime.platform_task import open_platform_task
 from flows.runtime.watched_flow import watched_flow
+from infra.catalog.database import Catalog
 from infra.catalog.tables import LabelFile, Shard
 from itrp.labels import RELATIONS
 from serving.champions import Champions
@@ -36,6 +48,18 @@ def score_shards_task(
     label_shards(scorer, shards, keep, faults, current_flow_run_id())
 
 
+@io_task("find-new-shards", "find what has come in meanwhile")
+def take_task(backlog: Backlog) -> list[Shard]:
+    """The next group. Where the catalog is away, nothing is given out yet: tried again, it is the same one."""
+    return backlog.take(GROUP_SHARDS)
+
+
+@io_task("list-set-aside", "list tweets without labels")
+def list_set_aside_task(catalog: Catalog, rows: Sequence[LabelFile]) -> list[dict[str, str]]:
+    """Tweets that could not be labelled, for the report."""
+    return list_set_aside(catalog, rows)
+
+
 class _TaskSteps(ScoringSteps):
     """Each step a Prefect task; progress, tables and links on the run's page; events."""
 
@@ -52,6 +76,12 @@ class _TaskSteps(ScoringSteps):
         rename_run(f"{_name_run()} {backlog.total} shards{' backfill' if backlog.archive else ''}")
         if backlog.total:
             self._page = ProgressArtifact("scoring-progress", "shards labelled")
+
+    def take(self, backlog: Backlog) -> list[Shard]:
+        return take_task(backlog)
+
+    def list_set_aside(self, catalog: Catalog, rows: Sequence[LabelFile]) -> list[dict[str, str]]:
+        return list_set_aside_task(catalog, rows)
 
     def label(
         self, scorer: BatchScorer, shards: Sequence[Shard], what: str, keep: Keep, faults: dict[str, str]

@@ -62,6 +62,14 @@ class ScoringSteps:
     def begin(self, backlog: "Backlog") -> None:
         """Called once it is known what is to be labelled."""
 
+    def take(self, backlog: "Backlog") -> list[Shard]:
+        """The next group to label, what has come in meanwhile first."""
+        return backlog.take(GROUP_SHARDS)
+
+    def list_set_aside(self, catalog: Catalog, rows: Sequence[LabelFile]) -> list[dict[str, str]]:
+        """The first tweets without a label, and why."""
+        return list_set_aside(catalog, rows)
+
     def label(
         self, scorer: BatchScorer, shards: Sequence[Shard], what: str, keep: Keep, faults: dict[str, str]
     ) -> None:
@@ -122,7 +130,10 @@ def run_scoring(
         failure = error
     finally:
         bar.close()
-    report = _report(platform.catalog, scorer, champions, [*rows.values()], ingested)
+    set_aside = (
+        steps.list_set_aside(platform.catalog, [*rows.values()]) if any(r.set_aside for r in rows.values()) else []
+    )
+    report = _report(scorer, champions, [*rows.values()], ingested, set_aside)
     steps.end(platform, champions, backlog, [*rows.values()], report)
     if failure is not None:
         raise failure
@@ -235,7 +246,7 @@ def _label_groups(scorer: BatchScorer, backlog: Backlog, steps: ScoringSteps, ke
     """Group after group. Raises ShardsFailedError at the end, or when too many shards have failed."""
     faults: dict[str, str] = {}
     first = 1
-    while group := backlog.take(GROUP_SHARDS):
+    while group := steps.take(backlog):
         what = f"shards {first} to {first + len(group) - 1} of {backlog.total}"
         steps.label(scorer, group, what, keep, faults)
         first += len(group)
@@ -244,7 +255,11 @@ def _label_groups(scorer: BatchScorer, backlog: Backlog, steps: ScoringSteps, ke
 
 
 def _report(
-    catalog: Catalog, scorer: BatchScorer, champions: Champions, rows: Sequence[LabelFile], ingested: IngestReport
+    scorer: BatchScorer,
+    champions: Champions,
+    rows: Sequence[LabelFile],
+    ingested: IngestReport,
+    set_aside: list[dict[str, str]],
 ) -> ScoringReport:
     summary = summarise(rows, scorer.pair, scorer.times)
     same = find_same_labels(summary.counts, names=(str(scorer.pair.text), str(scorer.pair.image)))
@@ -254,7 +269,7 @@ def _report(
         **vars(summary),
         ingested=ingested,
         warnings=[*map(str, champions.stopgaps), *([str(same)] if same else [])],
-        set_aside_tweets=list_set_aside(catalog, rows),
+        set_aside_tweets=set_aside,
     )
 
 
