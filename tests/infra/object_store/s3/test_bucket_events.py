@@ -200,7 +200,9 @@ def test_stopped_while_the_server_is_gone(mortal_server: JuiceFS, key: str) -> N
 def test_a_server_without_events_says_so_at_once(s3_server: Any) -> None:
     for region in ("", "&region=us-east-1"):
         store = open_store(s3_server.url() + region, s3_server.access_key, s3_server.secret_key)
-        with pytest.raises(EventsUnsupportedError, match=r"to emit bucket events, found none: list the bucket from time to time"):
+        with pytest.raises(
+            EventsUnsupportedError, match=r"to emit bucket events, found none: list the bucket from time to time"
+        ):
             next(iter(listen_created(store, "landing/", stop=threading.Event())))
 
 
