@@ -56,10 +56,9 @@ class _TaskModel:
 class ShardLabeller:
     """The two task models on one device.
 
-    precision: what `itrp.inference.runtimes.choose_runtimes` takes; the runtime is torch in fp32 where the models'
-    labels on examples
-    would not stay what they are. examples: finds pairs of the data the models were trained on; a runtime that is not exact is
-    tried on them, once, and int8 is made from others of them. runtime: one to take as it is, untried.
+    precision: what `itrp.inference.runtimes.choose_runtimes` takes; the runtime is torch in fp32 where the models' labels on
+    examples would not stay what they are. examples: finds pairs of the data the models were trained on; a runtime that is not
+    exact is tried on them, once, and int8 is made from others of them. runtime: one to take as it is, untried.
     Raises UnmappedModelError for a model without class names, and WrongUseError for a precision that cannot be had here.
     """
 

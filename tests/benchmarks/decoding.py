@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.decoding
 
-Measures `itrp.data.inputs.cache_pixels` on all cores of this machine, and extrapolates to the target's 100,000
-pictures and 16 cores;
-the row says so. The pictures are drawn by this machine, like photographs in what a decoder has to do (some 65 kB each).
+Measures `itrp.data.inputs.cache_pixels` on all cores of this machine, and extrapolates to the target's 100,000 pictures and
+16 cores; the row says so. The pictures are drawn by this machine, like photographs in what a decoder has to do (some 65 kB
+each).
 """
 
 import argparse
