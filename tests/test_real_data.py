@@ -62,7 +62,6 @@ def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
     from flows.jobs.explain import explain_tweet
     from flows.jobs.ingestion import ingest_folder, ingest_landing
     from flows.jobs.promotion import run_promotion
-    from flows.jobs.scoring import find_work, pin_scorer
     from flows.jobs.training import run_training
     from flows.platform import open_platform
     from infra.settings import Settings
@@ -70,6 +69,7 @@ def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
     from itrp.datasets.synthetic import write_itr_layout
     from itrp.datasets.twitter100k import Twitter100kFolder
     from itrp.labels import Task
+    from tests.scoring import find_work, pin_scorer
 
     platform = open_platform(Settings(work_dir=tmp_path / "work", device="cpu"))
 

@@ -111,11 +111,11 @@ def analyse_words(
             raise
         versions = []
         notes.append(f"human labels only: {error}")
-    answers = predict_classes(platform, versions, labelled)
+    predictions = predict_classes(platform, versions, labelled)
     counts = count_words(_read_texts(labelled.shards))
     found: list[ClassWords] = []
     for task in (Task.TEXT, Task.IMAGE):
-        model = answers[task].argmax(axis=1) if task in answers else None
+        model = predictions[task].argmax(axis=1) if task in predictions else None
         found += find_class_words(task, counts, labelled.annotations.labels(task), model, fewest_tweets=fewest_tweets)
     findings = Findings(
         summary=summarise_words(found),
@@ -139,9 +139,9 @@ def analyse_cases(
 ) -> AnalysisReport:
     """The test pairs on which models and people differ, as a page. Raises NotFoundError, DataError, UnmappedModelError."""
     labelled, versions = _load(platform, data), find_models(platform, models)
-    answers = predict_classes(platform, versions, labelled)
-    differ = find_disagreements(answers, labelled.annotations)
-    compared = count_compared(labelled.annotations, list(answers))
+    predictions = predict_classes(platform, versions, labelled)
+    differ = find_disagreements(predictions, labelled.annotations)
+    compared = count_compared(labelled.annotations, list(predictions))
     shown = choose_examples(differ, examples)
     page = render_cases(
         differ,
@@ -168,10 +168,10 @@ def analyse_errors(
 ) -> AnalysisReport:
     """Test labels ranked by how suspect they are, beside the published corrections. Errors as for `analyse_cases`."""
     labelled, versions = _load(platform, data), find_models(platform, models)
-    answers = predict_classes(platform, versions, labelled)
-    if len(answers) == 2:
-        answers[Task.IMAGE_TEXT] = relation_probabilities(answers[Task.TEXT], answers[Task.IMAGE])
-    found = {task: rank_label_errors(task, answers[task], labelled.annotations) for task in answers}
+    predictions = predict_classes(platform, versions, labelled)
+    if len(predictions) == 2:
+        predictions[Task.IMAGE_TEXT] = relation_probabilities(predictions[Task.TEXT], predictions[Task.IMAGE])
+    found = {task: rank_label_errors(task, predictions[task], labelled.annotations) for task in predictions}
     rows = tabulate_errors(found)
     notes = []
     if not labelled.annotations.controversial.any():

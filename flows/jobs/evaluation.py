@@ -118,7 +118,7 @@ def _evaluate(
             "training run"
         )
     together = len(versions) == 2
-    answers = [
+    predictions = [
         assessor.task_predictions(
             version, labelled, set_name, _rounds(assessor, version, naming), on=Task.IMAGE_TEXT if together else None
         )
@@ -126,10 +126,10 @@ def _evaluate(
     ]
     if not relations:
         if together:
-            return evaluate_together(naming.protocol, set_name, *answers, system=name)
-        return evaluate(naming.protocol, set_name, versions[0].task, answers[0], system=name)
+            return evaluate_together(naming.protocol, set_name, *predictions, system=name)
+        return evaluate(naming.protocol, set_name, versions[0].task, predictions[0], system=name)
     wanted = Task.IMAGE_TEXT if together else versions[0].task
-    every = evaluate_relations(naming.protocol, set_name, answers[0], system=name)
+    every = evaluate_relations(naming.protocol, set_name, predictions[0], system=name)
     return next(evaluation for evaluation in every if evaluation.task is wanted)
 
 
@@ -147,7 +147,7 @@ def _name_classes(
     model, _ = load_model(platform.registry.fetch(version))
     model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
     mapping = choice.mapping
-    if version.model_task is Task.IMAGE_TEXT:  # of the relation 2*T + I this version answers T or I
+    if version.model_task is Task.IMAGE_TEXT:  # of the relation 2*T + I this version predicts T or I
         mapping = tuple(c // 2 if version.task is Task.TEXT else c % 2 for c in mapping)
     tags = {
         **tags_until(origin_tags(version), choice.round),

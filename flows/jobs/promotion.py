@@ -193,13 +193,13 @@ def _decide_on_labels(
     set_name: str,
 ) -> GateDecision:
     rows, labels = select_set(labelled.annotations, challenger.task, set_name)
-    answers = _classes(assessor, challenger, labelled)[rows]
+    predictions = _classes(assessor, challenger, labelled)[rows]
     if champion is not None:
         rival, name = _classes(assessor, champion, labelled)[rows], str(champion)
     else:
         dev_labels = labelled.annotations.labels(challenger.task)[labelled.dev_rows]
         rival, name = predict_majority(dev_labels, len(rows)), "the most frequent class (no champion yet)"
-    decision = decide_on_labels(labels, answers, rival, rival_name=name)
+    decision = decide_on_labels(labels, predictions, rival, rival_name=name)
     # mapping and round were chosen on the train split when the version was given its class names
     return GateDecision(
         decision.passed,

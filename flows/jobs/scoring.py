@@ -175,11 +175,6 @@ def open_scorer(platform: Platform, pair: ModelPair) -> BatchScorer:
     )
 
 
-def pin_scorer(platform: Platform) -> BatchScorer:
-    """`open_scorer` for the champions as they are now. Raises NotReadyError."""
-    return open_scorer(platform, find_champions(platform.registry, platform.catalog).pair)
-
-
 def find_new(catalog: Catalog) -> list[Shard]:
     """Shards of the landing data set that no pair of versions has labelled, oldest first."""
     with catalog.session() as session:
@@ -192,11 +187,6 @@ def find_archive(catalog: Catalog, pair: ModelPair) -> list[Shard]:
         behind = unlabelled_shards(session, LANDING, pair.text.short, pair.image.short)
         new = {shard.id for shard in unlabelled_shards(session, LANDING)}
     return [shard for shard in reversed(behind) if shard.id not in new]
-
-
-def find_work(catalog: Catalog, pair: ModelPair, *, backfill: bool) -> list[Shard]:
-    """`find_new`; with `backfill`, `find_archive` after it: new tweets do not wait behind old ones."""
-    return [*find_new(catalog), *(find_archive(catalog, pair) if backfill else [])]
 
 
 def list_set_aside(catalog: Catalog, rows: Sequence[LabelFile]) -> list[dict[str, str]]:

@@ -102,7 +102,7 @@ class SupervisedConfig(FrozenConfig):
     epochs: Whole = Field(10, ge=1, le=100_000)
     batch_size: Whole = Field(32, ge=1, le=1_000_000)
     embed_batch_size: Whole = Field(64, ge=1, le=1_000_000)
-    """Pairs at a time when only answers are wanted."""
+    """Pairs at a time when only predictions are wanted."""
     validation: Real = Field(0.1, ge=0, lt=1)
     """Share of the labelled train split that is not trained on and chooses the epoch under the protocol `dev`. With 0, as in the
     paper's code, nothing honest can choose it, and the last epoch is taken."""
@@ -140,7 +140,7 @@ class ZeroShotConfig(FrozenConfig):
     embed_batch_size: Whole = Field(8, ge=1, le=1_000_000)
     """Pairs at a time."""
     seed: Whole = Field(0, ge=0, le=LARGEST_SEED)
-    """Nothing is drawn: every seed gives the same answers."""
+    """Nothing is drawn: every seed gives the same predictions."""
 
     @property
     def task(self) -> Task:

@@ -44,7 +44,7 @@ class Runtime:
 
     @property
     def name(self) -> str:
-        """Names vectors and answers in caches. `cpu` is what `itrp.inference.embeddings` computes there, fp32."""
+        """Names vectors and predictions in caches. `cpu` is what `itrp.inference.embeddings` computes there, fp32."""
         if self.device.type == "cpu" and self == exact_runtime(self.device):
             return "cpu"
         library = ["openvino"] if self.library == "openvino" else []

@@ -56,12 +56,12 @@ def fill_cell(
     *,
     stand_in: bool = False,
 ) -> CellResult:
-    """Evaluate a cell. runs: for each seed the answers of the system's runs, the text task's first.
+    """Evaluate a cell. runs: for each seed the predictions of the system's runs, the text task's first.
 
     Raises DataError as the evaluation does.
     """
     evaluations = [
-        evaluate_predictions(answers, annotations, cell.task, cell.set, protocol, system=cell.row) for answers in runs
+        evaluate_predictions(run, annotations, cell.task, cell.set, protocol, system=cell.row) for run in runs
     ]
     predictions = np.stack([evaluation.predictions for evaluation in evaluations])
     low, high = bootstrap_mean_interval(evaluations[0].labels, predictions, seed=0)
@@ -73,13 +73,13 @@ def fill_cell(
         low=low,
         high=high,
         n=evaluations[0].n,
-        cost=add_costs([answers.cost for answers in used]),
+        cost=add_costs([side.cost for side in used]),
         stand_in=stand_in,
     )
 
 
 def evaluate_predictions(
-    answers: Sequence[AnyPredictions],
+    run: Sequence[AnyPredictions],
     annotations: Annotations,
     task: Task,
     set_name: str,
@@ -87,8 +87,8 @@ def evaluate_predictions(
     *,
     system: str,
 ) -> Evaluation:
-    """One model on its task, two together (the text task's answers first), or one model's relations read as the task."""
-    text, image = answers[0], answers[-1]
+    """One model on its task, two together (the text task's first), or one model's relations read as the task."""
+    text, image = run[0], run[-1]
     if isinstance(text, RunPredictions) and Task.IMAGE_TEXT in text.clusters:
         predictions = text.on(Task.IMAGE_TEXT, annotations, set_name, protocol, rows_of=task)
         every = evaluate_relations(protocol, set_name, predictions, system=system)

@@ -33,13 +33,13 @@ class RunSpec:
 
     @property
     def is_seedless(self) -> bool:
-        """Whether every seed gives the same answers."""
+        """Whether every seed gives the same predictions."""
         return isinstance(find_experiment(self.experiment), ZeroShotConfig)
 
 
 @dataclass(frozen=True)
 class SystemSpec:
-    """Where a system's answers about each task come from: runs of one model a task, or one run for all."""
+    """Where a system's predictions about each task come from: runs of one model a task, or one run for all."""
 
     text: RunSpec
     image: RunSpec

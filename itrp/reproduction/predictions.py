@@ -43,7 +43,7 @@ class RunPredictions:
     def on(
         self, task: Task, annotations: Annotations, set_name: str, protocol: Protocol, *, rows_of: Task | None = None
     ) -> TaskPredictions:
-        """The answers about a task as predictions, with the labels of a test set.
+        """The predictions about a task, with the labels of a test set.
 
         `rows_of`: the task whose test rows are taken, the same one by default. Raises DataError for a task they are not about.
         """
@@ -55,7 +55,7 @@ class RunPredictions:
         return predictions_on(annotations, task, set_name, rounds, self.dev_rows, named=self.named, rows_of=rows_of)
 
     def save(self, folder: Path) -> None:
-        """Write arrays and facts into a folder; the facts last, so that answers which have them are whole."""
+        """Write arrays and facts into a folder; the facts last, so that predictions which have them are whole."""
         arrays = {f"clusters/{task}": clusters for task, clusters in self.clusters.items()}
         facts = {"named": self.named, "prompt_sha256": self.prompt_sha256}
         _save(folder, self, {"rounds": self.rounds, **arrays}, facts)
@@ -104,9 +104,11 @@ def load_predictions(folder: Path) -> AnyPredictions | None:
 
 
 def _save(
-    folder: Path, answers: AnyPredictions, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]
+    folder: Path, predictions: AnyPredictions, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, object]
 ) -> None:
     with write_atomically(folder / ARRAYS_FILE) as draft, draft.open("wb") as file:
-        np.savez_compressed(file, dev_rows=answers.dev_rows, **dict(arrays))  # type: ignore[arg-type]
+        np.savez_compressed(file, dev_rows=predictions.dev_rows, **dict(arrays))  # type: ignore[arg-type]
     with write_atomically(folder / FACTS_FILE) as draft:
-        draft.write_text(json.dumps({**facts, "cost": asdict(answers.cost), "run_id": answers.run_id}, indent=1) + "\n")
+        draft.write_text(
+            json.dumps({**facts, "cost": asdict(predictions.cost), "run_id": predictions.run_id}, indent=1) + "\n"
+        )

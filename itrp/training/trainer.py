@@ -242,7 +242,7 @@ class Trainer:
         return RoundResult(1, 1, len(features), float(loss), sizes, sizes, None, clock.seconds)
 
     def _classify(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The previous round's answers, [n]: its head is still in place, and the features are its encoders'."""
+        """The previous round's predictions, [n]: its head is still in place, and the features are its encoders'."""
         return self._score(features).argmax(dim=1).cpu().numpy()
 
     @torch.inference_mode()

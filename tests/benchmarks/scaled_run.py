@@ -118,9 +118,9 @@ def ingest(folder: Path, pairs: int) -> dict[str, Stage]:
 def score(folder: Path, pairs: int) -> dict[str, Stage]:
     """Shards -> labels."""
     from flows.jobs.ingestion import ingest_landing
-    from flows.jobs.scoring import find_work, pin_scorer
     from tests.benchmarks.landing import fill_landing
     from tests.benchmarks.platforms import make_platform
+    from tests.scoring import find_work, pin_scorer
 
     platform = make_platform(folder / "work")
     fill_landing(platform, WARM_UP, first=FAR)

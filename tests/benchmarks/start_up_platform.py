@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from flows.jobs.ingestion import ingest_landing
-from flows.jobs.scoring import find_work, pin_scorer
 from tests.benchmarks.landing import fill_landing
 from tests.benchmarks.platforms import make_platform
+from tests.scoring import find_work, pin_scorer
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def open_at(folder: Path) -> "Platform":
 def score(platform: "Platform") -> int:
     """Tweets of a new batch that were labelled by one night's work."""
     from flows.jobs.ingestion import ingest_landing
-    from flows.jobs.scoring import find_work, pin_scorer
+    from tests.scoring import find_work, pin_scorer
 
     report = ingest_landing(platform.store, platform.catalog)
     assert (report.lines, report.duplicates) == (20, 0)

@@ -28,7 +28,7 @@ PICTURE = next(iter(generate_tweets(1, seed=5))).image
 KILLED_BACKFILL = """
 import os, signal
 from flows.platform import open_platform
-from flows.jobs.scoring import find_work, pin_scorer
+from tests.scoring import find_work, pin_scorer
 
 platform = open_platform()
 scorer = pin_scorer(platform)

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import update
 
 from flows.jobs.promotion import run_promotion
-from flows.jobs.scoring import find_work, pin_scorer
 from infra.catalog.tables import Dataset, LabelFile
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import Task
 from serving.errors import NotFoundError
 from serving.registration import register_model
 from serving.registry import ModelVersion
+from tests.scoring import find_work, pin_scorer
 
 if TYPE_CHECKING:
     from flows.platform import Platform

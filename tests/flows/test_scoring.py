@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.jobs.ingestion import ingest_landing
-from flows.jobs.scoring import Backlog, find_archive, find_new, find_work, pin_scorer
+from flows.jobs.scoring import Backlog, find_archive, find_new
 from infra.catalog.queries import list_shards, record_label_file
 from infra.catalog.tables import LabelFile
 from itrp.data.pairs import Pair
@@ -16,6 +16,7 @@ from serving.champions import find_champions
 from serving.errors import NotFoundError
 from serving.labels import decode_labels
 from tests.poison import store_shard
+from tests.scoring import find_work, pin_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

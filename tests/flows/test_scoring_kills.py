@@ -32,7 +32,7 @@ import os, signal, sys
 import mlflow, torch, serving.labeller  # what takes seconds to import is imported once, before the forks
 from sqlalchemy import Engine, event
 from flows.platform import open_platform
-from flows.jobs.scoring import find_work, pin_scorer
+from tests.scoring import find_work, pin_scorer
 
 def die_at(write, number):
     seen, entering = 0, False

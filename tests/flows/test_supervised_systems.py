@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flows.jobs.evaluation import run_evaluation
-from flows.jobs.scoring import find_work, pin_scorer
 from itrp.errors import DataError, WrongUseError
+from tests.scoring import find_work, pin_scorer
 
 if TYPE_CHECKING:
     from flows.platform import Platform

@@ -13,13 +13,13 @@ from sqlalchemy import select
 
 from flows.jobs.evaluation import run_evaluation
 from flows.jobs.promotion import run_promotion
-from flows.jobs.scoring import find_work, pin_scorer
 from infra.catalog.queries import list_shards
 from infra.catalog.tables import ModelRun
 from itrp.data.shards import read_shard
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import Task
 from serving.labels import decode_labels
+from tests.scoring import find_work, pin_scorer
 
 if TYPE_CHECKING:
     from flows.jobs.evaluation import EvaluateReport

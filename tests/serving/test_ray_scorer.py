@@ -58,7 +58,7 @@ def many(scoring: "Platform", drop: "Callable[[Platform, Path], None]", tmp_path
 SCORE_EVERYTHING = """
 import sys
 from flows.platform import open_platform
-from flows.jobs.scoring import find_work, pin_scorer
+from tests.scoring import find_work, pin_scorer
 from serving.ray_scorer import score_on_ray
 
 platform = open_platform()

@@ -259,7 +259,7 @@ def test_a_broken_part_is_told_in_one_line(
     itrp: Callable[..., Any], scoring: "Platform", blocked: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """Of the catalog before anything, of MLflow when a label leads to a model."""
-    from flows.jobs.scoring import find_work, pin_scorer
+    from tests.scoring import find_work, pin_scorer
 
     scorer = pin_scorer(scoring)
     shard = find_work(scoring.catalog, scorer.pair, backfill=False)[0]

@@ -8,7 +8,6 @@ import pytest
 from flows.jobs.datasets import find_data
 from flows.jobs.explain import explain_tweet
 from flows.jobs.ingestion import ingest_landing
-from flows.jobs.scoring import find_work, pin_scorer
 from infra.catalog.queries import find_tweet
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
@@ -16,6 +15,7 @@ from itrp.labels import RELATIONS
 from serving.errors import NotFoundError
 from serving.labels import decode_labels
 from tests.poison import palette_without_colours, store_shard
+from tests.scoring import find_work, pin_scorer
 
 if TYPE_CHECKING:
     from flows.platform import Platform

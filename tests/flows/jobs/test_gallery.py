@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from flows.jobs.gallery import PER_RELATION, LabelledTweet, draw_gallery, pick_tweets
-from flows.jobs.scoring import find_work, pin_scorer
+from tests.scoring import find_work, pin_scorer
 
 if TYPE_CHECKING:
     from flows.platform import Platform
