@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 from itrp.baselines.supervised_model import SupervisedModel, restore_supervised_model
 from itrp.labels import Task
-from itrp.models.itrp_model import ItrpModel, load_model, read_description
+from itrp.models.encoder_pair import read_description
+from itrp.models.itrp_model import ItrpModel, load_model
 
 System: TypeAlias = ItrpModel | SupervisedModel
 """What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one) or a supervised system."""

@@ -30,7 +30,8 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
 from itrp.models.device import choose_device
-from itrp.models.itrp_model import build_model, read_description
+from itrp.models.encoder_pair import read_description
+from itrp.models.itrp_model import build_model
 from itrp.progress import Progress, ProgressBar
 from itrp.systems import System, load_system, predicted_task
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder

@@ -22,7 +22,7 @@ from itrp.inference.shard_vectors import ShardVectors, predict_exactly
 from itrp.inference.timings import PipelineTimings
 from itrp.labels import Task
 from itrp.models.device import Vectors, choose_device
-from itrp.models.itrp_model import ItrpModel
+from itrp.models.encoder_pair import EncoderPair
 from serving.labels import SetAsideRow
 from serving.prediction_cache import PredictionCache
 from serving.predictor import Predictor
@@ -45,7 +45,7 @@ class ShardLabels(NamedTuple):
 
 @dataclass(frozen=True)
 class _TaskModel:
-    """A task's model as it was loaded, and made ready if it is an ITRp model (supervised systems predict as they are)."""
+    """A task's model as it was loaded, and made ready if it is a pair of encoders (others predict as they are)."""
 
     predictor: Predictor
     prepared: PreparedModel | None
@@ -77,7 +77,7 @@ class ShardLabeller:
         predictors = {task: Predictor.load(folder, str(chosen)) for task, folder in folders.items()}
         for predictor in predictors.values():
             predictor.require_mapping()
-        quick = [predictor.model for predictor in predictors.values() if isinstance(predictor.model, ItrpModel)]
+        quick = [predictor.model for predictor in predictors.values() if isinstance(predictor.model, EncoderPair)]
 
         def calibrate() -> Calibration | None:
             shard = examples() if examples is not None else None
@@ -119,7 +119,7 @@ class ShardLabeller:
 
     def _prepare(self, predictor: Predictor, folder: Path) -> _TaskModel:
         model, weights = predictor.model, read_weights(folder).fingerprint
-        if not isinstance(model, ItrpModel):
+        if not isinstance(model, EncoderPair):
             return _TaskModel(predictor, None, weights)
         return _TaskModel(predictor, prepare_model(model, self.runtime, count_workers(self.runtime)), weights)
 
@@ -146,7 +146,7 @@ class ShardLabeller:
             )
         path = self._file(model, shard)
         if not path.exists():
-            keep_array(path, model.prepared.classify(vectors))
+            keep_array(path, model.prepared.classify(vectors, shard))
         return np.load(path)
 
     def _file(self, model: _TaskModel, shard: ShardFile) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from itrp.labels import RELATIONS, Task
-from itrp.models.itrp_model import read_description
+from itrp.models.encoder_pair import read_description
 from serving.predictor import class_vocabulary
 from serving.registry import (
     CHALLENGER,

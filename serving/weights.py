@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 
 from itrp.baselines.supervised_model import NETWORK_FOLDER
 from itrp.config import ExperimentConfig
-from itrp.models.itrp_model import TEXT_FOLDER, WEIGHTS_FILE, ItrpModel, read_description
+from itrp.models.encoder_pair import TEXT_FOLDER, WEIGHTS_FILE, read_description
+from itrp.models.itrp_model import ItrpModel
 from itrp.models.pretrained import describe_tokenizer
 from itrp.systems import is_supervised
 

@@ -19,7 +19,8 @@ from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPrediction
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import CLASS_NAMES
 from itrp.models.device import Vectors
-from itrp.models.itrp_model import ItrpModel, build_model, read_description
+from itrp.models.encoder_pair import read_description
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.systems import is_supervised
 from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet

@@ -18,7 +18,7 @@ from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
 from itrp.models.device import autocast
-from itrp.models.itrp_model import MODEL_FILE, WEIGHTS_FILE, put_back
+from itrp.models.encoder_pair import MODEL_FILE, WEIGHTS_FILE, put_back
 
 NETWORK_FOLDER = "network"
 MODULES = {

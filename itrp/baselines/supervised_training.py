@@ -25,7 +25,7 @@ from itrp.evaluation.results import weighted_f1
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import UNLABELLED, Task
 from itrp.models.device import autocast
-from itrp.models.itrp_model import put_back
+from itrp.models.encoder_pair import put_back
 from itrp.progress import Progress, ignore_progress
 from itrp.randomness import round_seed, seeded
 from itrp.training.trainer import build_optimizer

@@ -47,6 +47,12 @@ def read_texts(shard: ShardFile) -> list[str]:
     return texts
 
 
+def read_contents(shard: ShardFile) -> tuple[list[str], list[str]]:
+    """Texts, and the SHA-256 of the images, in stored order."""
+    table = pq.read_table(shard.path, columns=["text", "image_sha256"])
+    return table.column("text").to_pylist(), table.column("image_sha256").to_pylist()
+
+
 def iter_pixels(
     shard: ShardFile, form: PixelFormat, found: list[SetAside] | None = None
 ) -> Iterator[NDArray[np.uint8]]:
@@ -136,8 +142,11 @@ class Rows:
         """The chosen rows, [m, ...], in the order given."""
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         part_of = np.searchsorted(starts, rows, side="right") - 1
-        taken = np.stack([self.parts[part][row - starts[part]] for part, row in zip(part_of, rows, strict=True)])
+        first = self.parts[0]
+        taken = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
         for part in np.unique(part_of):
+            places = np.flatnonzero(part_of == part)
+            taken[places] = self.parts[part][rows[places] - starts[part]]
             forget_pages(self.parts[part])
         return taken
 

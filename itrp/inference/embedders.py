@@ -18,8 +18,8 @@ from itrp.inference.embeddings import fuse_encoder
 from itrp.inference.openvino_encoders import compile_image, compile_text
 from itrp.inference.runtimes import Runtime
 from itrp.models.device import Vectors
+from itrp.models.encoder_pair import fingerprint
 from itrp.models.image_encoder import ImageEncoder
-from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder
 from itrp.pixel_format import PixelFormat
 

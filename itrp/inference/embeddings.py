@@ -14,8 +14,8 @@ from itrp.data.set_aside import SetAside, keep_set_aside
 from itrp.files import write_atomically
 from itrp.models.batch_norm_fusion import fuse_batch_norms
 from itrp.models.device import Vectors, autocast
+from itrp.models.encoder_pair import fingerprint
 from itrp.models.image_encoder import ImageEncoder
-from itrp.models.itrp_model import fingerprint
 from itrp.models.text_encoder import TextEncoder
 from itrp.progress import Count, ignore_count
 

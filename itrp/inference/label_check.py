@@ -22,10 +22,9 @@ from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.int8 import keep_rows
 from itrp.inference.made_up_pairs import make_up_pairs
 from itrp.inference.pipeline import EmbeddingStream, Job
-from itrp.inference.prediction import classify_vectors
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
-from itrp.models.itrp_model import ItrpModel, fingerprint
+from itrp.models.encoder_pair import EncoderPair, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,10 @@ class Verdict(NamedTuple):
 
 
 def settle_runtime(
-    models: Sequence[ItrpModel], candidates: Sequence[Runtime], folder: Path, find_examples: FindExamples | None = None
+    models: Sequence[EncoderPair],
+    candidates: Sequence[Runtime],
+    folder: Path,
+    find_examples: FindExamples | None = None,
 ) -> Runtime:
     """The first of some runtimes of one device on which all models keep their labels, else torch in fp32; with a warning.
 
@@ -75,7 +77,7 @@ def settle_runtime(
     return exact
 
 
-def measure_agreement(model: ItrpModel, runtime: Runtime, find_examples: FindExamples | None = None) -> Verdict:
+def measure_agreement(model: EncoderPair, runtime: Runtime, find_examples: FindExamples | None = None) -> Verdict:
     """Which share of the example pairs keep the cluster that torch gives them in fp32."""
     with tempfile.TemporaryDirectory() as folder:
         examples = _choose_examples(model, runtime, find_examples, Path(folder))
@@ -83,7 +85,7 @@ def measure_agreement(model: ItrpModel, runtime: Runtime, find_examples: FindExa
         return Verdict(share_kept(expected, predict_examples(model, runtime, examples)), examples.pairs)
 
 
-def predict_examples(model: ItrpModel, runtime: Runtime, examples: ShardFile) -> NDArray[np.float32]:
+def predict_examples(model: EncoderPair, runtime: Runtime, examples: ShardFile) -> NDArray[np.float32]:
     """[n, k] cluster probabilities on a runtime, as any shard would get them."""
     stream = EmbeddingStream(runtime, PipelineTimings())
     text = prepare_text(model.text, runtime, stream.workers)
@@ -91,8 +93,7 @@ def predict_examples(model: ItrpModel, runtime: Runtime, examples: ShardFile) ->
     (done,) = stream.run([Job(examples, [text], [image])])
     if done.error is not None:
         raise done.error
-    vectors = done.vectors[text.fingerprint], done.vectors[image.fingerprint]
-    return classify_vectors(model, *vectors, next(model.head.parameters()).device)
+    return model.classify_vectors(done.vectors[text.fingerprint], done.vectors[image.fingerprint], examples)
 
 
 def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> float:
@@ -100,13 +101,13 @@ def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> f
     return float(((expected.argmax(axis=1) == found.argmax(axis=1)) & np.isfinite(found).all(axis=1)).mean())
 
 
-def _find_verdict(model: ItrpModel, runtime: Runtime, folder: Path, find_examples: FindExamples | None) -> Verdict:
+def _find_verdict(model: EncoderPair, runtime: Runtime, folder: Path, find_examples: FindExamples | None) -> Verdict:
     """Measured once, then read."""
     key = json.dumps(
         [
             fingerprint(model.text),
             fingerprint(model.image),
-            sha256(b"".join(p.detach().cpu().numpy().tobytes() for p in model.head.parameters())).hexdigest(),
+            model.head_digest(),
             runtime.name,
             *_describe_machine(runtime),
         ]
@@ -132,7 +133,9 @@ def _describe_machine(runtime: Runtime) -> list[str]:
     return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), *libraries]
 
 
-def _choose_examples(model: ItrpModel, runtime: Runtime, find_examples: FindExamples | None, folder: Path) -> ShardFile:
+def _choose_examples(
+    model: EncoderPair, runtime: Runtime, find_examples: FindExamples | None, folder: Path
+) -> ShardFile:
     """What int8 was not made from; else the model's own data, whose labels are what it is about; else made-up pairs."""
     if runtime.calibration is not None:
         return runtime.calibration.trial

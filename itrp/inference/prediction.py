@@ -16,7 +16,7 @@ from itrp.data.set_aside import read_set_aside
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import Vectors
-from itrp.models.itrp_model import ItrpModel
+from itrp.models.encoder_pair import EncoderPair
 
 
 class BatchSettings(Protocol):
@@ -41,7 +41,7 @@ class ShardPredictor(Protocol):
         ...
 
 
-def embed_shard(model: ItrpModel, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
+def embed_shard(model: EncoderPair, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
     """Text and image vectors of a shard, [n, d_text] and [n, d_image]; those of a frozen encoder come from the cache."""
     text = (
         cache.embed_texts(model.text, shard)
@@ -56,30 +56,22 @@ def embed_shard(model: ItrpModel, shard: ShardFile, cache: EmbeddingCache) -> tu
     return text, image
 
 
-@torch.inference_mode()
-def classify_vectors(model: ItrpModel, text: Vectors, image: Vectors, device: torch.device) -> NDArray[np.float32]:
-    """[n, k] cluster probabilities (softmax of the head)."""
-    model.eval()
-    logits = model.classify(torch.tensor(text, device=device), torch.tensor(image, device=device))
-    return torch.softmax(logits.float(), dim=1).cpu().numpy()
-
-
-def predict_shard(system: ItrpModel | ShardPredictor, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
+def predict_shard(system: EncoderPair | ShardPredictor, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
     """[n, k] cluster probabilities of a shard's pairs, in stored order; of a supervised system, class probabilities."""
-    if isinstance(system, ItrpModel):
-        return classify_vectors(system, *embed_shard(system, shard, cache), cache.device)
+    if isinstance(system, EncoderPair):
+        return system.classify_vectors(*embed_shard(system, shard, cache), shard)
     return system.predict_shard(shard, cache)
 
 
 def predict_shards(
-    system: ItrpModel | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
+    system: EncoderPair | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
 ) -> NDArray[np.float32]:
     """[n, k] probabilities of several shards' pairs, one after the other."""
     return np.concatenate([predict_shard(system, shard, cache) for shard in shards])
 
 
 def predict_pairs(
-    system: ItrpModel | ShardPredictor, texts: Sequence[str], images: Sequence[bytes], device: torch.device
+    system: EncoderPair | ShardPredictor, texts: Sequence[str], images: Sequence[bytes], device: torch.device
 ) -> NDArray[np.float32]:
     """[n, k] probabilities of n texts and their images' bytes, by way of a shard that is thrown away.
 

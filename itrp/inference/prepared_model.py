@@ -1,4 +1,4 @@
-"""A trained ITRp model that only predicts: both encoders on a runtime, and the head."""
+"""A trained model that only predicts: both encoders on a runtime, and the head."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from itrp.data.inputs import ShardFile
 from itrp.inference.embedders import ImageEmbedder, TextEmbedder, prepare_image, prepare_text
-from itrp.inference.prediction import classify_vectors
 from itrp.inference.runtimes import Runtime
 from itrp.models.device import Vectors
-from itrp.models.itrp_model import ItrpModel
+from itrp.models.encoder_pair import EncoderPair
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 class PreparedModel:
     """What predicts."""
 
-    model: ItrpModel
+    model: EncoderPair
     """Its head; the encoders are those below."""
     text: TextEmbedder
     image: ImageEmbedder
@@ -33,12 +33,12 @@ class PreparedModel:
         sides = ((self.text.fingerprint, config.text.finetune), (self.image.fingerprint, config.image.finetune))
         return frozenset(fingerprint for fingerprint, tuned in sides if not tuned)
 
-    def classify(self, vectors: Mapping[str, Vectors]) -> NDArray[np.float32]:
+    def classify(self, vectors: Mapping[str, Vectors], shard: ShardFile) -> NDArray[np.float32]:
         """[n, k] cluster probabilities from the vectors of both encoders, by fingerprint."""
-        return classify_vectors(self.model, vectors[self.text.fingerprint], vectors[self.image.fingerprint], CPU)
+        return self.model.classify_vectors(vectors[self.text.fingerprint], vectors[self.image.fingerprint], shard)
 
 
-def prepare_model(model: ItrpModel, runtime: Runtime, threads: int) -> PreparedModel:
+def prepare_model(model: EncoderPair, runtime: Runtime, threads: int) -> PreparedModel:
     """The model on a runtime, for so many threads at once. It is taken over: but for its head it is empty afterwards."""
     text, image = prepare_text(model.text, runtime, threads), prepare_image(model.image, runtime, threads)
     # nothing asks them any more, and on a runtime that is not exact there are two of each

@@ -16,7 +16,7 @@ from itrp.inference.prepared_model import PreparedModel
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.device import Vectors
-from itrp.models.itrp_model import ItrpModel
+from itrp.models.encoder_pair import EncoderPair
 
 
 class ShardVectors:
@@ -69,13 +69,13 @@ class ShardVectors:
 
 
 def predict_exactly(
-    system: ItrpModel | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
+    system: EncoderPair | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
 ) -> Iterator[NDArray[np.float32]]:
     """[n, k] probabilities of each shard's pairs, on the device of `cache`, which is where the system lies.
 
-    On a CPU an ITRp model takes the batches that scoring in fp32 takes, each on one core: equal to the last bit.
+    On a CPU a pair of encoders takes the batches that scoring in fp32 takes, each on one core: equal to the last bit.
     """
-    if not isinstance(system, ItrpModel) or cache.device.type != "cpu":
+    if not isinstance(system, EncoderPair) or cache.device.type != "cpu":
         yield from (predict_shard(system, shard, cache) for shard in shards)
         return
     runtime = exact_runtime(cache.device)
@@ -84,4 +84,4 @@ def predict_exactly(
     models = [PreparedModel(system, text, image)]
     vectors = ShardVectors(runtime, cache.folder, PipelineTimings())
     for embedded in vectors.run(vectors.plan(shard, models) for shard in shards):
-        yield models[0].classify(vectors.complete(embedded, models))
+        yield models[0].classify(vectors.complete(embedded, models), embedded.job.shard)

@@ -1,29 +1,32 @@
-"""The ITRp model: two encoders, fusion, and a linear head; saved as safetensors and JSON."""
+"""The ITRp model: two encoders, fusion, and a linear head."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from itrp.config import ExperimentConfig
+from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, WrongUseError
-from itrp.models.image_encoder import ImageEncoder, build_image_encoder, load_image_encoder
-from itrp.models.pretrained import describe_tokenizer
-from itrp.models.text_encoder import TextEncoder, build_text_encoder, load_text_encoder
+from itrp.models.device import Vectors
+from itrp.models.encoder_pair import (
+    EncoderPair,
+    load_weights,
+    put_back,
+    read_description,
+    read_mapping,
+    restore_encoders,
+)
+from itrp.models.image_encoder import ImageEncoder, load_image_encoder
+from itrp.models.text_encoder import TextEncoder, load_text_encoder
 
-WEIGHTS_FILE = "weights.safetensors"
-MODEL_FILE = "model.json"
-TEXT_FOLDER = "text"
 
-
-class ItrpModel(nn.Module):
+class ItrpModel(EncoderPair):
     """e = fuse(text vector, image vector); the head gives k logits (paper, equations 1 to 3)."""
+
+    config: ExperimentConfig
 
     def __init__(self, config: ExperimentConfig, text: TextEncoder, image: ImageEncoder) -> None:
         super().__init__()
@@ -92,20 +95,13 @@ class ItrpModel(nn.Module):
             )
         put_back(self, state)
 
-    def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
-        """Write weights, architecture, tokenizer and class names into a folder that must not exist yet."""
-        folder.mkdir(parents=True)
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()},
-            folder / WEIGHTS_FILE,
-        )
-        self.text.save(folder / TEXT_FOLDER)
-        description = {
-            "config": self.config.model_dump(mode="json"),
-            "mapping": list(mapping) if mapping is not None else None,
-            **(extra or {}),
-        }
-        (folder / MODEL_FILE).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
+    def classify_vectors(self, text: Vectors, image: Vectors, shard: ShardFile) -> NDArray[np.float32]:
+        """[n, k] cluster probabilities (softmax of the head)."""
+        self.eval()
+        device = self.head.weight.device
+        with torch.inference_mode():
+            logits = self.classify(torch.tensor(text, device=device), torch.tensor(image, device=device))
+            return torch.softmax(logits.float(), dim=1).cpu().numpy()
 
 
 def build_model(config: ExperimentConfig) -> ItrpModel:
@@ -115,42 +111,10 @@ def build_model(config: ExperimentConfig) -> ItrpModel:
     return model
 
 
-def put_back(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load tensors that the model's own `state_dict` has, all of them or some."""
-    own = model.state_dict()
-    # updated, not replaced: beside its tensors a state dict keeps the architecture's version, which MNASNet asks for
-    own.update(state)
-    model.load_state_dict(own)
-
-
-def read_description(folder: Path) -> dict[str, object]:
-    """What `ItrpModel.save` wrote beside the weights: config, mapping, extra. Raises DataError."""
-    try:
-        return dict(json.loads((folder / MODEL_FILE).read_text()))
-    except (OSError, ValueError) as error:
-        raise DataError(f"expected a saved ITRp model in {folder}, found none ({error})") from None
-
-
 def load_model(folder: Path) -> tuple[ItrpModel, tuple[int, ...] | None]:
     """A saved model, ready to predict, and its mapping cluster -> class (None when it has none yet)."""
     description = read_description(folder)
     config = ExperimentConfig.model_validate(description["config"])
-    model = ItrpModel(config, build_text_encoder(config.text, folder / TEXT_FOLDER), build_image_encoder(config.image))
-    state = load_file(folder / WEIGHTS_FILE)
-    if set(state) != set(model.state_dict()):
-        raise DataError(f"expected in {folder / WEIGHTS_FILE} the tensors that {MODEL_FILE} describes, found others")
-    put_back(model, state)
-    mapping = description["mapping"]
-    return model.eval(), tuple(mapping) if isinstance(mapping, list) else None
-
-
-def fingerprint(encoder: TextEncoder | ImageEncoder) -> str:
-    """16 hex digits naming an encoder by what decides its vectors: configuration that shapes them, and weights."""
-    settings = encoder.config.model_dump(mode="json", exclude={"finetune", "optimizer", "name", "weights"})
-    digest = hashlib.sha256(json.dumps([type(encoder).__name__, settings], sort_keys=True).encode())
-    if isinstance(encoder, TextEncoder):
-        digest.update(describe_tokenizer(encoder.tokenizer))
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
+    model = ItrpModel(config, *restore_encoders(config, folder))
+    load_weights(model, folder)
+    return model.eval(), read_mapping(description)

@@ -18,8 +18,9 @@ from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.experiments import find_experiment
 from itrp.labels import Task
+from itrp.models.encoder_pair import MODEL_FILE
 from itrp.models.image_encoder import ImageEncoder
-from itrp.models.itrp_model import MODEL_FILE, ItrpModel
+from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder
 
 SIZE = (600, 400)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from itrp.models.itrp_model import fingerprint
+from itrp.models.encoder_pair import fingerprint
 from tests.benchmarks.gpu import main, rows
 from tests.benchmarks.gpu_inputs import choose_sizes, count_flops, draw_model, flops_of, name_variant
 from tests.benchmarks.gpu_rates import measure_rates

@@ -14,7 +14,8 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shard
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.labels import Task
-from itrp.models.itrp_model import fingerprint, load_model
+from itrp.models.encoder_pair import fingerprint
+from itrp.models.itrp_model import load_model
 from serving.files import local_shards
 from serving.labeller import ShardLabeller
 

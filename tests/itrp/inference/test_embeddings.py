@@ -12,7 +12,8 @@ from itrp.data.inputs import Rows, ShardFile, cache_pixels
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.inference.embeddings import EmbeddingCache, embed_pixel_rows, embed_pixels, embed_tokens
 from itrp.models.device import autocast, choose_device
-from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
+from itrp.models.encoder_pair import fingerprint
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")

@@ -20,7 +20,8 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
-from itrp.models.itrp_model import build_model, fingerprint
+from itrp.models.encoder_pair import fingerprint
+from itrp.models.itrp_model import build_model
 from tests.poison import palette_without_colours
 
 CPU = torch.device("cpu")

@@ -10,8 +10,9 @@ from itrp.data.images import load_pixels
 from itrp.data.inputs import ShardFile
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.inference.prediction import classify_vectors, embed_shard, predict_shard, predict_shards
-from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
+from itrp.inference.prediction import embed_shard, predict_shard, predict_shards
+from itrp.models.encoder_pair import fingerprint
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")
@@ -83,7 +84,7 @@ def test_the_frozen_side_comes_from_the_cache_and_the_tuned_side_does_not(
     else:
         np.testing.assert_array_equal(again_image, image)
         assert (again_text == 7).all()
-    expected = classify_vectors(model, np.array(again_text), np.array(again_image), CPU)
+    expected = model.classify_vectors(np.array(again_text), np.array(again_image), shards[1])
     np.testing.assert_array_equal(predict_shard(model, shards[1], cache), expected)
 
 
@@ -108,7 +109,9 @@ def test_both_sides_frozen_need_no_shard_the_second_time(
     np.testing.assert_array_equal(predict_shards(model, gone, cache), before)
 
 
-def test_probabilities_are_the_softmax_of_the_head(make_config: Callable[..., ExperimentConfig]) -> None:
+def test_probabilities_are_the_softmax_of_the_head(
+    make_config: Callable[..., ExperimentConfig], shards: list[ShardFile]
+) -> None:
     model = build_model(make_config("small-text"))
     with torch.no_grad():
         model.head.weight.zero_()
@@ -116,5 +119,5 @@ def test_probabilities_are_the_softmax_of_the_head(make_config: Callable[..., Ex
         model.head.bias.zero_()
     text, image = np.zeros((3, 32), dtype=np.float32), np.ones((3, 1024), dtype=np.float32)
     text[:, 0] = [0, np.log(3), -np.log(3)]
-    found = classify_vectors(model, text, image, CPU)
+    found = model.classify_vectors(text, image, shards[0])
     np.testing.assert_allclose(found, [[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]], atol=1e-6)

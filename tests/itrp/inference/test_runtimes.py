@@ -20,7 +20,8 @@ from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.embeddings import embed_pixels, embed_tokens
 from itrp.inference.int8 import Calibration
 from itrp.inference.runtimes import Runtime, choose_runtimes, exact_runtime, gains_by_bf16, multiplies_bf16
-from itrp.models.itrp_model import ItrpModel, build_model, fingerprint
+from itrp.models.encoder_pair import fingerprint
+from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
 
 CPU = torch.device("cpu")

@@ -10,8 +10,9 @@ from itrp.config import ImageEncoderConfig, override
 from itrp.experiments import EXPERIMENTS
 from itrp.inference.embeddings import embed_pixels, fuse_encoder
 from itrp.models.batch_norm_fusion import fuse_batch_norms
+from itrp.models.encoder_pair import fingerprint
 from itrp.models.image_encoder import ImageEncoder
-from itrp.models.itrp_model import build_model, fingerprint
+from itrp.models.itrp_model import build_model
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,8 @@ from itrp.data.inputs import ShardFile
 from itrp.errors import DataError, WrongUseError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
-from itrp.models.itrp_model import ItrpModel, build_model, fingerprint, load_model, read_description
+from itrp.models.encoder_pair import fingerprint, read_description
+from itrp.models.itrp_model import ItrpModel, build_model, load_model
 
 CPU = torch.device("cpu")
 TEXT_TENSORS = 37

@@ -21,7 +21,7 @@ from transformers import (
 from itrp.config import TextEncoderConfig
 from itrp.errors import WeightsUnavailableError
 from itrp.inference.embeddings import embed_tokens
-from itrp.models.itrp_model import fingerprint
+from itrp.models.encoder_pair import fingerprint
 from itrp.models.text_encoder import TextEncoder, build_text_encoder, find_text_weights, load_text_encoder
 
 CPU = torch.device("cpu")

@@ -1,0 +1,1 @@
+"""The aligned family: what belongs together, learned from true against shuffled pairs."""

@@ -1,0 +1,124 @@
+"""A fitted alignment as tensors: saved with the model, and asked for the pairs it has learned from as for new ones.
+
+A pair whose text or image the alignment has seen is judged by the fold model that has not; any other one by all of them, and
+the mean of their scores. So tweets may be labelled by what was trained on them.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from itrp.alignment.cca import Projection
+from itrp.alignment.decide import Decision
+from itrp.alignment.fit import FittedAlignment
+from itrp.alignment.folds import Keys
+from itrp.alignment.prepare import BLOCK, Preparation
+from itrp.alignment.score import Partners, score_pairs
+from itrp.models.device import Vectors
+
+_PREPARATION = ("text_mean", "text_scale", "image_mean", "image_scale", "image_directions")
+_PROJECTION = ("text_center", "image_center", "text", "image")
+
+
+class Aligner(nn.Module):
+    """Stages 1 to 5 for n pairs at a time."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+
+    @property
+    def decision(self) -> Decision:
+        """From scores to probabilities."""
+        slope, threshold = self.get_buffer("logistic").tolist()
+        return Decision(slope, threshold)
+
+    @property
+    def folds(self) -> int:
+        """How many models it holds."""
+        return len(self.get_buffer("projection_text"))
+
+    def scores(self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> NDArray[np.float64]:
+        """z [n] of frozen features [n, dt] and [n, di], with the keys of their contents (`content_keys`)."""
+        return self.fit_pairs(text, image, text_keys, image_keys)[0]
+
+    @torch.inference_mode()
+    def fit_pairs(
+        self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """z [n] and the products a * b [n, k], whose sum is the cosine."""
+        unseen = self._find_unseen(text_keys, image_keys)
+        scores = np.zeros(len(text))
+        products = np.zeros((len(text), self.get_buffer("projection_text").shape[2]), dtype=np.float32)
+        for fold in range(self.folds):
+            rows = np.flatnonzero((unseen == fold) | (unseen < 0))
+            for start in range(0, len(rows), BLOCK):
+                block = rows[start : start + BLOCK]
+                share = np.where(unseen[block] < 0, 1 / self.folds, 1.0)
+                z, product = self._fit_block(fold, text[block], image[block], text_keys[block], image_keys[block])
+                scores[block] += share * z
+                products[block] += (share[:, None] * product).astype(np.float32)
+        return scores, products
+
+    def probabilities(self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> NDArray[np.float32]:
+        """[n, 2]: that a pair does not match, that it does."""
+        matches = self.decision.probabilities(self.scores(text, image, text_keys, image_keys))
+        return np.stack([1 - matches, matches], axis=1).astype(np.float32)
+
+    def _fit_block(
+        self, fold: int, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        device = self.get_buffer("logistic").device
+        preparation = Preparation(*(self.get_buffer(name) for name in _PREPARATION))
+        projection = Projection(*(self.get_buffer(f"projection_{name}")[fold] for name in _PROJECTION))
+        partners = Partners(
+            *(
+                self.get_buffer(f"partners_{name}")[fold][: int(self.get_buffer("partners_held")[fold])]
+                for name in ("texts", "images", "text_keys", "image_keys")
+            )
+        )
+        b = projection.texts(preparation.texts(_to_tensor(text, device)))
+        a = projection.images(preparation.images(_to_tensor(image, device)))
+        z = score_pairs(b, a, torch.from_numpy(text_keys).to(device), torch.from_numpy(image_keys).to(device), partners)
+        return z.double().cpu().numpy(), (a * b).cpu().numpy()
+
+    def _find_unseen(self, text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:
+        """[n] the fold model that has seen neither a pair's text nor its image; -1 where none of them has."""
+        by_text = self._look_up("text", text_keys)
+        return np.where(by_text >= 0, by_text, self._look_up("image", image_keys))
+
+    def _look_up(self, side: str, keys: Keys) -> NDArray[np.int64]:
+        known, folds = (self.get_buffer(f"seen_{side}_{part}").cpu().numpy() for part in ("keys", "folds"))
+        places = np.searchsorted(known, keys).clip(max=len(known) - 1)
+        return np.where(known[places] == keys, folds[places].astype(np.int64), -1)
+
+
+def build_aligner(fitted: FittedAlignment, text_keys: Keys, image_keys: Keys) -> Aligner:
+    """What an alignment was fitted to be, with the keys [n] of the pairs it was fitted on."""
+    projections, partners = [model.projection for model in fitted.models], [model.partners for model in fitted.models]
+    tensors = {name: getattr(fitted.preparation, name) for name in _PREPARATION}
+    tensors |= {
+        f"projection_{name}": torch.stack([getattr(each, name) for each in projections]) for name in _PROJECTION
+    }
+    tensors["partners_held"] = torch.tensor([len(each.texts) for each in partners])
+    for name in ("texts", "images", "text_keys", "image_keys"):
+        # a small fold holds fewer partners than the others
+        tensors[f"partners_{name}"] = nn.utils.rnn.pad_sequence(
+            [getattr(each, name) for each in partners], batch_first=True
+        )
+    for side, keys in (("text", text_keys), ("image", image_keys)):
+        known, first = np.unique(keys, return_index=True)
+        tensors[f"seen_{side}_keys"] = torch.from_numpy(known)
+        tensors[f"seen_{side}_folds"] = torch.from_numpy(fitted.folds[first])
+    decision = [fitted.decision.slope, fitted.decision.threshold]
+    tensors["logistic"] = torch.tensor(decision, dtype=torch.float64)
+    return Aligner({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def _to_tensor(vectors: Vectors, device: torch.device) -> Tensor:
+    # a copy: the rows may be a read-only memory map
+    return torch.from_numpy(np.array(vectors, dtype=np.float32)).to(device)
