@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, TypeAlias
 
+from itrp.alignment.config import AlignedConfig
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.baselines.experiments import SUPERVISED_EXPERIMENTS, ZERO_SHOT_EXPERIMENTS
 from itrp.config import (
@@ -146,8 +147,23 @@ def vanilla(preset: Preset, method: Literal["kmeans", "gmm"]) -> ExperimentConfi
     )
 
 
+def small_aligned() -> AlignedConfig:
+    """Text task by alignment: what belongs together, learned from true against shuffled pairs; weights come with the package."""
+    return AlignedConfig(name="small-aligned", image=ImageEncoderConfig(size=224))
+
+
+def paper_aligned() -> AlignedConfig:
+    """The same with the paper's encoders, BERT-base and ResNet-101, neither fine-tuned."""
+    return AlignedConfig(
+        name="paper-aligned",
+        text=TextEncoderConfig(name="bert-base-uncased"),
+        image=ImageEncoderConfig(name="resnet101"),
+        pairs=100_000,
+    )
+
+
 PRESETS: tuple[Preset, ...] = ("paper", "code", "small")
-TrainedConfig: TypeAlias = ExperimentConfig | SupervisedConfig
+TrainedConfig: TypeAlias = ExperimentConfig | AlignedConfig | SupervisedConfig
 AnyConfig: TypeAlias = TrainedConfig | ZeroShotConfig
 
 EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
@@ -163,6 +179,8 @@ EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
         for preset in PRESETS
         for method in ("kmeans", "gmm")
     },
+    "small-aligned": small_aligned,
+    "paper-aligned": paper_aligned,
     **SUPERVISED_EXPERIMENTS,
     **ZERO_SHOT_EXPERIMENTS,
 }

@@ -1,15 +1,18 @@
 """Every sort of trained system, read back from the folder it was saved in."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from itrp.baselines.supervised_model import SupervisedModel, restore_supervised_model
 from itrp.labels import Task
-from itrp.models.encoder_pair import read_description
+from itrp.models.aligned_model import AlignedModel, load_aligned_model
+from itrp.models.encoder_pair import read_description, read_mapping
 from itrp.models.itrp_model import ItrpModel, load_model
 
-System: TypeAlias = ItrpModel | SupervisedModel
-"""What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one) or a supervised system."""
+System: TypeAlias = ItrpModel | AlignedModel | SupervisedModel
+"""What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one), an aligned one, or a supervised
+system."""
 
 
 def load_system(folder: Path) -> tuple[System, tuple[int, ...] | None]:
@@ -18,16 +21,24 @@ def load_system(folder: Path) -> tuple[System, tuple[int, ...] | None]:
     Raises DataError when the folder holds none.
     """
     description = read_description(folder)
-    if not is_supervised(description):
-        return load_model(folder)
-    mapping = description["mapping"]
-    return restore_supervised_model(folder, description), tuple(mapping) if isinstance(mapping, list) else None
+    if is_supervised(description):
+        return restore_supervised_model(folder, description), read_mapping(description)
+    return load_aligned_model(folder) if is_aligned(description) else load_model(folder)
 
 
-def is_supervised(description: dict[str, object]) -> bool:
+def is_supervised(description: Mapping[str, object]) -> bool:
     """Whether a model.json describes a supervised system."""
+    return _has(description, "network")
+
+
+def is_aligned(description: Mapping[str, object]) -> bool:
+    """Whether a model.json describes an aligned model."""
+    return _has(description, "alignment")
+
+
+def _has(description: Mapping[str, object], branch: str) -> bool:
     config = description["config"]
-    return isinstance(config, dict) and "network" in config
+    return isinstance(config, dict) and branch in config
 
 
 def predicted_task(system: System) -> Task:

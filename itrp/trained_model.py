@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.alignment.config import AlignedConfig
 from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins, provide_stand_ins
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model
@@ -29,11 +30,13 @@ from itrp.files import place_folder
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
+from itrp.models.aligned_model import build_aligned_model
 from itrp.models.device import choose_device
 from itrp.models.encoder_pair import read_description
 from itrp.models.itrp_model import build_model
 from itrp.progress import Progress, ProgressBar
 from itrp.systems import System, load_system, predicted_task
+from itrp.training.alignment import train_aligned
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.training.health import Finding, find_small_epochs, find_weak_rounds, taught_by
 from itrp.training.trainer import Trainer
@@ -95,7 +98,8 @@ def train(
 ) -> TrainedModel:
     """Train an experiment on all pairs and save the model in `folder`, beside a checkpoint a round.
 
-    ITRp and vanilla clustering look at no label, and their clusters have no names yet (`name_clusters`). A supervised system
+    ITRp and vanilla clustering look at no label, and their clusters have no names yet (`name_clusters`). An aligned model looks
+    at none either and has names, where it tells true from shuffled pairs well enough. A supervised system
     learns from the labels of the train split, keeps the epoch that is best on a part of it held out, and has names. experiment: a
     name, or what `load_experiment` gives. resume: continue where a killed run in this folder stopped (supervised training begins
     anew). device: auto, cpu, cuda, cuda:1. What is doubtful about the training is said in the log.
@@ -110,6 +114,8 @@ def train(
     with ProgressBar() as progress:
         if isinstance(config, SupervisedConfig):
             model, findings = _train_supervised(pairs, config, device, progress)
+        elif isinstance(config, AlignedConfig):
+            model, findings = _train_aligned(pairs, config, device, progress)
         else:
             model, findings = _train_unsupervised(pairs, config, place / CHECKPOINTS_FOLDER, resume, device, progress)
     for finding in findings:
@@ -142,6 +148,15 @@ def _train_unsupervised(
         rounds.append(result)
     findings = find_weak_rounds(rounds, batch_size=taught_by(config))
     return TrainedModel(trainer.model.eval(), None, trainer.rounds), findings
+
+
+def _train_aligned(
+    pairs: PairTable, config: AlignedConfig, device: str, progress: Progress
+) -> tuple[TrainedModel, list[Finding]]:
+    cache = _open_cache(pairs, config.embed_batch_size, device)
+    model = build_aligned_model(config).to(cache.device)
+    result = train_aligned(model, pairs.shards, cache, progress)
+    return TrainedModel(model.eval(), result.mapping, 1), result.findings()
 
 
 def _train_supervised(

@@ -33,8 +33,6 @@ from serving.registry import ROUND_TAG, ModelVersion, Registry, explain_unmapped
 
 CHECKPOINTS_TAG = "itrp.checkpoints"
 """Key prefix of the rounds a version's training run has left."""
-SUPERVISED_TAG = "itrp.supervised"
-"""On versions that were trained on human labels: their classes have their names, and their epoch is chosen."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Assessor:
             set_name,
             clusters,
             labelled.dev_rows,
-            named=SUPERVISED_TAG in version.tags,
+            named=version.named,
             rows_of=on,
         )
 

@@ -14,6 +14,7 @@ from itrp.data.shards import iter_batches
 from itrp.evaluation.cost import Cost, describe_device, measure_cost
 from itrp.files import write_atomically
 from itrp.inference.prediction import predict_pairs
+from itrp.models.encoder_pair import ENCODERS
 from itrp.systems import System
 
 COST_PAIRS = 64
@@ -38,9 +39,11 @@ class CostBook:
                 "image": model.config.image.name,
                 "pixels": model.config.image.pixels.name,
             }
-        # a head of two or four rows costs nothing beside its encoders: systems that share these share one measurement
+        # a head costs nothing beside its encoders: systems that share these share one measurement
         shapes = sorted(
-            (name, list(tensor.shape)) for name, tensor in model.state_dict().items() if not name.startswith("head.")
+            (name, list(tensor.shape))
+            for name, tensor in model.state_dict().items()
+            if isinstance(model, SupervisedModel) or name.startswith(ENCODERS)
         )
         return self.measure(
             [type(model).__name__, parts, shapes],

@@ -13,6 +13,7 @@ from PIL import Image
 
 from itrp.labels import RELATIONS, Task
 from itrp.models.encoder_pair import read_description
+from itrp.systems import is_aligned
 from serving.predictor import class_vocabulary
 from serving.registry import (
     CHALLENGER,
@@ -79,11 +80,18 @@ def _describe(client: "MlflowClient", found: Any, task: Task, description: Mappi
 
 def describe_version(description: Mapping[str, Any], task: Task) -> str:
     """A saved model in one sentence: the round, and which cluster is which class of the task it is registered for."""
+    if is_aligned(description) and description["mapping"] is None:
+        return (
+            "Learned from true against shuffled pairs, which it tells apart too badly for class names (the tag itrp.gate_auc): "
+            "train on more tweets, or name it by labels with `itrp evaluate`."
+        )
     if description["mapping"] is None:
         return (
             f"Round {description['round']}; its clusters have no class names yet: `itrp evaluate` chooses them; "
             "until then it labels nothing."
         )
+    if is_aligned(description) and description["mapping"] == [0, 1]:
+        return "Learned from true against shuffled pairs without labels; its outputs are the classes."
     if "answers" in description:
         return f"Epoch {description['round']}; trained on human labels, its outputs are the classes."
     names = class_vocabulary(task)

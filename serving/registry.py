@@ -39,6 +39,12 @@ MAPPING_TAG = "itrp.mapping"
 MODEL_TASK_TAG = "itrp.model_task"
 """The task a version's clusters are about: image-text where one model of four clusters answers both tasks."""
 ROUND_TAG = "itrp.round"
+SUPERVISED_TAG = "itrp.supervised"
+"""On versions that were trained on human labels: their classes have their names, and their epoch is chosen."""
+ALIGNED_TAG = "itrp.aligned"
+"""On versions that learned from true against shuffled pairs: their outputs are the classes, where they are good enough."""
+AREA_TAG = "itrp.gate_auc"
+"""Area under the curve of true against shuffled held-out pairs of an aligned version."""
 GATE_PREFIX = "itrp.gate."
 """Tags of the promotion gate's numbers."""
 SEEDS_PREFIX = "itrp.seeds."
@@ -68,6 +74,11 @@ class ModelVersion:
     def model_task(self) -> Task:
         """The task its clusters are about: its own, or image-text for one model registered under both names."""
         return Task(self.tags.get(MODEL_TASK_TAG, self.task))
+
+    @property
+    def named(self) -> bool:
+        """Whether its outputs are the classes themselves: nobody had to choose which cluster is which."""
+        return SUPERVISED_TAG in self.tags or (ALIGNED_TAG in self.tags and self.mapping == (0, 1))
 
     @property
     def short(self) -> str:

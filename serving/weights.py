@@ -12,12 +12,13 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
+from itrp.alignment.config import AlignedConfig
 from itrp.baselines.supervised_model import NETWORK_FOLDER
-from itrp.config import ExperimentConfig
+from itrp.config import ExperimentConfig, FrozenConfig
 from itrp.models.encoder_pair import TEXT_FOLDER, WEIGHTS_FILE, read_description
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.pretrained import describe_tokenizer
-from itrp.systems import is_supervised
+from itrp.systems import is_aligned, is_supervised
 
 INCIDENTAL = ("transformers_version", "dtype", "torch_dtype", "architectures", "name_or_path")
 """What transformers writes into an architecture and no vector depends on; its names with an underscore too."""
@@ -60,7 +61,8 @@ def read_weights(folder: Path) -> Weights:
         return Weights(_digest(settings), _hash_file(folder / WEIGHTS_FILE))
     tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_FOLDER, local_files_only=True, trust_remote_code=False)
     architecture = AutoConfig.from_pretrained(folder / TEXT_FOLDER, local_files_only=True, trust_remote_code=False)
-    config = ExperimentConfig.model_validate(description["config"])
+    kind = AlignedConfig if is_aligned(description) else ExperimentConfig
+    config = kind.model_validate(description["config"])
     return Weights(_describe(config, tokenizer, architecture), _hash_file(folder / WEIGHTS_FILE))
 
 
@@ -70,7 +72,7 @@ def weights_of(model: ItrpModel) -> Weights:
     return Weights(settings, {name: _hash_tensor(tensor) for name, tensor in model.state_dict().items()})
 
 
-def _describe(config: ExperimentConfig, tokenizer: PreTrainedTokenizerBase, architecture: PretrainedConfig) -> str:
+def _describe(config: FrozenConfig, tokenizer: PreTrainedTokenizerBase, architecture: PretrainedConfig) -> str:
     shape = {
         name: value
         for name, value in architecture.to_dict().items()

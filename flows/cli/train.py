@@ -34,6 +34,7 @@ def add_parser(commands: "Commands") -> None:
 
 def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Train and register."""
+    from itrp.alignment.config import AlignedConfig
     from itrp.config import ExperimentConfig, override
     from itrp.experiments import find_trainable
 
@@ -58,10 +59,16 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
 
         report = run_training(platform, args.experiment, args.data, args.overrides, resume=args.resume)
     challengers = " ".join(f"{version.partition('/')[0]}@challenger" for version in report.models)
+    aligned = isinstance(config, AlignedConfig)
+    how = "" if aligned else f"{report.rounds} {'rounds' if unnamed else 'epochs'}, "
+    following = (
+        f"itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'measures its F1'}"
+    )
+    if aligned and not report.warnings:
+        following = "itrp promote text makes it the champion, which scores; itrp evaluate measures its F1 where there are labels"
     text = (
-        f"{' and '.join(report.models)} (challenger) from {report.experiment} on {args.data}: {report.rounds} "
-        f"{'rounds' if unnamed else 'epochs'}, MLflow run {report.run_id}\n"
-        f"next: itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'measures its F1'}"
+        f"{' and '.join(report.models)} (challenger) from {report.experiment} on {args.data}: {how}MLflow run "
+        f"{report.run_id}\nnext: {following}"
     )
     text = "\n".join([text, *(f"warning: {warning}" for warning in report.warnings)])
     return dataclasses.asdict(report), text

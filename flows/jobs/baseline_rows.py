@@ -1,16 +1,18 @@
 """What stands beside a model's result: the most frequent class, and k-means and GMM on the frozen features."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from flows.jobs.datasets import find_data
 from flows.platform import Platform
+from itrp.alignment.config import AlignedConfig
 from itrp.baselines.untrained import majority_rounds, vanilla_rounds
 from itrp.clustering.pseudo_labels import Method
-from itrp.config import ExperimentConfig
+from itrp.config import LARGEST_SKLEARN_SEED, ClusteringConfig, ExperimentConfig
 from itrp.data.annotations import select_set
 from itrp.data.inputs import ShardFile
 from itrp.errors import WeightsUnavailableError
@@ -21,7 +23,7 @@ from itrp.labels import CLASS_NAMES
 from itrp.models.device import Vectors
 from itrp.models.encoder_pair import read_description
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.systems import is_supervised
+from itrp.systems import is_aligned, is_supervised
 from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.costs import CostBook
@@ -54,7 +56,7 @@ def evaluate_baselines(
     description = read_description(platform.registry.fetch(version))
     if is_supervised(description):
         return rows
-    config = ExperimentConfig.model_validate(description["config"])
+    config = _clustering_config(description)
     try:
         training = find_data(platform.catalog, version.tags[DATASET_TAG])
         pretrained = build_model(config).to(assessor.embeddings.device)
@@ -73,6 +75,23 @@ def evaluate_baselines(
         rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed, n_init)
         rows.append(replace(_evaluate(f"vanilla {method}", rounds, labelled, result), cost=cost))
     return rows
+
+
+def _clustering_config(description: Mapping[str, Any]) -> ExperimentConfig:
+    """An ITRp version's own configuration; for an aligned one that of clusterings of the same frozen features."""
+    if not is_aligned(description):
+        return ExperimentConfig.model_validate(description["config"])
+    config = AlignedConfig.model_validate(description["config"])
+    return ExperimentConfig(
+        name=config.name,
+        task=config.task,
+        text=config.text,
+        image=config.image,
+        clustering=ClusteringConfig(n_init=10),
+        pairs=config.pairs,
+        embed_batch_size=config.embed_batch_size,
+        seed=config.seed % LARGEST_SKLEARN_SEED,
+    )
 
 
 def evaluate_majority(labelled: LabelledSet, result: Evaluation) -> Evaluation:

@@ -31,7 +31,7 @@ from itrp.evaluation.results import (
 from itrp.labels import Task
 from itrp.models.itrp_model import load_model
 from itrp.systems import load_system
-from serving.assessment import SUPERVISED_TAG, Assessor, LabelledSet, load_labelled_set
+from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.costs import CostBook
 from serving.registration import register_model
 from serving.registry import ModelVersion, Registry, connect_mlflow, origin_tags
@@ -180,9 +180,7 @@ def _report(
 ) -> EvaluateReport:
     # a supervised version has had its names from the beginning; the halves of one model share a choice
     told = [
-        naming.describe(choice)
-        for version, choice in zip(versions, result.choices, strict=False)
-        if SUPERVISED_TAG not in version.tags
+        naming.describe(choice) for version, choice in zip(versions, result.choices, strict=False) if not version.named
     ]
     return EvaluateReport(
         task=str(result.task),

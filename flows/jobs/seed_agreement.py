@@ -18,7 +18,6 @@ from itrp.data.inputs import ShardFile
 from itrp.errors import WrongUseError
 from itrp.experiments import AnyConfig, find_experiment
 from itrp.labels import Task
-from serving.assessment import SUPERVISED_TAG
 from serving.errors import NotFoundError, NotReadyError
 from serving.files import local_shards
 from serving.prediction_cache import VersionPredictions
@@ -93,8 +92,7 @@ def measure_agreement(platform: Platform, version: ModelVersion, data: str | Non
     predictions = open_predictions(platform)
     found = [predictions.probabilities(model, shards) for model in models]
     runs, k = [each.argmax(axis=1) for each in found], found[0].shape[1]
-    named = SUPERVISED_TAG in version.tags
-    mean, share = mean_pairwise_agreement(runs, k, named=named), unanimous_share(runs, k, named=named)
+    mean, share = (measure(runs, k, named=version.named) for measure in (mean_pairwise_agreement, unanimous_share))
     return SeedAgreement(*group, seeds, len(runs[0]), mean, share)
 
 

@@ -17,7 +17,8 @@ from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import choose_device
 from itrp.progress import ProgressBar
 from itrp.training.health import find_small_epochs
-from serving.assessment import SUPERVISED_TAG, LabelledSet, load_labelled_set
+from serving.assessment import LabelledSet, load_labelled_set
+from serving.registry import SUPERVISED_TAG
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from flows.jobs.alignment import run_alignment
 from flows.jobs.datasets import KnownData, find_data
 from flows.jobs.seed_agreement import record_agreement
 from flows.jobs.supervised import train_supervised
@@ -19,6 +20,7 @@ from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
 from infra.object_store import ObjectStore
 from infra.settings import Settings
+from itrp.alignment.config import AlignedConfig
 from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable
@@ -71,16 +73,18 @@ def run_training(
 ) -> TrainReport:
     """Train a named experiment on a named data set and register the result as the newest version of its task's model.
 
-    An ITRp or vanilla version has no class names yet; evaluation chooses them. A supervised one is trained on the data
-    set's human labels and has them. A model that answers both tasks becomes a version of both. Where other seeds of the
-    experiment are registered, how far they agree is logged. With `resume`, continues where a killed run of the same
-    configuration and data stopped (supervised training begins anew). `peers`: the other processes that train along, each in
-    `follow_training`; this is the first of them.
+    An ITRp or vanilla version has no class names yet; evaluation chooses them. An aligned one has them where it tells true
+    from shuffled pairs well enough. A supervised one is trained on the data set's human labels and has them. A model that
+    answers both tasks becomes a version of both. Where other seeds of the experiment are registered, how far they agree is
+    logged. With `resume`, continues where a killed run of the same configuration and data stopped (aligned and supervised
+    training begin anew). `peers`: the other processes that train along, each in `follow_training`; this is the first of them.
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_trainable(experiment), overrides)
     if isinstance(config, SupervisedConfig):
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
+    elif isinstance(config, AlignedConfig):
+        trained = run_alignment(platform, config, data, flow_run_id=flow_run_id)
     else:
         trained = train_unsupervised(platform, config, data, resume=resume, flow_run_id=flow_run_id, peers=peers)
     versions = register_trained(platform, trained)

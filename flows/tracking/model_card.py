@@ -1,13 +1,16 @@
 """The model card a training run leaves beside its model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from itrp.alignment.config import AlignedConfig
+from itrp.alignment.gate import GATE
 from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins
 from itrp.baselines.supervised_training import EpochResult
 from itrp.config import ExperimentConfig
 from itrp.experiments import TrainedConfig
 from itrp.labels import CLASS_NAMES
+from itrp.training.alignment import AlignmentResult
 from itrp.training.health import find_weak_rounds, taught_by
 from itrp.training.trainer import RoundResult
 
@@ -19,8 +22,39 @@ def write_model_card(
     if isinstance(config, SupervisedConfig):
         settings, reading = _describe_supervised(config, [each for each in rounds if isinstance(each, EpochResult)])
     else:
+        assert isinstance(config, ExperimentConfig)  # an alignment has a card of its own
         settings, reading = _describe_itrp(config, [each for each in rounds if isinstance(each, RoundResult)])
-    rows = {**settings, "data": f"{data}, hash {data_hash}", "code": commit}
+    return _write_card(config, {**settings, "data": f"{data}, hash {data_hash}", "code": commit}, reading)
+
+
+def write_aligned_card(
+    config: AlignedConfig, result: AlignmentResult, *, data: str, data_hash: str, commit: str
+) -> str:
+    """The same of an alignment."""
+    fitted = result.fitted
+    curve = ", ".join(f"{pairs:,} pairs {value:.3f}" for pairs, value in fitted.curve)
+    settings = {
+        "method": "alignment: learns from true against shuffled pairs what belongs together; no human label was used",
+        "text encoder": f"{config.text.name}, {config.text.pooling} pooling, frozen",
+        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, frozen",
+        "pairs": f"{result.pairs:,}",
+        "true against shuffled": f"area {fitted.area:.3f} on held-out pairs (class names need {GATE:.2f})",
+        "by pairs learned from": curve,
+        "matching pairs": f"{fitted.share:.0%}, estimated",
+        **({"warnings": "<br>".join(map(str, result.findings()))} if result.findings() else {}),
+        "data": f"{data}, hash {data_hash}",
+        "code": commit,
+    }
+    reading = (
+        "Class 1 means that the text fits this image better than it fits chance, by what texts and images of this data set go\n"
+        "together. The threshold follows from the estimated share of matching pairs, which may be off by 0.1 to 0.2.\n"
+        "A pair that the model learned from is judged by the part of it that has not seen that pair.\n"
+        "What it learned on one kind of image does not carry over to another: train on tweets to label tweets."
+    )
+    return _write_card(config, settings, reading)
+
+
+def _write_card(config: TrainedConfig, rows: Mapping[str, str], reading: str) -> str:
     asked = " ".join(f"**{CLASS_NAMES[task][1]}?**" for task in config.tasks)
     return f"""# {config.name} (seed {config.seed})
 

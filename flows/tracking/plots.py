@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from itrp.alignment.fit import FittedAlignment
+from itrp.alignment.gate import GATE
 from itrp.baselines.supervised_training import EpochResult
 from itrp.labels import CLASS_NAMES, Task
 from itrp.training.trainer import RoundResult
@@ -50,6 +52,44 @@ def plot_clusters(rounds: Sequence[RoundResult]) -> Figure:
         bottom += sizes[:, cluster]
     axes.set(xlabel="round", ylabel="pairs", xticks=[result.round for result in rounds])
     figure.legend(loc="outside upper center", ncols=sizes.shape[1])
+    return figure
+
+
+def plot_match_scores(fitted: FittedAlignment) -> Figure:
+    """How much better pairs fit than chance: held-out pairs as they are, and with another image; where the classes part."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    both = np.concatenate([fitted.true, fitted.shuffled])
+    low, high = np.quantile(both, (0.001, 0.999))
+    edges = np.linspace(float(low), float(high), 61)
+    axes.hist(fitted.shuffled, list(edges), density=True, alpha=0.5, color="tab:gray", label="shuffled pairs")
+    axes.hist(fitted.true, list(edges), density=True, alpha=0.5, color="tab:blue", label="pairs as they are")
+    axes.axvline(fitted.decision.threshold, color="black", linestyle="--", label="threshold")
+    axes.set(
+        xlabel="z: how much better than with random partners, in standard deviations",
+        ylabel="density",
+        title=f"area {fitted.area:.3f}, estimated share of matching pairs {fitted.share:.0%}",
+    )
+    axes.legend()
+    return figure
+
+
+def plot_learning_curve(curve: Sequence[tuple[int, float]]) -> Figure:
+    """Area of true against shuffled held-out pairs by the number of pairs learned from: would more tweets help?"""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    sizes, areas = zip(*curve, strict=True)
+    axes.plot(sizes, areas, "o-")
+    axes.axhline(GATE, color="black", linestyle="--", label=f"needed for class names ({GATE:.2f})")
+    axes.set(
+        xlabel="pairs learned from, before re-weighting",
+        ylabel="area, true against shuffled",
+        xscale="log",
+        xticks=sizes,
+    )
+    axes.set_xticks([], minor=True)
+    axes.set_xticklabels([f"{size:,}" for size in sizes])
+    axes.legend()
     return figure
 
 

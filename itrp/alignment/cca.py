@@ -1,4 +1,4 @@
-"""Stage 2: canonical correlation with shrinkage, from moments that are summed block by block (ALIGNED, "Align").
+"""Stage 2: canonical correlation with shrinkage, from moments that are summed block by block (docs/alignment.md).
 
 Hotelling, "Relations between two sets of variates", Biometrika 28, 1936; cosines of the weighted canonical vectors as a score of
 how well two modalities fit: Li et al., "CSA: Data-efficient mapping of unimodal features to multimodal features", ICLR 2025.

@@ -1,4 +1,4 @@
-"""Stage 5: from scores to class probabilities (ALIGNED, "Decide"): log-odds = kappa (z - threshold)."""
+"""Stage 5: from scores to class probabilities (docs/alignment.md): log-odds = kappa (z - threshold)."""
 
 from dataclasses import dataclass
 

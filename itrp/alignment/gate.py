@@ -1,6 +1,6 @@
 """Stage 6: does a model see what belongs together? The area under the curve of true against shuffled held-out pairs.
 
-It needs no label, and rose with the label AUC wherever both were measured (ALIGNED, "Gate").
+It needs no label, and rose with the label AUC wherever both were measured (docs/alignment.md).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Stage 1: frozen features to vectors whose products mean something (ALIGNED, "Prepare").
+"""Stage 1: frozen features to vectors whose products mean something (docs/alignment.md).
 
 t = L2(zscore(T)); i = L2(P zscore(sqrt(max(I, 0)))), P the first principal directions, each divided by the fourth root of its
 eigenvalue: half way between leaving the variances as they are and whitening them.

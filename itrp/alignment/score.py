@@ -1,4 +1,4 @@
-"""Stage 3: how much better a pair fits than chance partners do (ALIGNED, "Score").
+"""Stage 3: how much better a pair fits than chance partners do (docs/alignment.md).
 
 z = 1/2 [(s_ii - mean_j s_ij) / sd_j + (s_ii - mean_j s_ji) / sd_j], s = a.b, over random partners j: what is typical of this
 text, or of this image, drops out.

@@ -1,4 +1,4 @@
-"""Stage 4: how many pairs match, and how likely each one does, against shuffled pairs (ALIGNED, "Null and share").
+"""Stage 4: how many pairs match, and how likely each one does, against shuffled pairs (docs/alignment.md).
 
 Weights for pairs that may not belong together: Huang et al., "Learning with noisy correspondence for cross-modal matching",
 NeurIPS 2021. The share is the mixture-proportion estimate of how much of the low scores the shuffled pairs explain.

@@ -17,6 +17,7 @@ from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.device import Vectors
 from itrp.models.encoder_pair import EncoderPair
+from itrp.progress import Count, ignore_count
 
 
 class ShardVectors:
@@ -59,13 +60,41 @@ class ShardVectors:
             for name in (model.text.fingerprint, model.image.fingerprint):
                 path = self._file(name, shard)
                 if name not in vectors:
-                    vectors[name] = np.load(path, mmap_mode="r")
+                    vectors[name] = self.read(name, shard)
                 elif name in model.untouched and not path.exists():
                     keep_array(path, vectors[name])
         return vectors
 
+    def read(self, encoder: str, shard: ShardFile) -> Vectors:
+        """A memory map of vectors that are kept."""
+        found: Vectors = np.load(self._file(encoder, shard), mmap_mode="r")
+        return found
+
     def _file(self, encoder: str, shard: ShardFile) -> Path:
         return vector_file(self.folder, encoder, self.runtime.name, shard)
+
+
+def read_frozen_vectors(
+    system: EncoderPair, shards: Sequence[ShardFile], cache: EmbeddingCache, count: Count = ignore_count
+) -> Iterator[tuple[Vectors, Vectors]]:
+    """Text and image vectors of shards whose encoders nobody fine-tunes, [n, d] memory maps each, kept in `cache`.
+
+    On a CPU they are those that scoring in fp32 computes, to the last bit, and finds kept. count: is called with the texts and
+    images that are ready.
+    """
+    if cache.device.type != "cpu":
+        yield from zip(
+            cache.text_vectors(system.text, shards, count),
+            cache.image_vectors(system.image, shards, count),
+            strict=True,
+        )
+        return
+    models, vectors = _prepare_exactly(system, cache)
+    for embedded in vectors.run(vectors.plan(shard, models) for shard in shards):
+        shard = embedded.job.shard
+        vectors.complete(embedded, models)
+        count(2 * shard.pairs)
+        yield vectors.read(models[0].text.fingerprint, shard), vectors.read(models[0].image.fingerprint, shard)
 
 
 def predict_exactly(
@@ -78,10 +107,14 @@ def predict_exactly(
     if not isinstance(system, EncoderPair) or cache.device.type != "cpu":
         yield from (predict_shard(system, shard, cache) for shard in shards)
         return
+    models, vectors = _prepare_exactly(system, cache)
+    for embedded in vectors.run(vectors.plan(shard, models) for shard in shards):
+        yield models[0].classify(vectors.complete(embedded, models), embedded.job.shard)
+
+
+def _prepare_exactly(system: EncoderPair, cache: EmbeddingCache) -> tuple[list[PreparedModel], ShardVectors]:
+    """The system on torch in fp32, its weights left as they are."""
     runtime = exact_runtime(cache.device)
     threads = count_workers(runtime)
     text, image = prepare_text(system.text, runtime, threads), prepare_image(system.image, runtime, threads)
-    models = [PreparedModel(system, text, image)]
-    vectors = ShardVectors(runtime, cache.folder, PipelineTimings())
-    for embedded in vectors.run(vectors.plan(shard, models) for shard in shards):
-        yield models[0].classify(vectors.complete(embedded, models), embedded.job.shard)
+    return [PreparedModel(system, text, image)], ShardVectors(runtime, cache.folder, PipelineTimings())

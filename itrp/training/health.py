@@ -24,7 +24,7 @@ FEWEST_COMPARED = 20
 TRIVIAL_CHANCE = 0.9
 """Where so many pairs would agree by chance, it is because each model puts nearly all into one group: that is said too."""
 
-Code = Literal["few-pairs", "small-cluster", "same-answers"]
+Code = Literal["few-pairs", "small-cluster", "same-answers", "weak-alignment"]
 GROUPS = 2
 
 

@@ -63,6 +63,7 @@ def _run(desk: RunDesk, config: AnyConfig, place: Path, tracker: RunTracker, dat
         return _predict_supervised(desk, config, tracker, data)
     if isinstance(config, ZeroShotConfig):
         return predict_zero_shot(config, desk.labelled, desk.costs, desk.platform.settings.cache_dir)
+    assert isinstance(config, ExperimentConfig)  # no table of the paper has an alignment
     return _predict_itrp(desk, config, place, tracker, data)
 
 

@@ -1,0 +1,53 @@
+"""A training run of the aligned family, tracked: no Prefect in here."""
+
+import hashlib
+import logging
+
+from flows.jobs.datasets import find_data
+from flows.jobs.trained_run import TrainedRun
+from flows.platform import Platform
+from flows.tracking.runs import TrackedData, track_run
+from itrp.alignment.config import AlignedConfig
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.aligned_model import build_aligned_model
+from itrp.models.device import choose_device
+from itrp.progress import ProgressBar
+from itrp.training.alignment import train_aligned
+from serving.files import local_shards
+from serving.registry import ALIGNED_TAG, AREA_TAG
+
+logger = logging.getLogger(__name__)
+
+
+def run_alignment(platform: Platform, config: AlignedConfig, data: str, *, flow_run_id: str | None) -> TrainedRun:
+    """Learn what belongs together from a data set's pairs; no label is used, and its classes have names where it sees enough."""
+    known = find_data(platform.catalog, data)
+    settings = platform.settings
+    tracked = TrackedData(data, known.hash, known.pairs, platform.store.url)
+    identity = hashlib.sha256(f"{config.model_dump_json()}\n{known.hash}".encode()).hexdigest()
+    cache = EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device), config.embed_batch_size)
+    with (
+        track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker,
+        ProgressBar() as progress,
+    ):
+        model = build_aligned_model(config).to(cache.device)
+        result = train_aligned(model, local_shards(platform.store, known.shards, settings.cache_dir), cache, progress)
+        tracker.log_alignment(config, tracked, result)
+    fitted, findings = result.fitted, result.findings()
+    logger.info(
+        "aligned %d pairs: area of true against shuffled held-out pairs %.3f, %.0f %% of the pairs match, %.1f s",
+        result.pairs, fitted.area, 100 * fitted.share, sum(result.seconds.values()),
+    )  # fmt: skip
+    for finding in findings:
+        logger.warning("%s", finding)
+    return TrainedRun(
+        model=model,
+        known=known,
+        run_id=tracker.run_id,
+        commit=tracker.commit,
+        rounds=1,
+        round=1,
+        mapping=result.mapping,
+        tags={ALIGNED_TAG: "yes", AREA_TAG: f"{fitted.area:.4f}", "itrp.matched_share": f"{fitted.share:.4f}"},
+        findings=findings,
+    )
