@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.alignment.gate import GATE, area, area_interval, compare_areas
 from itrp.evaluation.bootstrap import paired_bootstrap
 from itrp.evaluation.results import weighted_f1
+from serving.matching import MatchScores
 
 CONFIDENCE = 0.95
 """The share of bootstrap resamples in which the challenger must be better."""
@@ -80,6 +82,48 @@ def decide_without_labels(
         "accepted by hand" if accept else "keeps the old champion; promote with --accept if these figures convince you"
     )
     return GateDecision(accept, f"no labelled data set, so only label-free figures: {told}; {verdict}", figures)
+
+
+def decide_on_matching(
+    challenger: MatchScores, rival: MatchScores | None, *, rival_name: str, accept: bool, seed: int = 0
+) -> GateDecision:
+    """Without labels, on what an aligned challenger is made for: the area under the curve of pairs as they are against pairs with
+    another image.
+
+    Passed from GATE on where there is no champion yet, and against one when the area is larger in at least 95 % of the paired
+    bootstrap's resamples. `accept`: a person takes it although it is not better, but not below GATE.
+    """
+    own = area(*challenger)
+    low, high = area_interval(*challenger, seed=seed)
+    n = len(challenger.true)
+    figures: dict[str, float | str] = {"auc": own, "auc_low": low, "auc_high": high, "n": float(n)}
+    reason = (
+        f"no labelled data set, so true against shuffled pairs: area {own:.3f} (95 % interval {low:.3f} to {high:.3f}) on {n} "
+        "unlabelled pairs"
+    )
+    if own < GATE:
+        return GateDecision(
+            False, f"{reason}, below {GATE:.2f}: train on more tweets of the kind that is to be labelled", figures
+        )
+    if rival is None:
+        return GateDecision(True, f"{reason}, expected at least {GATE:.2f}; {rival_name}", figures)
+    compared = compare_areas(challenger, rival, seed=seed)
+    figures |= {
+        "rival": rival_name,
+        "rival_auc": compared.champion,
+        "difference": own - compared.champion,
+        "difference_low": compared.low,
+        "difference_high": compared.high,
+        "probability_better": compared.probability_better,
+    }
+    passed = compared.probability_better >= CONFIDENCE
+    reason += (
+        f", {compared.champion:.3f} of {rival_name}, difference {own - compared.champion:+.3f} (95 % interval "
+        f"{compared.low:+.3f} to {compared.high:+.3f}), better in {compared.probability_better:.1%} of resamples (needed {CONFIDENCE:.0%})"
+    )
+    if not passed:
+        reason += "; accepted by hand" if accept else "; promote with --accept to take it all the same"
+    return GateDecision(passed or accept, reason, figures)
 
 
 def weigh_warnings(decision: GateDecision, warnings: Mapping[str, str], *, accept: bool) -> GateDecision:

@@ -4,7 +4,7 @@ import getpass
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -33,10 +33,27 @@ from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.labels import CLASS_NAMES, Task
+from itrp.models.encoder_pair import EncoderPair
 from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
-from serving.gate import GateDecision, decide_on_labels, decide_without_labels, weigh_warnings
-from serving.registry import CHALLENGER, CHAMPION, GATE_PREFIX, MODEL_NAMES, ModelVersion, Registry, explain_unmapped
+from serving.gate import (
+    GateDecision,
+    decide_on_labels,
+    decide_on_matching,
+    decide_without_labels,
+    weigh_warnings,
+)
+from serving.matching import MatchScores, score_matching
+from serving.registry import (
+    ALIGNED_TAG,
+    CHALLENGER,
+    CHAMPION,
+    GATE_PREFIX,
+    MODEL_NAMES,
+    ModelVersion,
+    Registry,
+    explain_unmapped,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +189,8 @@ def _judge(
     accept: bool,
 ) -> _Judged:
     if data is None:
-        decision = _decide_without_labels(platform, challenger, champion, accept)
+        decide = _decide_on_matching if ALIGNED_TAG in challenger.tags else _decide_without_labels
+        decision = decide(platform, challenger, champion, accept)
         same = compare_if_possible(partial(compare_unlabelled, platform, challenger))
     else:
         labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
@@ -237,6 +255,29 @@ def _decide_without_labels(
     )
 
 
+def _decide_on_matching(
+    platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, accept: bool
+) -> GateDecision:
+    shards = newest_shards(platform, find_unlabelled(platform, challenger))
+    predictions = open_predictions(platform)
+
+    def score(version: ModelVersion) -> MatchScores | None:
+        """None for a system of another kind, which cannot be asked for a text beside another image."""
+        model, mapping = predictions.load(version), version.mapping
+        if mapping is None or not isinstance(model, EncoderPair) or version.model_task is not Task.TEXT:
+            return None
+        return score_matching(model, mapping, shards, predictions.embeddings)
+
+    own = score(challenger)
+    assert own is not None  # an aligned model is a pair of encoders
+    rival = score(champion) if champion is not None else None
+    if champion is not None and rival is None:
+        told = f"the champion {champion} cannot be compared so; labels, or --accept, decide"
+        decision = decide_on_matching(own, None, rival_name=told, accept=accept)
+        return replace(decision, passed=decision.passed and accept)
+    return decide_on_matching(own, rival, rival_name=str(champion) if champion else "no champion yet", accept=accept)
+
+
 def _roll_back(
     platform: Platform, task: Task, champion: ModelVersion | None, to: str, *, dry_run: bool
 ) -> PromoteReport:
@@ -253,6 +294,9 @@ def _roll_back(
 
 
 def _require_names(version: ModelVersion) -> None:
+    if version.mapping is None and ALIGNED_TAG in version.tags:
+        why = read_training_warnings(version).get("weak-alignment", "the alignment was too weak")
+        raise UnmappedModelError(f"{version} has no class names and cannot score: {why}")
     if version.mapping is None:
         raise UnmappedModelError(explain_unmapped(str(version), f"{version.name}/{version.version}"))
 

@@ -16,7 +16,7 @@ class AlignmentConfig(FrozenConfig):
     components: Whole = Field(64, ge=1, le=4096)
     """Dimensions of the common space."""
     shrinkage: Real = Field(4.0, gt=0, le=1000)
-    """Multiple of the mean variance that is added to every covariance's diagonal; 4 has the best gate on captions and on tweets."""
+    """Multiple of the mean variance that is added to every covariance's diagonal; 4 has the best gate on captions and tweets."""
     folds: Whole = Field(4, ge=2, le=100)
     """Parts of the pairs; a pair is judged by a model that has seen nothing of its part."""
     partners: Whole = Field(256, ge=16, le=100_000)

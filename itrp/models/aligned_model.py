@@ -37,13 +37,11 @@ class AlignedModel(EncoderPair):
         self.image = image
         self.aligner = aligner
 
-    def classify_vectors(self, text: Vectors, image: Vectors, shard: ShardFile) -> NDArray[np.float32]:
+    def classify_vectors(
+        self, text: Vectors, image: Vectors, shard: ShardFile, images: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
         """[n, 2] probabilities that the text is not represented, and that it is."""
-        return self.aligner.probabilities(text, image, *read_keys(shard))
-
-    def match_scores(self, text: Vectors, image: Vectors, shard: ShardFile) -> NDArray[np.float64]:
-        """z [n]: how much better each pair fits than chance, in standard deviations."""
-        return self.aligner.scores(text, image, *read_keys(shard))
+        return self.aligner.probabilities(text, image, *read_keys(shard), images)
 
 
 def build_aligned_model(config: AlignedConfig) -> AlignedModel:

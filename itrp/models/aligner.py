@@ -47,16 +47,32 @@ class Aligner(nn.Module):
         """How many models it holds."""
         return len(self.get_buffer("projection_text"))
 
-    def scores(self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> NDArray[np.float64]:
-        """z [n] of frozen features [n, dt] and [n, di], with the keys of their contents (`content_keys`)."""
-        return self.fit_pairs(text, image, text_keys, image_keys)[0]
+    def scores(
+        self,
+        text: Vectors,
+        image: Vectors,
+        text_keys: Keys,
+        image_keys: Keys,
+        images: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float64]:
+        """z [n] of frozen features [n, dt] and [n, di], with the keys of their contents (`content_keys`).
+
+        images: row numbers [n] of the images that the texts shall stand beside; their own ones by default.
+        """
+        return self.fit_pairs(text, image, text_keys, image_keys, images)[0]
 
     @torch.inference_mode()
     def fit_pairs(
-        self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys
+        self,
+        text: Vectors,
+        image: Vectors,
+        text_keys: Keys,
+        image_keys: Keys,
+        images: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """z [n] and the products a * b [n, k], whose sum is the cosine."""
-        unseen = self._find_unseen(text_keys, image_keys)
+        beside = np.arange(len(text)) if images is None else images
+        unseen = self._find_unseen(text_keys, image_keys[beside])
         own = _spread(len(text), int(self.get_buffer("partners_held").max()))
         partners_of = text[own], image[own], text_keys[own], image_keys[own]
         scores = np.zeros(len(text))
@@ -69,16 +85,23 @@ class Aligner(nn.Module):
             for start in range(0, len(rows), BLOCK):
                 block = rows[start : start + BLOCK]
                 share = np.where(unseen[block] < 0, 1 / self.folds, 1.0)
-                b, a = self._project(fold, text[block], image[block])
-                of_texts, of_images = self._bring(text_keys[block], image_keys[block])
+                b, a = self._project(fold, text[block], image[beside[block]])
+                of_texts, of_images = self._bring(text_keys[block], image_keys[beside[block]])
                 z = score_pairs(b, a, of_texts, of_images, partners)
                 scores[block] += share * z.double().cpu().numpy()
                 products[block] += (share[:, None] * (a * b).cpu().numpy()).astype(np.float32)
         return scores, products
 
-    def probabilities(self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> NDArray[np.float32]:
+    def probabilities(
+        self,
+        text: Vectors,
+        image: Vectors,
+        text_keys: Keys,
+        image_keys: Keys,
+        images: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
         """[n, 2]: that a pair does not match, that it does."""
-        matches = self.decision.probabilities(self.scores(text, image, text_keys, image_keys))
+        matches = self.decision.probabilities(self.scores(text, image, text_keys, image_keys, images))
         return np.stack([1 - matches, matches], axis=1).astype(np.float32)
 
     def _project(self, fold: int, text: Vectors, image: Vectors) -> tuple[Tensor, Tensor]:

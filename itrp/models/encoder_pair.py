@@ -64,8 +64,13 @@ class EncoderPair(nn.Module):
     image: ImageEncoder
 
     @abstractmethod
-    def classify_vectors(self, text: Vectors, image: Vectors, shard: ShardFile) -> NDArray[np.float32]:
-        """[n, k] probabilities from the vectors [n, d_text] and [n, d_image] of a shard's pairs, in stored order."""
+    def classify_vectors(
+        self, text: Vectors, image: Vectors, shard: ShardFile, images: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """[n, k] probabilities from the vectors [n, d_text] and [n, d_image] of a shard's pairs, in stored order.
+
+        images: row numbers [n] of the images that the texts shall stand beside; their own ones by default.
+        """
 
     def head_digest(self) -> str:
         """64 hex digits naming all that is no encoder's."""

@@ -95,9 +95,12 @@ class ItrpModel(EncoderPair):
             )
         put_back(self, state)
 
-    def classify_vectors(self, text: Vectors, image: Vectors, shard: ShardFile) -> NDArray[np.float32]:
+    def classify_vectors(
+        self, text: Vectors, image: Vectors, shard: ShardFile, images: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
         """[n, k] cluster probabilities (softmax of the head)."""
         self.eval()
+        image = image if images is None else image[images]
         device = self.head.weight.device
         with torch.inference_mode():
             logits = self.classify(torch.tensor(text, device=device), torch.tensor(image, device=device))
