@@ -1,6 +1,7 @@
 """`itrp synthetic`: synthetic tweets with known truth."""
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flows.cli.console import Report, start
@@ -21,6 +22,13 @@ def add_parser(commands: "Commands") -> None:
     parser.add_argument(
         "--seed", type=whole, default=0, help="the same seed draws the same tweets (default: %(default)s)"
     )
+    parser.add_argument(
+        "--margins",
+        choices=("natural", "matched"),
+        default="natural",
+        help="matched: every text and every image stands in one pair that matches and in one that does not, so that neither "
+        "alone tells whether the text is represented; pairs in multiples of 20 (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> tuple[Report, str]:
@@ -31,7 +39,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     from itrp.datasets import synthetic
     from itrp.progress import ProgressBar
 
-    write = {
+    write: Callable[..., Path] = {
         "itr": synthetic.write_itr_layout,
         "twitter100k": synthetic.write_twitter100k_layout,
         "landing": synthetic.write_landing_layout,
@@ -44,6 +52,15 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         bar("tweets drawn", drawn, args.pairs)
 
     with ProgressBar() as bar:
-        folder = write(Path(args.folder), args.pairs, args.seed, count)
-    text = f"{args.pairs} tweets in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
-    return {"folder": str(folder), "layout": args.layout, "pairs": args.pairs, "seed": args.seed}, text
+        folder = write(Path(args.folder), args.pairs, args.seed, count, margins=args.margins)
+    matched = " with matched margins" if args.margins == "matched" else ""
+    text = (
+        f"{args.pairs} tweets{matched} in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"
+    )
+    return {
+        "folder": str(folder),
+        "layout": args.layout,
+        "pairs": args.pairs,
+        "seed": args.seed,
+        "margins": args.margins,
+    }, text

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count as count_on
+from itertools import islice
+from typing import Literal
 
 from PIL import Image
 
@@ -10,12 +13,21 @@ from itrp.datasets.synthetic.backdrops import paint_backdrop
 from itrp.datasets.synthetic.boards import Board, hang_board, paint_board
 from itrp.datasets.synthetic.camera import add_grain, encode_image, photograph
 from itrp.datasets.synthetic.dice import Dice
+from itrp.datasets.synthetic.matched import QUARTET, plan_quartet
 from itrp.datasets.synthetic.plans import plan_pair
 from itrp.datasets.synthetic.recipes import Recipe
 from itrp.datasets.synthetic.scenes import paint_scene
 from itrp.errors import DataError
 
-_FIRST_TWEET = datetime(2016, 1, 1, tzinfo=UTC)
+Margins = Literal["natural", "matched"]
+"""natural: texts and images as they come, each telling something of the labels. matched: every text and every image once in a
+pair that matches and once in one that does not, so that only both together tell the text label."""
+
+_FIRST_TWEET: dict[Margins, datetime] = {
+    "natural": datetime(2016, 1, 1, tzinfo=UTC),
+    "matched": datetime(2020, 1, 1, tzinfo=UTC),
+}
+"""Far apart: an id holds the time, and one store may hold both."""
 _SPACING_MS = 5 * 60 * 1000
 _SNOWFLAKE_EPOCH_MS = 1288834974657
 _SNOWFLAKE_LOW_BITS = 22
@@ -60,12 +72,14 @@ class SyntheticTweet:
     image_adds: int
 
 
-def generate_tweets(count: int, seed: int, start: int = 0, *, jpeg_only: bool = False) -> Iterator[SyntheticTweet]:
+def generate_tweets(
+    count: int, seed: int, start: int = 0, *, jpeg_only: bool = False, margins: Margins = "natural"
+) -> Iterator[SyntheticTweet]:
     """Tweets start .. start+count-1 of a seed; tweet i depends on (seed, i) alone, so any slice can be had
     by itself.
 
     With `jpeg_only` every image is a JPEG; the texts, labels, and the images that are JPEG anyway are
-    the same.
+    the same. With `margins="matched"` tweets 4i .. 4i+3 are a quartet of two texts and two images.
     Raises DataError for a negative count, seed or start.
     """
     if min(count, seed, start) < 0:
@@ -73,24 +87,52 @@ def generate_tweets(count: int, seed: int, start: int = 0, *, jpeg_only: bool = 
             f"expected a count, seed and start of 0 or more, "
             f"found count={count}, seed={seed}, start={start}; give other numbers"
         )
+    if margins == "matched":
+        return islice(_generate_quartets(seed, start // QUARTET, jpeg_only), start % QUARTET, start % QUARTET + count)
     return (_generate_tweet(seed, index, jpeg_only) for index in range(start, start + count))
 
 
-def plan_tweet(seed: int, index: int) -> Recipe:
+def plan_tweet(seed: int, index: int, margins: Margins = "natural") -> Recipe:
     """What tweet `index` of a seed says and shows, in words: the reason of its labels."""
+    if margins == "matched":
+        return plan_quartet(seed, index // QUARTET).recipe(index % QUARTET)
     return plan_pair(Dice(seed, index))
 
 
 def _generate_tweet(seed: int, index: int, jpeg_only: bool) -> SyntheticTweet:
     dice = Dice(seed, index)
     recipe = plan_pair(dice)
-    created_at = _FIRST_TWEET + timedelta(milliseconds=index * _SPACING_MS + dice.whole(0, _SPACING_MS - 1))
-    image, suffix = encode_image(_paint(recipe, dice), dice, graphic=recipe.board is not None, jpeg_only=jpeg_only)
+    created_at = _draw_time("natural", index, dice)
+    return _make_tweet(seed, recipe, created_at, _draw_image(recipe, dice, jpeg_only))
+
+
+def _generate_quartets(seed: int, first: int, jpeg_only: bool) -> Iterator[SyntheticTweet]:
+    """The tweets of quartet `first` and of all after it; each image is drawn once, so that its two tweets have the same bytes."""
+    for number in count_on(first):
+        quartet = plan_quartet(seed, number)
+        images = [
+            _draw_image(recipe, dice, jpeg_only) for recipe, dice in zip(quartet.recipes, quartet.paints, strict=True)
+        ]
+        for place, (_, image) in enumerate(quartet.order):
+            created_at = _draw_time("matched", QUARTET * number + place, quartet.times)
+            yield _make_tweet(seed, quartet.recipe(place), created_at, images[image])
+
+
+def _draw_time(margins: Margins, index: int, dice: Dice) -> datetime:
+    return _FIRST_TWEET[margins] + timedelta(milliseconds=index * _SPACING_MS + dice.whole(0, _SPACING_MS - 1))
+
+
+def _draw_image(recipe: Recipe, dice: Dice, jpeg_only: bool) -> tuple[bytes, str]:
+    """An image file's bytes and ending."""
+    return encode_image(_paint(recipe, dice), dice, graphic=recipe.board is not None, jpeg_only=jpeg_only)
+
+
+def _make_tweet(seed: int, recipe: Recipe, created_at: datetime, image: tuple[bytes, str]) -> SyntheticTweet:
     return SyntheticTweet(
         id=_make_id(seed, created_at),
         text=recipe.text,
-        image=image,
-        suffix=suffix,
+        image=image[0],
+        suffix=image[1],
         created_at=created_at,
         text_is_represented=recipe.text_is_represented,
         image_adds=recipe.image_adds,

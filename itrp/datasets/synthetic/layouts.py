@@ -10,12 +10,15 @@ from typing import TextIO
 
 from itrp.datasets.itr_labels import LABEL_COLUMNS
 from itrp.datasets.synthetic.dice import Dice
-from itrp.datasets.synthetic.generate import SyntheticTweet, generate_tweets
+from itrp.datasets.synthetic.generate import Margins, SyntheticTweet, generate_tweets
 from itrp.errors import DataError, WrongUseError
 from itrp.progress import Count, ignore_count
 
 SMALLEST, LARGEST = 20, 100_000
 """How many pairs a layout may hold."""
+WHOLE_QUARTETS = 20
+"""With matched margins the number of pairs is a multiple of it: then neither the end nor the split after the first 80 % cuts a
+quartet, and both tweets of a text, or of an image, are in one split."""
 
 _TRAIN_PERCENT = 80
 """Share of the rows, in file order, that are the train split: gives METHOD's 3,576 of 4,471."""
@@ -31,18 +34,22 @@ Labels = tuple[int, int]
 """(text_is_represented, image_adds)."""
 
 
-def write_itr_layout(folder: Path, count: int, seed: int, progress: Count = ignore_count) -> Path:
+def write_itr_layout(
+    folder: Path, count: int, seed: int, progress: Count = ignore_count, margins: Margins = "natural"
+) -> Path:
     """ITR's layout, in its formerly published form (labels and texts in one quoted file).
 
     `labels.csv`, `images/T<tweet_id>.jpg`, `controversial_samples.txt`, and `truth.csv` with every row's
     true labels. Split = file order: the first 80 % are train, with true labels, the rest is test. About 24 %
     of the test rows (218 of 895 in ITR) are controversial: `labels.csv` gives a wrong label for them, and
     `controversial_samples.txt` names them by their 0-based row number in `labels.csv`, under
-    `label before->label after`, the label after being the truth. Returns the folder.
+    `label before->label after`, the label after being the truth. With matched margins both tweets of a text, or of an
+    image, are in one split. Returns the folder.
 
-    Raises WrongUseError for a count outside 20..100,000 or a negative seed, DataError for a folder that is not empty.
+    Raises WrongUseError for a count outside 20..100,000, one that is no multiple of 20 with matched margins, or a negative
+    seed, DataError for a folder that is not empty.
     """
-    _check(folder, count, seed)
+    _check(folder, count, seed, margins)
     with _Staging(folder) as staging:
         (staging / "images").mkdir()
         wrong = _pick_controversial(count, seed)
@@ -54,7 +61,9 @@ def write_itr_layout(folder: Path, count: int, seed: int, progress: Count = igno
             published.writerow(("tweet_id", "user_id", "tweet", *LABEL_COLUMNS))
             true = csv.writer(truth, lineterminator="\n")
             true.writerow(("tweet_id", *LABEL_COLUMNS[:2]))
-            for row, tweet in enumerate(_report(generate_tweets(count, seed, jpeg_only=True), progress)):
+            for row, tweet in enumerate(
+                _report(generate_tweets(count, seed, jpeg_only=True, margins=margins), progress)
+            ):
                 (staging / "images" / f"T{tweet.id}.jpg").write_bytes(tweet.image)
                 truths.append((tweet.text_is_represented, tweet.image_adds))
                 cells = _label_cells(_spoil(truths[row], wrong.get(row)))
@@ -65,19 +74,21 @@ def write_itr_layout(folder: Path, count: int, seed: int, progress: Count = igno
     return folder
 
 
-def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Count = ignore_count) -> Path:
+def write_twitter100k_layout(
+    folder: Path, count: int, seed: int, progress: Count = ignore_count, margins: Margins = "natural"
+) -> Path:
     """Twitter100k's layout: line i (1-based) of `text.txt` belongs to `images/<i>.jpg`.
 
     `truth.csv` beside it holds the true labels, id = i. Returns the folder.
     Raises WrongUseError and DataError as `write_itr_layout`.
     """
-    _check(folder, count, seed)
+    _check(folder, count, seed, margins)
     with _Staging(folder) as staging:
         (staging / "images").mkdir()
         with _open_csv(staging / "text.txt") as texts, _open_csv(staging / "truth.csv") as truth:
             true = csv.writer(truth, lineterminator="\n")
             true.writerow(("id", *LABEL_COLUMNS[:2]))
-            tweets = _report(generate_tweets(count, seed, jpeg_only=True), progress)
+            tweets = _report(generate_tweets(count, seed, jpeg_only=True, margins=margins), progress)
             for number, tweet in enumerate(tweets, start=1):
                 (staging / "images" / f"{number}.jpg").write_bytes(tweet.image)
                 texts.write(tweet.text + "\n")
@@ -86,7 +97,12 @@ def write_twitter100k_layout(folder: Path, count: int, seed: int, progress: Coun
 
 
 def write_landing_layout(
-    folder: Path, count: int, seed: int, progress: Count = ignore_count, batch_size: int = 100
+    folder: Path,
+    count: int,
+    seed: int,
+    progress: Count = ignore_count,
+    batch_size: int = 100,
+    margins: Margins = "natural",
 ) -> Path:
     """Landing batches: `batch-0001/tweets.jsonl` with its images beside it, and so on.
 
@@ -94,14 +110,14 @@ def write_landing_layout(
     landing contract demands. `truth.csv` at the top holds the true labels. Returns the folder.
     Raises WrongUseError and DataError as `write_itr_layout`, the former for a batch size below 1 too.
     """
-    _check(folder, count, seed)
+    _check(folder, count, seed, margins)
     if batch_size < 1:
         raise WrongUseError(f"expected a batch size of 1 or more, found {batch_size}; give another one")
     with _Staging(folder) as staging, _open_csv(staging / "truth.csv") as truth:
         true = csv.writer(truth, lineterminator="\n")
         true.writerow(("id", *LABEL_COLUMNS[:2]))
         batch: list[SyntheticTweet] = []
-        for number, tweet in enumerate(_report(generate_tweets(count, seed), progress), start=1):
+        for number, tweet in enumerate(_report(generate_tweets(count, seed, margins=margins), progress), start=1):
             true.writerow((tweet.id, tweet.text_is_represented, tweet.image_adds))
             batch.append(tweet)
             if len(batch) == batch_size or number == count:
@@ -156,10 +172,16 @@ class _Staging:
         self._holder.cleanup()
 
 
-def _check(folder: Path, count: int, seed: int) -> None:
+def _check(folder: Path, count: int, seed: int, margins: Margins) -> None:
     if not SMALLEST <= count <= LARGEST:
         raise WrongUseError(
             f"expected {SMALLEST:,} to {LARGEST:,} pairs, found {count:,}; ask for a number in that range"
+        )
+    if margins == "matched" and count % WHOLE_QUARTETS:
+        below = count - count % WHOLE_QUARTETS
+        raise WrongUseError(
+            f"expected a multiple of {WHOLE_QUARTETS} pairs for matched margins, so that every text and every image has its two "
+            f"pairs in one split, found {count:,}; ask for {below:,} or {min(below + WHOLE_QUARTETS, LARGEST):,}"
         )
     if seed < 0:
         raise WrongUseError(f"expected a seed of 0 or more, found {seed}; give another one")

@@ -5,7 +5,7 @@ class most of
 the time and mislead in the rest, so that neither side of a pair alone tells its class for certain.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from itrp.datasets.synthetic import lettering, sentences
 from itrp.datasets.synthetic.boards import Board
@@ -34,9 +34,9 @@ _BY_SETTING = {
 }
 
 
-def plan_pair(dice: Dice) -> Recipe:
-    """A recipe whose relation, by the rule of `Recipe`, is the one that was drawn for it."""
-    relation = dice.weighted(SHARES)
+def plan_pair(dice: Dice, shares: Mapping[str, float] = SHARES) -> Recipe:
+    """A recipe whose relation, by the rule of `Recipe`, is the one that was drawn for it with these shares."""
+    relation = dice.weighted(shares)
     plan = _PLANS[dice.weighted(_WAYS[relation])]
     while True:
         recipe = plan(dice)

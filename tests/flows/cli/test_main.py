@@ -297,12 +297,18 @@ def test_synthetic_tweets(itrp: Callable[..., Any], tmp_path: Path) -> None:
         tmp_path / "w", "synthetic", tmp_path / "s", "--layout", "twitter100k", "--pairs", "20", "--seed", "4", "--json"
     )
     assert done.status == 0
-    assert json.loads(done.out) == {"folder": str(tmp_path / "s"), "layout": "twitter100k", "pairs": 20, "seed": 4}
+    drawn = {"layout": "twitter100k", "pairs": 20, "seed": 4, "margins": "natural"}
+    assert json.loads(done.out) == {"folder": str(tmp_path / "s"), **drawn}
     assert len((tmp_path / "s/text.txt").read_text().splitlines()) == 20
     assert not (tmp_path / "w").exists()
     told = itrp(tmp_path / "w", "synthetic", tmp_path / "t", "--layout", "landing", "--pairs", "20")
     assert told.out == f"20 tweets in the layout landing in {tmp_path}/t; the truth is in {tmp_path}/t/truth.csv\n"
     assert "tweets drawn: 1 of 20" in told.err
+    matched = itrp(
+        tmp_path / "w", "synthetic", tmp_path / "m", "--layout", "itr", "--pairs", "20", "--margins", "matched"
+    )
+    assert matched.out.startswith("20 tweets with matched margins in the layout itr in ")
+    assert (tmp_path / "m/truth.csv").read_text().count(",1,") == 10
 
 
 def test_explain_prints_one_object_or_a_page(itrp: Callable[..., Any], trained: "Platform") -> None:
