@@ -52,6 +52,7 @@ def test_labels_follow_from_what_is_said_and_shown_by_the_rule_of_every_tweet(tw
     for recipe, tweet in zip(recipes, tweets, strict=True):
         assert tweet.text_is_represented == bool(recipe.said & recipe.seen)
         assert tweet.image_adds == bool(recipe.told_by_image - recipe.said)
+    assert not any(recipe.board or recipe.backdrop for recipe in recipes)
     assert {(tweet.text_is_represented, tweet.image_adds) for tweet in tweets} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
