@@ -33,7 +33,8 @@ def _describe_artifact(report: IngestReport) -> str:
     """What stands above the table: what its figures mean, and the names of what was skipped."""
     rows = [f"- `{name}`" for name in report.passed_over_names]
     names = ["", "Skipped, the first of them:", "", *rows] if rows else []
-    return "\n".join(["lines = pairs + duplicates + quarantined", *names])
+    notes = ["", *report.notes] if report.notes else []
+    return "\n".join(["lines = pairs + duplicates + quarantined", *notes, *names])
 
 
 def _name_run() -> str:
@@ -59,7 +60,7 @@ def ingest_tweets(
 
     Args:
         layout: `landing` reads what collectors dropped under landing/; the others read a folder on this machine.
-        path: Twitter100k's folder, ITR's or LTEC's label file, or a table (CSV, TSV or Parquet).
+        path: Twitter100k's folder, ITR's or LTEC's label file, a folder of captions, or a table (CSV, TSV or Parquet).
         name: What the data set shall be called.
         images: ITR, LTEC: the folder of images. Table: where their names start, if not beside it.
         controversial: ITR: the relabelling list.

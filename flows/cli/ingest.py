@@ -21,19 +21,21 @@ def add_parser(commands: "Commands") -> None:
         "itrp ingest landing | itrp ingest twitter100k DIR --name N | "
         "itrp ingest itr LABELS.csv --images DIR [--controversial FILE] --name N | "
         "itrp ingest ltec ltec-image-text-relation.json --images DIR --name N | "
+        "itrp ingest rated-captions DIR --name N | itrp ingest captions-match DIR --name N | "
         "itrp ingest csv FILE --name N [--id COL] [--text COL] [--image COL] [--created-at COL]",
     )
     parser.add_argument(
         "layout",
         nargs="?",
-        choices=("landing", "twitter100k", "itr", "ltec", "csv"),
+        choices=("landing", "twitter100k", "itr", "ltec", "rated-captions", "captions-match", "csv"),
         default="landing",
         help="where the tweets lie",
     )
     parser.add_argument(
         "path",
         nargs="?",
-        help="Twitter100k's folder (text.txt, images/), ITR's or LTEC's label file, or a table (CSV, TSV or Parquet)",
+        help="Twitter100k's folder (text.txt, images/), ITR's or LTEC's label file, a folder of captions (pairs.csv, images/), "
+        "or a table (CSV, TSV or Parquet)",
     )
     parser.add_argument("--name", help="name of the data set")
     parser.add_argument(

@@ -39,11 +39,11 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     from itrp.datasets import synthetic
     from itrp.progress import ProgressBar
 
-    write: Callable[..., Path] = {
+    writers: dict[str, Callable[..., Path]] = {
         "itr": synthetic.write_itr_layout,
         "twitter100k": synthetic.write_twitter100k_layout,
         "landing": synthetic.write_landing_layout,
-    }[args.layout]
+    }
     drawn = 0
 
     def count(more: int) -> None:  # says nothing before the first tweet: wrong use is one line
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         bar("tweets drawn", drawn, args.pairs)
 
     with ProgressBar() as bar:
-        folder = write(Path(args.folder), args.pairs, args.seed, count, margins=args.margins)
+        folder = writers[args.layout](Path(args.folder), args.pairs, args.seed, count, margins=args.margins)
     matched = " with matched margins" if args.margins == "matched" else ""
     text = (
         f"{args.pairs} tweets{matched} in the layout {args.layout} in {folder}; the truth is in {folder / 'truth.csv'}"

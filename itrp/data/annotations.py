@@ -1,7 +1,7 @@
-"""Human labels of a data set: one row a pair, with the split and the published corrections."""
+"""Human labels of a data set: one row a pair, with the split, the published corrections and, where people gave some, ratings."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ ANNOTATION_SCHEMA = pa.schema(
 """Columns of an annotation file. `split` is "train" or "test"; the corrected labels equal the raw ones where
 nobody corrected them; `controversial` marks the samples of Sun et al. 2023 (218 of ITR's test set)."""
 
+RATING = pa.field("rating", pa.float32())
+"""A last column that only files of rated pairs have, so that the others stay what they were, byte by byte."""
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -32,6 +35,8 @@ class Annotations:
 
     ids: [n] str. split: [n] "train" or "test" ("set-aside": neither). text, image: [n] int64 in {-1, 0, 1}.
     controversial: [n] bool. corrected_text, corrected_image: [n] int64, equal to text, image where not corrected.
+    rating: [n] float32, the mean of people's ratings of how well the image shows the text, NaN where there is none; given
+    as no numbers at all, there is none of any pair. Raises DataError for another number of ratings than of pairs.
     """
 
     ids: NDArray[np.str_]
@@ -41,6 +46,18 @@ class Annotations:
     controversial: NDArray[np.bool_]
     corrected_text: NDArray[np.int64]
     corrected_image: NDArray[np.int64]
+    rating: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+
+    def __post_init__(self) -> None:
+        if not len(self.rating):
+            object.__setattr__(self, "rating", np.full(len(self.ids), np.nan, dtype=np.float32))
+        elif len(self.rating) != len(self.ids):
+            raise DataError(f"expected one rating a pair, found {len(self.rating)} ratings of {len(self.ids)} pairs")
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether any pair has a rating."""
+        return not bool(np.isnan(self.rating).all())
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,6 +85,7 @@ class Annotations:
         changed["split"][rows] = "set-aside"
         for name in ("text", "image", "corrected_text", "corrected_image"):
             changed[name][rows] = UNLABELLED
+        changed["rating"][rows] = np.nan
         return Annotations(**changed)
 
     def to_parquet(self) -> bytes:
@@ -81,15 +99,19 @@ class Annotations:
             pa.array(self.corrected_text, pa.int8()),
             pa.array(self.corrected_image, pa.int8()),
         ]
+        schema = ANNOTATION_SCHEMA
+        if self.is_rated:
+            schema = schema.append(RATING)
+            columns.append(pa.array(self.rating, pa.float32(), from_pandas=True))
         sink = io.BytesIO()
-        pq.write_table(pa.table(columns, schema=ANNOTATION_SCHEMA), sink, compression="zstd")
+        pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
         return sink.getvalue()
 
     @staticmethod
     def from_parquet(data: bytes) -> "Annotations":
-        """Read what `to_parquet` wrote. Raises DataError for another schema."""
+        """Read what `to_parquet` wrote, now or before there were ratings. Raises DataError for another schema."""
         table = pq.read_table(io.BytesIO(data))
-        if table.schema.names != ANNOTATION_SCHEMA.names:
+        if table.schema.names not in (ANNOTATION_SCHEMA.names, [*ANNOTATION_SCHEMA.names, RATING.name]):
             raise DataError(
                 f"expected an annotation file with the columns {ANNOTATION_SCHEMA.names}, found {table.schema.names}"
             )
@@ -102,6 +124,7 @@ class Annotations:
             controversial=column["controversial"].astype(bool),
             corrected_text=column["corrected_text_is_represented"].astype(np.int64),
             corrected_image=column["corrected_image_adds"].astype(np.int64),
+            rating=column.get(RATING.name, np.empty(0)).astype(np.float32),
         )
 
 

@@ -1,8 +1,9 @@
-"""Ingest a data set that lies in a local folder: Twitter100k's, ITR's and LTEC's layouts, and tables."""
+"""Ingest a data set that lies in a local folder: Twitter100k's, ITR's and LTEC's layouts, captions, and tables."""
 
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,11 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 class FolderSource(Protocol):
-    """A data set in a folder; `Twitter100kFolder`, `ItrFolder`, `LtecFolder` and `TableSource` are four."""
+    """A data set in a folder; `Twitter100kFolder`, `ItrFolder`, `LtecFolder`, `RatedCaptions`, `MatchedCaptions` and
+    `TableSource` are six."""
 
     @property
     def layout(self) -> str:
-        """twitter100k, itr, ltec or csv."""
+        """twitter100k, itr, ltec, rated-captions, captions-match or csv."""
         ...
 
     @property
@@ -85,7 +87,7 @@ def ingest_folder(
     pending.flush()
     pending.group.annotations_key = _write_annotations(pending, source.annotations())
     pending.commit()
-    return pending.tally.report()
+    return replace(pending.tally.report(), notes=getattr(source, "notes", ()))
 
 
 def fingerprint_source(source: FolderSource) -> str:

@@ -37,6 +37,8 @@ class IngestReport:
     """Objects of the landing zone that are neither an image nor a batch file with a record that was read."""
     passed_over_names: tuple[str, ...] = ()
     """The first of them, each with the reason."""
+    notes: tuple[str, ...] = ()
+    """What a source tells of how its pairs were made."""
 
     def __post_init__(self) -> None:
         accounted = self.pairs + self.duplicates + self.quarantined
@@ -64,7 +66,7 @@ def describe(report: IngestReport) -> str:
         lines += [f"    {name}" for name in report.passed_over_names]
         more = report.passed_over - len(report.passed_over_names)
         lines += [f"    and {more} more"] if more else []
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {note}" for note in report.notes)])
 
 
 @dataclass

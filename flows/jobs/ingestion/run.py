@@ -11,14 +11,21 @@ from flows.jobs.ingestion.replay import replay_quarantine
 from flows.jobs.ingestion.report import IngestReport
 from infra.catalog.database import Catalog
 from infra.object_store.objects import ObjectStore
+from itrp.datasets.captions_match import MatchedCaptions
 from itrp.datasets.itr import ItrFolder
 from itrp.datasets.ltec import LtecFolder
+from itrp.datasets.rated_captions import RatedCaptions
 from itrp.datasets.table import TableSource
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import WrongUseError
 from itrp.progress import ProgressBar, count_stage
 
-Layout = Literal["landing", "twitter100k", "itr", "ltec", "csv"]
+Layout = Literal["landing", "twitter100k", "itr", "ltec", "rated-captions", "captions-match", "csv"]
+CAPTIONS: dict[str, type[RatedCaptions] | type[MatchedCaptions]] = {
+    "rated-captions": RatedCaptions,
+    "captions-match": MatchedCaptions,
+}
+"""Layouts of a folder with pairs.csv and images/."""
 
 
 def run_ingestion(
@@ -74,6 +81,13 @@ def open_folder(
         return _open_table(Path(folder), images, {**(columns or {})})
     if layout == "twitter100k":
         return Twitter100kFolder(Path(folder))
+    if layout in CAPTIONS:
+        if images or controversial or texts:
+            raise WrongUseError(
+                f"itrp ingest {layout} takes neither --images nor --controversial nor --texts: its folder holds pairs.csv and "
+                "images/"
+            )
+        return CAPTIONS[layout](Path(folder))
     if images is None:
         wanted = "T<tweet id>.jpg" if layout == "itr" else "the unpacked images"
         raise WrongUseError(f"itrp ingest {layout} needs --images DIR, the folder that holds {wanted}")

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -97,6 +98,46 @@ def test_the_file_is_plain_parquet_with_the_published_columns() -> None:
     table = pq.read_table(io.BytesIO(make_annotations().to_parquet()))
     assert table.schema.equals(ANNOTATION_SCHEMA)
     assert table.slice(2, 1).to_pylist() == [dict(zip(ANNOTATION_SCHEMA.names, ROWS[2], strict=True))]
+
+
+def rate(annotations: Annotations, *ratings: float) -> Annotations:
+    return replace(annotations, rating=np.array(ratings, dtype=np.float32))
+
+
+def test_ratings_come_back_and_a_pair_may_have_none() -> None:
+    rated = rate(make_annotations(ROWS[:3]), 1.5, np.nan, 4)
+    assert rated.is_rated
+    data = rated.to_parquet()
+    assert pq.read_table(io.BytesIO(data)).column("rating").to_pylist() == [1.5, None, 4.0]
+    again = Annotations.from_parquet(data)
+    np.testing.assert_array_equal(again.rating, rated.rating)
+    assert again.rating.dtype == np.float32
+    assert again.to_parquet() == data
+    assert again.take(np.array([2, 0])).rating.tolist() == [4.0, 1.5]
+
+
+def test_files_without_ratings_are_those_of_before_byte_by_byte() -> None:
+    annotations = make_annotations()
+    assert not annotations.is_rated
+    assert np.isnan(annotations.rating).all()
+    table = pa.table([annotations.ids.tolist(), *(list(column) for column in zip(*(row[1:] for row in ROWS), strict=True))],
+                     schema=ANNOTATION_SCHEMA)  # fmt: skip
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    assert annotations.to_parquet() == sink.getvalue()
+    read = Annotations.from_parquet(sink.getvalue())
+    assert len(read.rating) == 7
+    assert not read.is_rated
+
+
+def test_a_pair_set_aside_has_no_rating() -> None:
+    kept = rate(make_annotations(ROWS[:3]), 1, 2, 3).set_aside(np.array([1]))
+    np.testing.assert_array_equal(kept.rating, [1, np.nan, 3])
+
+
+def test_ratings_of_other_pairs_are_refused() -> None:
+    with pytest.raises(DataError, match="expected one rating a pair, found 2 ratings of 3 pairs"):
+        rate(make_annotations(ROWS[:3]), 1, 2)
 
 
 @pytest.mark.parametrize("columns", [ANNOTATION_SCHEMA.names[:-1], [*ANNOTATION_SCHEMA.names, "more"]])
