@@ -214,8 +214,7 @@ def predict(model: TrainedModel, pairs: PairTable, *, device: str = "auto") -> "
             f"the clusters of this {model.task} model have no class names yet, and labels need them: name_clusters(model, pairs) "
             f"chooses them by a few rows with labels in {LABEL_COLUMNS[model.task]}"
         )
-    named = mapped_probabilities(_predict_clusters(model, pairs, device).astype(np.float64), model.mapping)
-    named = np.pad(named, ((0, 0), (0, max(0, 2 - named.shape[1]))))  # a mapping may have no cluster for the last class
+    named = mapped_probabilities(_predict_clusters(model, pairs, device).astype(np.float64), model.mapping, 2)
     label = np.full(len(pairs.index), UNLABELLED)
     probability = np.full(len(pairs.index), np.nan)
     label[pairs.rows] = named.argmax(axis=1)

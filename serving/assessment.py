@@ -153,7 +153,7 @@ class Assessor:
         """[n, 2] of the data set's pairs by the version as it is registered. Raises UnmappedModelError."""
         if version.mapping is None:
             raise UnmappedModelError(explain_unmapped(str(version), str(version)))
-        return mapped_probabilities(self.own_probabilities(version, labelled), version.mapping)
+        return mapped_probabilities(self.own_probabilities(version, labelled), version.mapping, 2)
 
     def cosines(self, encoder: DualEncoder, labelled: LabelledSet) -> NDArray[np.float32]:
         """Text-image cosines [n] of the data set's pairs by a dual encoder."""

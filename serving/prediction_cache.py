@@ -1,7 +1,8 @@
 """The one cache of predictions: what certain weights, on a certain runtime, say of a shard. None of the three ever changes, so
 that evaluation, agreement, promotion, scoring and reproduction read what any of them has computed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,21 @@ class PredictionCache:
         self, weights: str, runtime: str, shards: Sequence[ShardFile], predict: PredictShards
     ) -> NDArray[np.float32]:
         """The shards' predictions, one after the other. predict: is asked, once, about those that nobody has kept."""
+        return np.concatenate([*self.iterate(weights, runtime, shards, predict)])
+
+    def iterate(
+        self, weights: str, runtime: str, shards: Sequence[ShardFile], predict: PredictShards
+    ) -> Iterator[NDArray[np.float32]]:
+        """The same as one array a shard: memory does not grow with their number."""
         missing = [shard for shard in shards if not self.file(weights, runtime, shard).exists()]
-        if missing:
-            for shard, found in zip(missing, predict(missing), strict=True):
-                keep_array(self.file(weights, runtime, shard), found)
-        return np.concatenate([np.load(self.file(weights, runtime, shard)) for shard in shards])
+        wanted = {shard.hash for shard in missing}
+        made = zip(missing, predict(missing) if missing else (), strict=True)
+        for shard in shards:
+            path = self.file(weights, runtime, shard)
+            if shard.hash in wanted:
+                keep_array(path, next(made)[1])
+            yield np.load(path)
+        deque(made, maxlen=0)  # what predicts ends too, and says where it has made more or fewer
 
     def cosines(self, encoder: DualEncoder, shards: Sequence[ShardFile], device: torch.device) -> NDArray[np.float32]:
         """Text-image cosines [n] of the shards' pairs by a dual encoder, [n] in a file: kept like predictions."""
@@ -69,6 +80,16 @@ class VersionPredictions:
     def probabilities(self, version: ModelVersion, shards: Sequence[ShardFile]) -> NDArray[np.float32]:
         """[n, k] cluster probabilities of the shards' pairs, one shard after the other; of a supervised version's classes."""
         return self.of_weights(self.weights(version), shards, lambda: self.load(version))
+
+    def iterate(
+        self, version: ModelVersion, shards: Sequence[ShardFile], load: Callable[[], System] | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """The same as one array a shard. load: gives the model, for whoever asks again and again and has it already."""
+        weights, runtime = self.weights(version), self.embeddings.device.type
+        ask = load or (lambda: self.load(version))
+        return self.kept.iterate(
+            weights.fingerprint, runtime, shards, lambda missing: predict_exactly(ask(), missing, self.embeddings)
+        )
 
     def clusters(self, version: ModelVersion, shards: Sequence[ShardFile]) -> NDArray[np.int64]:
         """[n] most probable clusters of the shards' pairs."""

@@ -54,9 +54,7 @@ class Predictor:
 
         Raises UnmappedModelError when no mapping from clusters to classes was chosen yet.
         """
-        named = mapped_probabilities(np.asarray(clusters, dtype=np.float64), self.require_mapping())
-        missing = CLASSES - named.shape[1]  # a mapping may have no cluster for the last class
-        return np.pad(named, ((0, 0), (0, missing))) if missing > 0 else named
+        return mapped_probabilities(np.asarray(clusters, dtype=np.float64), self.require_mapping(), CLASSES)
 
     def require_mapping(self) -> tuple[int, ...]:
         """The mapping cluster -> class. Raises UnmappedModelError when none was chosen yet."""

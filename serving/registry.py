@@ -47,10 +47,14 @@ AREA_TAG = "itrp.gate_auc"
 """Area under the curve of true against shuffled held-out pairs of an aligned version."""
 GATE_PREFIX = "itrp.gate."
 """Tags of the promotion gate's numbers."""
+MAPPED_PREFIX = "itrp.mapped_"
+"""Tags of who gave a version its class names, and how."""
 SEEDS_PREFIX = "itrp.seeds."
 """Tags of how far a version agreed with the other seeds when it was trained."""
 WARNING_PREFIX = "itrp.warning."
 """Tags of what is doubtful about a version, one each: `itrp.warning.<code>`, with `.round-<n>` where a round has done it."""
+ONE_CLASS = "one-class"
+"""The warning that all clusters of a version were given one name: of this mapping, and of no other version."""
 SAME_ANSWERS = "same-answers"
 """The warning that is about a version and one of the other task, and so nothing a version has for ever."""
 
@@ -271,17 +275,18 @@ def explain_unmapped(what: str, reference: str = "MODEL@challenger") -> str:
     """The sentence a person needs when a model's clusters have no class names."""
     return (
         f"{what} knows clusters but not yet which class each one is; name them with human labels: "
-        f"itrp evaluate {reference} --data NAME, where NAME is a data set ingested with `itrp ingest itr`"
+        f"itrp evaluate {reference} --data NAME, where NAME is a data set ingested with `itrp ingest itr`; without any: "
+        f"itrp name {reference} shows tweets of each cluster"
     )
 
 
 def origin_tags(version: ModelVersion) -> dict[str, str]:
-    """The tags that tell where a version comes from; what was found out about it (mapping, gate, seeds) is its own.
+    """The tags that tell where a version comes from; what was found out about it (mapping and by whom, gate, seeds) is its own.
 
     The warnings of its training come along: they are about the rounds.
     """
     own = (MAPPING_TAG, ROUND_TAG, MODEL_TASK_TAG)
-    found_out = (GATE_PREFIX, SEEDS_PREFIX, WARNING_PREFIX + SAME_ANSWERS)
+    found_out = (MAPPED_PREFIX, GATE_PREFIX, SEEDS_PREFIX, WARNING_PREFIX + SAME_ANSWERS, WARNING_PREFIX + ONE_CLASS)
     return {key: value for key, value in version.tags.items() if key not in own and not key.startswith(found_out)}
 
 

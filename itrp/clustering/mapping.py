@@ -66,8 +66,12 @@ def apply_mapping(clusters: NDArray[np.integer], mapping: Mapping) -> NDArray[np
     return classes
 
 
-def mapped_probabilities(probabilities: NDArray[Floating], mapping: Mapping) -> NDArray[Floating]:
+def mapped_probabilities(
+    probabilities: NDArray[Floating], mapping: Mapping, classes: int | None = None
+) -> NDArray[Floating]:
     """Probabilities by class, [n, classes], from probabilities by cluster, [n, k].
+
+    classes: at least so many columns, where the mapping may have no cluster for the last class.
 
     Where several clusters stand for one class, the best of them speaks for it, and the classes' best are made to sum to 1: so
     the most probable class is always that of the most probable cluster, which is what evaluation counts. (Their sums can be
@@ -79,9 +83,9 @@ def mapped_probabilities(probabilities: NDArray[Floating], mapping: Mapping) -> 
             f"expected an [n, {len(mapping)}] array of probabilities, one column a cluster of the mapping, "
             f"found the shape {probabilities.shape}: the mapping belongs to another model"
         )
-    by_class = np.zeros((len(probabilities), max(mapping) + 1), dtype=probabilities.dtype)
+    by_class = np.zeros((len(probabilities), max(max(mapping) + 1, classes or 0)), dtype=probabilities.dtype)
     for cluster, class_index in enumerate(mapping):
         by_class[:, class_index] = np.maximum(by_class[:, class_index], probabilities[:, cluster])
-    if by_class.shape[1] < len(mapping):
+    if len(set(mapping)) < len(mapping):
         by_class /= by_class.sum(axis=1, keepdims=True)
     return by_class

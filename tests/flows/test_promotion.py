@@ -199,7 +199,8 @@ def test_an_unmapped_challenger_is_refused(platform: "Platform", tmp_path: Path)
             run_promotion(platform, Task.TEXT, **options)  # type: ignore[arg-type]
         assert str(caught.value) == (
             "itrp-text-task/3 knows clusters but not yet which class each one is; name them with human labels: "
-            "itrp evaluate itrp-text-task/3 --data NAME, where NAME is a data set ingested with `itrp ingest itr`"
+            "itrp evaluate itrp-text-task/3 --data NAME, where NAME is a data set ingested with `itrp ingest itr`; without any: "
+            "itrp name itrp-text-task/3 shows tweets of each cluster"
         )
     assert champion(platform, Task.TEXT) is None
 

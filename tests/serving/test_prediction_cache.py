@@ -1,12 +1,14 @@
 """One key for one fact: who asks for a shard's predictions, and why, makes no difference to what is computed."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from infra.catalog.queries import list_shards
@@ -118,3 +120,23 @@ def test_scoring_computes_nothing_that_evaluation_has_and_writes_the_same_bytes(
     for task in TASKS:
         assessor.predictions.probabilities(registry.resolve(f"itrp-{task}-task/2"), landing)
     assert {path: path.stat().st_mtime_ns for path in (cache / "predictions").rglob("*.npy")} == kept
+
+
+def test_shard_by_shard_is_the_same_and_asks_once(tmp_path: Path) -> None:
+    from itrp.data.inputs import ShardFile
+    from serving.prediction_cache import PredictionCache
+
+    shards = [ShardFile(str(number), tmp_path / "none", 1) for number in range(3)]
+    kept, asked = PredictionCache(tmp_path), []
+
+    def predict(missing: Sequence[ShardFile]) -> Iterator[NDArray[np.float32]]:
+        asked.append([shard.hash for shard in missing])
+        return (np.full((1, 2), int(shard.hash), dtype=np.float32) for shard in missing)
+
+    first = kept.iterate("w", "cpu", shards[1:2], predict)
+    assert next(first).tolist() == [[1, 1]]
+    assert [each.tolist() for each in kept.iterate("w", "cpu", shards, predict)] == [[[0, 0]], [[1, 1]], [[2, 2]]]
+    assert kept.read("w", "cpu", shards, predict)[:, 0].tolist() == [0, 1, 2]
+    assert asked == [["1"], ["0", "2"]]
+    with pytest.raises(ValueError, match="longer"):
+        kept.read("other", "cpu", shards, lambda missing: [np.ones((1, 2), dtype=np.float32)] * 4)

@@ -98,7 +98,8 @@ def test_champions_are_two_mapped_versions(platform: "Platform") -> None:
         registry.champions()
     assert str(caught.value) == (
         "itrp-image-task/1 knows clusters but not yet which class each one is; name them with human labels: "
-        "itrp evaluate itrp-image-task/1 --data NAME, where NAME is a data set ingested with `itrp ingest itr`"
+        "itrp evaluate itrp-image-task/1 --data NAME, where NAME is a data set ingested with `itrp ingest itr`; without any: "
+        "itrp name itrp-image-task/1 shows tweets of each cluster"
     )
     registry.set_alias(registry.resolve("itrp-image-task/2"), CHAMPION)
     assert str(registry.champions()) == "text 2, image 2"
@@ -130,13 +131,14 @@ def test_a_version_tells_where_it_comes_from(trained: "Platform") -> None:
     assert first.tags["itrp.git_commit"]
     assert second.tags["itrp.mapped_on"] == "labelled"
     assert second.tags["itrp.mapped_from"] == "1"
+    assert not any(name.startswith("itrp.mapped_") for name in origin_tags(second))
     own = {"itrp.mapping", "itrp.round", "itrp.model_task"}
     assert origin_tags(first) == {key: value for key, value in first.tags.items() if key not in own}
 
 
 def test_tags_of_the_gate_and_of_the_seeds_are_no_origin(platform: "Platform") -> None:
     version = platform.registry.resolve("itrp-text-task/2")
-    platform.registry.tag(version, {"itrp.gate.f1": 0.5, "itrp.seeds.agreement": 0.9, "itrp.note": "kept"})
+    platform.registry.tag(version, {"itrp.gate.f1": 0.5, "itrp.seeds.agreement": 0.9, "itrp.warning.one-class": "x", "itrp.note": "kept"})
     again = platform.registry.resolve("itrp-text-task/2")
     assert again.tags["itrp.gate.f1"] == "0.5"
     assert origin_tags(again) == {**origin_tags(version), "itrp.note": "kept"}

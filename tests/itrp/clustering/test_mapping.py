@@ -95,6 +95,12 @@ def test_the_most_probable_class_is_the_class_of_the_most_probable_cluster(mappi
     np.testing.assert_allclose(mapped.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize(("mapping", "expected"), [((0, 0), [1, 0]), ((1, 1), [0, 1]), ((1, 1, 1), [0, 1])])
+def test_one_name_for_all_clusters_is_certain(mapping: tuple[int, ...], expected: list[float]) -> None:
+    probabilities = np.full((1, len(mapping)), 1 / len(mapping))
+    assert mapped_probabilities(probabilities, mapping, 2).tolist() == [expected]
+
+
 def test_probabilities_of_another_model_are_refused() -> None:
     with pytest.raises(DataError, match=r"expected an \[n, 2\] array.*found the shape \(3, 4\)"):
         mapped_probabilities(np.full((3, 4), 0.25), (1, 0))
