@@ -19,6 +19,7 @@ from flows.cli import (
     evaluate,
     explain,
     ingest,
+    predict,
     promote,
     quarantine,
     reproduce,
@@ -57,6 +58,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": evaluate,
     "promote": promote,
     "score": score,
+    "predict": predict,
     "agreement": agreement,
     "explain": explain,
     "doctor": doctor,
@@ -76,6 +78,7 @@ GOING_ON = {
     "score": "continues where it stopped: labelled tweets keep their labels",
     "reproduce": "continues where it stopped: it keeps finished runs",
     "evaluate": "repeats it: it keeps the predictions that exist",
+    "predict": "writes the file from its beginning: it keeps the predictions that exist",
 }
 """What the same command line does the next time, train's with --resume."""
 
