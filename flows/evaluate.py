@@ -57,7 +57,6 @@ def evaluate_itrp(
         seed: Of the draw of these pairs.
     """
     report = evaluate_task(open_platform_task(), models, data, protocol, set_name, map_with, seed)
-    create_table_artifact(
-        key="evaluation", table=report.rows, description=f"{report.task}, {report.set}, protocol {report.protocol}"
-    )
+    told = f"{report.task}, {report.set}, protocol {report.protocol}\n\n```\n{report.ranking_table}\n```"
+    create_table_artifact(key="evaluation", table=report.rows, description=told)
     return report

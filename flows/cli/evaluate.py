@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             open_platform(settings), args.models, args.data,
             protocol=args.protocol, set_name=args.set, map_with=args.map_with, seed=args.seed,
         )  # fmt: skip
-    figures = {key: value for key, value in dataclasses.asdict(report).items() if key != "table"}
-    lines = [report.table, report.naming, f"models: {', '.join(report.models)}"]
+    figures = {key: value for key, value in dataclasses.asdict(report).items() if key not in ("table", "ranking_table")}
+    lines = [report.table, report.ranking_table, report.naming, f"models: {', '.join(report.models)}"]
     return figures, "\n".join(filter(None, lines))
 
 

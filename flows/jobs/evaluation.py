@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from flows.jobs.baseline_rows import evaluate_baselines
 from flows.jobs.class_mapping import Naming, open_naming
 from flows.jobs.model_predictions import open_assessor
+from flows.jobs.rankings import list_figures, list_rows, rank_versions
 from flows.jobs.training_warnings import tags_until
 from flows.platform import Platform
 from flows.tracking.plots import plot_confusion
@@ -19,6 +20,7 @@ from flows.tracking.runs import log_figures
 from infra.settings import Settings
 from itrp.errors import WrongUseError
 from itrp.evaluation.cost import Cost, add_costs
+from itrp.evaluation.ranking import Ranking, format_rankings
 from itrp.evaluation.results import (
     Choice,
     Evaluation,
@@ -59,6 +61,10 @@ class EvaluateReport:
     rows: list[dict[str, Any]] = field(default_factory=list)
     naming: str = ""
     """How the class names were chosen, where it was not by all labels of a split."""
+    rankings: list[dict[str, Any]] = field(default_factory=list)
+    """AUC of each model, and the text model's correlation with ratings; None where a figure is not defined."""
+    ranking_table: str = field(default="", repr=False)
+    """The same as text."""
 
 
 def run_evaluation(
@@ -96,8 +102,9 @@ def run_evaluation(
             for version, choice in zip(versions, choices, strict=True)
         ]
     rows = [result, *evaluate_baselines(platform, assessor, versions[0], labelled, result, costs)]
-    _log(platform.settings, versions, result)
-    return _report(result, versions, rows, naming)
+    rankings = rank_versions(assessor, versions, labelled, result)
+    _log(platform.settings, versions, result, rankings)
+    return _report(result, versions, rows, naming, rankings)
 
 
 def _find_cost(registry: Registry, versions: Sequence[ModelVersion], costs: CostBook) -> Cost:
@@ -166,17 +173,24 @@ def _name_classes(
     return named
 
 
-def _log(settings: Settings, versions: Sequence[ModelVersion], result: Evaluation) -> None:
+def _log(settings: Settings, versions: Sequence[ModelVersion], result: Evaluation, rankings: Sequence[Ranking]) -> None:
     client = connect_mlflow(settings.mlflow_uri)
     for run_id in dict.fromkeys(version.run_id for version in versions):  # one run can have made both
         log_figures(settings, run_id, [(f"{result.task}/{name}", value) for name, value in result.figures()])
         title = f"{result.task} task, {result.set}, protocol {result.protocol}"
         figure = plot_confusion(result.task, result.confusion, title)
         client.log_figure(run_id, figure, f"plots/confusion_{result.task}_{result.set}_{result.protocol}.png")
+    for version in versions:
+        own = [ranking for ranking in rankings if ranking.system == str(version)]
+        log_figures(settings, version.run_id, list_figures(own, result))
 
 
 def _report(
-    result: Evaluation, versions: Sequence[ModelVersion], rows: Sequence[Evaluation], naming: Naming
+    result: Evaluation,
+    versions: Sequence[ModelVersion],
+    rows: Sequence[Evaluation],
+    naming: Naming,
+    rankings: Sequence[Ranking],
 ) -> EvaluateReport:
     # a supervised version has had its names from the beginning; the halves of one model share a choice
     told = [
@@ -207,4 +221,6 @@ def _report(
             for row in rows
         ],
         naming="; ".join(dict.fromkeys(filter(None, told))),
+        rankings=list_rows(rankings),
+        ranking_table=format_rankings(rankings),
     )
