@@ -36,7 +36,8 @@ def test_an_alias_on_a_version_without_class_names_keeps_the_last_champion(
     assert str(stopgap) == (
         "itrp-image-task/2 continues to score: itrp-image-task/1, which the alias champion names, knows clusters but not yet "
         "which class each one is; name them with human labels: itrp evaluate itrp-image-task/1 --data NAME, where NAME is a "
-        "data set ingested with `itrp ingest itr`; or move the alias back"
+        "data set ingested with `itrp ingest itr`; without any: itrp name itrp-image-task/1 shows tweets of each cluster; "
+        "or move the alias back"
     )
     assert str(stopgap) in caplog.text
 

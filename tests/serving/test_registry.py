@@ -138,7 +138,9 @@ def test_a_version_tells_where_it_comes_from(trained: "Platform") -> None:
 
 def test_tags_of_the_gate_and_of_the_seeds_are_no_origin(platform: "Platform") -> None:
     version = platform.registry.resolve("itrp-text-task/2")
-    platform.registry.tag(version, {"itrp.gate.f1": 0.5, "itrp.seeds.agreement": 0.9, "itrp.warning.one-class": "x", "itrp.note": "kept"})
+    platform.registry.tag(
+        version, {"itrp.gate.f1": 0.5, "itrp.seeds.agreement": 0.9, "itrp.warning.one-class": "x", "itrp.note": "kept"}
+    )
     again = platform.registry.resolve("itrp-text-task/2")
     assert again.tags["itrp.gate.f1"] == "0.5"
     assert origin_tags(again) == {**origin_tags(version), "itrp.note": "kept"}
