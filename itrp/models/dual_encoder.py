@@ -26,6 +26,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
+from itrp.data.rejections import RejectedError
 from itrp.data.shards import iter_batches
 from itrp.errors import WeightsUnavailableError
 from itrp.models.device import Vectors, autocast
@@ -139,14 +140,27 @@ class DualEncoder(nn.Module):
         return np.concatenate(parts) if parts else self._no_vectors()
 
     def cosines(self, shards: Sequence[ShardFile], device: torch.device) -> NDArray[np.float32]:
-        """[n] cosine of each pair's text and image, in stored order; a few hundred pairs are in memory at a time."""
+        """[n] cosine of each pair's text and image, in stored order; a few hundred pairs are in memory at a time.
+
+        NaN where the image cannot be decoded.
+        """
         parts = [np.empty(0, dtype=np.float32)]
         for shard in shards:
             for batch in iter_batches(shard.path, ["text", "image"]):
                 texts = self.embed_texts(batch.column("text").to_pylist(), device)
-                images = self.embed_images(batch.column("image").field("bytes").to_pylist(), device)
+                images = self._embed_decodable(batch.column("image").field("bytes").to_pylist(), device)
                 parts.append((texts * images).sum(axis=1))
         return np.concatenate(parts)
+
+    def _embed_decodable(self, images: Sequence[bytes], device: torch.device) -> Vectors:
+        """As `embed_images`, with NaN in the rows of images that cannot be decoded."""
+        try:
+            return self.embed_images(images, device)
+        except RejectedError:  # rare: ingestion has decoded them all
+            decodable = [row for row, image in enumerate(images) if _is_decodable(image)]
+            vectors = np.full((len(images), self.width), np.nan, dtype=np.float32)
+            vectors[decodable] = self.embed_images([images[row] for row in decodable], device)
+            return vectors
 
     def _no_vectors(self) -> Vectors:
         return np.empty((0, self.width), dtype=np.float32)
@@ -194,6 +208,14 @@ def _find_max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             places -= module.padding_idx + 1  # RoBERTa's count from after the padding's number
     return min(places, int(tokenizer.model_max_length))
+
+
+def _is_decodable(image: bytes) -> bool:
+    try:
+        decode_image(image)
+    except RejectedError:
+        return False
+    return True
 
 
 def _pick_vectors(features: object) -> Tensor:

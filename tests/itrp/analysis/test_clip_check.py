@@ -85,6 +85,8 @@ def test_wrong_input_is_refused(annotate: Annotate) -> None:
         check_label_quality(COSINES[:6], annotations)
     with pytest.raises(DataError, match="with 1 not finite"):
         check_label_quality(np.where(np.arange(7) == 2, np.nan, COSINES), annotations)
+    aside = annotations.set_aside(np.array([2]))
+    check_label_quality(np.where(np.arange(7) == 2, np.nan, COSINES), aside)
     with pytest.raises(DataError, match="the test split has no pair with both labels: ingest a labelled data set"):
         check_label_quality(COSINES, annotate(RELATIONS, None, ["train"] * 7))
 

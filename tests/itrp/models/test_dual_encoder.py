@@ -27,10 +27,13 @@ from transformers import (
 
 from itrp.data.images import decode_image
 from itrp.data.inputs import ShardFile
+from itrp.data.pairs import Pair
+from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WeightsUnavailableError
 from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
 from tests.itrp.models.drawn_models import draw_model
+from tests.poison import palette_without_colours
 
 CPU = torch.device("cpu")
 KINDS = ("clip", "siglip", "siglip2")
@@ -219,6 +222,19 @@ def test_cosines_are_those_of_the_pairs_in_stored_order(
     assert cosines.shape == (60,)
     assert cosines.dtype == np.float32
     np.testing.assert_allclose(cosines[chosen], (texts * images).sum(axis=1), atol=1e-5)
+
+
+def test_an_image_that_does_not_decode_has_no_cosine(
+    encoder: DualEncoder, tweets: list[SyntheticTweet], tmp_path: Path
+) -> None:
+    pairs = [
+        Pair(str(row), "words", palette_without_colours() if row == 1 else tweets[0].image, "a") for row in range(3)
+    ]
+    data = encode_shard(pairs)
+    (tmp_path / "shard.parquet").write_bytes(data)
+    cosines = encoder.cosines([ShardFile(shard_hash(data), tmp_path / "shard.parquet", 3)], CPU)
+    assert np.isnan(cosines).tolist() == [False, True, False]
+    assert cosines[0] == pytest.approx(cosines[2], abs=1e-6)
 
 
 def test_nothing_gives_no_vectors(encoder: DualEncoder) -> None:
