@@ -101,11 +101,16 @@ def render_cases(
             for names in (CLASS_NAMES[task], CLASS_NAMES[task][::-1])
         ]
         sections.append({"task": str(task), "pairs": pairs, "differ": len(of_task), "groups": groups})
+    return render_page(TEMPLATE, heading=heading, sections=sections)
+
+
+def render_page(template: str, **values: object) -> str:
+    """A template of this folder, filled in; whatever people have written is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template(TEMPLATE).render(heading=heading, sections=sections)
+    return environment.get_template(template).render(**values)
 
 
 def count_compared(annotations: Annotations, tasks: Sequence[Task], *, split: str = "test") -> dict[Task, int]:

@@ -2,11 +2,13 @@
 
 `ExampleNaming` asks a person for m labels; `SimilarityNaming` asks a dual encoder of texts and images (CLIP, SigLIP) and
 needs no label. Each is a protocol of its own in `itrp.evaluation.results`, with its own name in every report.
+`name_by_person` takes the word of somebody who has looked at the clusters.
 
 The m labels choose the checkpoint too: on synthetic tweets that is better than the last checkpoint from some ten labels on
 (docs/log.md). Similarity says nothing about how good a partition is, so `joint` takes the last one.
 """
 
+from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
@@ -15,12 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.clustering.mapping import Mapping
-from itrp.errors import DataError
+from itrp.errors import DataError, WrongUseError
 from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
 
 SURE = 2.0
 """A difference of mean cosines of fewer standard errors than this may be chance."""
+
+PERSON_WORDS: dict[Task, tuple[str, ...]] = {
+    Task.TEXT: ("not-represented", "represented"),
+    Task.IMAGE: ("does-not-add", "adds"),
+    Task.IMAGE_TEXT: CLASS_NAMES[Task.IMAGE_TEXT],
+}
+"""What a person types for a class, by class index."""
 
 
 class NamingRule(Interface):
@@ -51,6 +60,33 @@ class SimilarityChoice(Choice):
     gap: float
     z: float
     task: Task
+
+
+def name_by_person(task: Task, words: Dictionary[int, str]) -> Mapping:
+    """The mapping of clusters about `task` that a person's words (cluster -> one of PERSON_WORDS) give.
+
+    Of two clusters one is enough: the other gets the other name. Several clusters may have one name. Raises WrongUseError for a
+    cluster that is not there, a word of another task, and clusters without a name.
+    """
+    known = PERSON_WORDS[task]
+    for cluster, word in words.items():
+        if not 0 <= cluster < len(known):
+            raise WrongUseError(f"expected a cluster from 0 to {len(known) - 1}, found {cluster}")
+        if word not in known:
+            raise WrongUseError(
+                f"expected as a name of a cluster of the {task} task {', '.join(known[:-1])} or {known[-1]}, found {word!r}"
+            )
+    named = {cluster: known.index(word) for cluster, word in words.items()}
+    if len(known) == 2 and len(named) == 1:
+        ((cluster, index),) = named.items()
+        named[1 - cluster] = 1 - index
+    missing = [str(cluster) for cluster in range(len(known)) if cluster not in named]
+    if missing:
+        raise WrongUseError(
+            f"expected a name for each of {len(known)} clusters, found none for {', '.join(missing)}: add "
+            f"--cluster {missing[0]}={known[0]}, or another of {', '.join(known)}"
+        )
+    return tuple(named[cluster] for cluster in range(len(known)))
 
 
 def keep_examples(labels: NDArray[np.integer], examples: int, seed: int) -> NDArray[np.int64]:
@@ -95,7 +131,7 @@ def name_by_cosines(clusters: NDArray[np.integer], cosines: NDArray[np.floating]
     if len(sizes) != classes or not sizes.all():
         raise DataError(
             f"expected pairs in each of {classes} clusters to compare their similarity, found the sizes "
-            f"{sizes.tolist()}: name them by examples instead (--map-with 20)"
+            f"{sizes.tolist()}: name them by examples instead (--map-with 20), or look at them (itrp name)"
         )
     means = np.bincount(clusters, cosines, minlength=classes) / sizes
     order = np.argsort(means, kind="stable")

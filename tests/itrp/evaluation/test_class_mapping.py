@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from itrp.clustering.mapping import best_mapping
-from itrp.errors import DataError
+from itrp.errors import DataError, WrongUseError
 from itrp.evaluation.class_mapping import (
     ExampleNaming,
     SimilarityChoice,
     SimilarityNaming,
     keep_examples,
     name_by_cosines,
+    name_by_person,
 )
 from itrp.evaluation.results import RoundPredictions, TaskPredictions, evaluate, evaluate_relations, evaluate_together
 from itrp.labels import UNLABELLED, Task
@@ -201,3 +202,38 @@ def test_what_is_named_already_keeps_its_names() -> None:
     assert (result.round, result.mapping, result.accuracy) == (2, (0, 1), 0.25)
     with pytest.raises(DataError, match="at least one checkpoint"):
         SimilarityNaming(np.empty(0)).choose(Task.TEXT, [], ints())
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "mapping"),
+    [
+        (Task.TEXT, {0: "represented"}, (1, 0)),
+        (Task.TEXT, {1: "represented"}, (0, 1)),
+        (Task.IMAGE, {0: "does-not-add"}, (0, 1)),
+        (Task.IMAGE, {1: "adds", 0: "adds"}, (1, 1)),
+        (Task.IMAGE_TEXT, {0: "11", 1: "00", 2: "10", 3: "01"}, (3, 0, 2, 1)),
+        (Task.IMAGE_TEXT, {0: "11", 1: "11", 2: "10", 3: "00"}, (3, 3, 2, 0)),
+    ],
+)
+def test_a_persons_words_are_a_mapping(task: Task, words: dict[int, str], mapping: tuple[int, ...]) -> None:
+    assert name_by_person(task, words) == mapping
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "told"),
+    [
+        (Task.TEXT, {2: "represented"}, "expected a cluster from 0 to 1, found 2"),
+        (Task.TEXT, {0: "adds"}, "a cluster of the text task not-represented or represented, found 'adds'"),
+        (Task.IMAGE_TEXT, {0: "adds"}, "task 00, 01, 10 or 11, found 'adds'"),
+        (
+            Task.IMAGE_TEXT,
+            {0: "11", 2: "00"},
+            "each of 4 clusters, found none for 1, 3: add --cluster 1=00, or another of ",
+        ),
+        (Task.IMAGE, {}, "each of 2 clusters, found none for 0, 1"),
+    ],
+)
+def test_words_that_name_nothing_are_refused(task: Task, words: dict[int, str], told: str) -> None:
+    with pytest.raises(WrongUseError) as caught:
+        name_by_person(task, words)
+    assert told in str(caught.value)
