@@ -3,8 +3,9 @@
 import base64
 import io
 import json
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from itrp.labels import RELATIONS, Task
-from itrp.models.encoder_pair import read_description
+from itrp.models.encoder_pair import EncoderPair, read_description
 from itrp.systems import is_aligned
 from serving.predictor import class_vocabulary
 from serving.registry import (
     CHALLENGER,
+    MAPPED_PREFIX,
     MAPPING_TAG,
     MODEL_NAMES,
     MODEL_TASK_TAG,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = ("itrp", "torch", "torchvision", "transformers", "safetensors", "numpy", "pandas", "pillow", "mlflow")
 """Packages whose versions a registered model names."""
+OWN_FIELDS = ("config", "mapping")
+"""What `EncoderPair.save` writes into a description by itself."""
 MODEL_CONFIG = {"string_paths": True}
 """What whoever loads a model may change: `load_model(..., model_config={"string_paths": False})` reads no path from text."""
 
@@ -68,6 +72,36 @@ def register_model(
     return registered
 
 
+def register_named(
+    registry: Registry,
+    version: ModelVersion,
+    model: EncoderPair,
+    mapping: Sequence[int],
+    number: int,
+    *,
+    tags: Mapping[str, Any],
+    scratch: Path,
+) -> ModelVersion:
+    """Register `version`'s model with class names: a new version of the same run, and the challenger.
+
+    model: with the weights of round `number`. mapping: cluster -> class of the task that the version answers
+    (`map_half`). tags: where it comes from and who named it. scratch: an existing folder for what is on its way.
+    """
+    kept = {name: value for name, value in read_description(registry.fetch(version)).items() if name not in OWN_FIELDS}
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        saved = Path(folder) / "model"
+        model.save(saved, mapping=mapping, extra={**kept, "round": number})
+        told = {**tags, f"{MAPPED_PREFIX}from": version.version}
+        return register_model(registry, saved, version.run_id, version.task, tags=told)
+
+
+def map_half(version: ModelVersion, mapping: Sequence[int]) -> tuple[int, ...]:
+    """Cluster -> class of the version's own task: of the relations 2*T + I of four clusters one half predicts T, the other I."""
+    if version.model_task is not Task.IMAGE_TEXT:
+        return tuple(mapping)
+    return tuple(index // 2 if version.task is Task.TEXT else index % 2 for index in mapping)
+
+
 def _describe(client: "MlflowClient", found: Any, task: Task, description: Mapping[str, Any]) -> None:
     """What MLflow's pages say of the version, and of the model where nobody has written anything."""
     client.update_model_version(found.name, found.version, describe_version(description, task))
@@ -87,8 +121,8 @@ def describe_version(description: Mapping[str, Any], task: Task) -> str:
         )
     if description["mapping"] is None:
         return (
-            f"Round {description['round']}; its clusters have no class names yet: `itrp evaluate` chooses them; "
-            "until then it labels nothing."
+            f"Round {description['round']}; its clusters have no class names yet: `itrp evaluate` or `itrp name` gives "
+            "them; until then it labels nothing."
         )
     if is_aligned(description) and description["mapping"] == [0, 1]:
         return "Learned from true against shuffled pairs without labels; its outputs are the classes."

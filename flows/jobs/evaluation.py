@@ -1,10 +1,8 @@
 """Evaluating registered versions on human labels, and giving a version its class names: no Prefect in here."""
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
@@ -35,7 +33,7 @@ from itrp.models.itrp_model import load_model
 from itrp.systems import load_system
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.costs import CostBook
-from serving.registration import register_model
+from serving.registration import map_half, register_named
 from serving.registry import ModelVersion, Registry, connect_mlflow, origin_tags
 
 logger = logging.getLogger(__name__)
@@ -153,19 +151,15 @@ def _name_classes(
         return version
     model, _ = load_model(platform.registry.fetch(version))
     model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
-    mapping = choice.mapping
-    if version.model_task is Task.IMAGE_TEXT:  # of the relation 2*T + I this version predicts T or I
-        mapping = tuple(c // 2 if version.task is Task.TEXT else c % 2 for c in mapping)
     tags = {
         **tags_until(origin_tags(version), choice.round),
         "itrp.mapped_on": data,
-        "itrp.mapped_from": version.version,
         **naming.tags(choice),
     }
-    with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
-        saved = Path(folder) / "model"
-        model.save(saved, mapping=mapping, extra={"round": choice.round})
-        named = register_model(platform.registry, saved, version.run_id, version.task, tags=tags)
+    named = register_named(
+        platform.registry, version, model, map_half(version, choice.mapping), choice.round,
+        tags=tags, scratch=platform.settings.work_dir,
+    )  # fmt: skip
     logger.info(
         "%s is round %d of %s with class names chosen on the train split of %s (%s)",
         named, choice.round, version, data, naming.protocol,

@@ -1,8 +1,6 @@
 """Deciding on a challenger, previewing what would change, and moving the champion: no Prefect in here."""
 
-import getpass
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +25,7 @@ from flows.jobs.training_warnings import (
     warning_tags,
 )
 from flows.platform import Platform
+from flows.tracking.provenance import find_person
 from itrp.baselines.untrained import predict_majority
 from itrp.clustering.agreement import agreement, cluster_balance, mean_confidence
 from itrp.clustering.mapping import apply_mapping
@@ -303,10 +302,7 @@ def _require_names(version: ModelVersion) -> None:
 
 def _name_person(flow_run_id: str | None) -> str:
     """Who accepts, as far as it is known here: the user of this process, and the flow run, whose page knows more."""
-    try:
-        person = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        person = f"user {os.getuid()}"
+    person = find_person()
     return f"{person}, flow run {flow_run_id}" if flow_run_id else person
 
 

@@ -1,6 +1,8 @@
-"""What a run must write down to be repeated: commit, package versions, configuration, data."""
+"""What a run must write down to be repeated: commit, package versions, configuration, data; and who is at the keyboard."""
 
+import getpass
 import json
+import os
 import platform as machine
 import subprocess
 from collections.abc import Iterator
@@ -30,6 +32,14 @@ def find_commit() -> str:
         return f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         return _built_from() or f"release {version('itrp')}"
+
+
+def find_person() -> str:
+    """The user of this process, as far as it is known here."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
 
 
 def describe_environment() -> dict[str, str]:

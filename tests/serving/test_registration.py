@@ -28,7 +28,7 @@ from serving.registration import describe_version
         (
             Task.IMAGE,
             {"round": 1, "mapping": None, "config": {"task": "image"}},
-            "Round 1; its clusters have no class names yet: `itrp evaluate` chooses them; "
+            "Round 1; its clusters have no class names yet: `itrp evaluate` or `itrp name` gives them; "
             "until then it labels nothing.",
         ),
     ],
