@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from flows.cli.console import Report, start, uses_flows
 from flows.cli.parsing import REFERENCE, add_command, whole
+from itrp.errors import WrongUseError
 
 if TYPE_CHECKING:
     from flows.cli.parsing import Commands
+    from flows.platform import Platform
 
 
 def add_parser(commands: "Commands") -> None:
@@ -21,7 +23,12 @@ def add_parser(commands: "Commands") -> None:
         "whose clusters have no class names yet gets them as a new version, the new challenger.",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help=REFERENCE)
-    parser.add_argument("--data", required=True, metavar="NAME", help="data set with human labels")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="NAME",
+        help="data set with human labels; without any, --map-with MODEL gives class names",
+    )
     chooser = parser.add_mutually_exclusive_group()
     chooser.add_argument(
         "--protocol",
@@ -54,6 +61,13 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         parse_reference(reference)
     flows = uses_flows()
     settings = start(args, flows=flows)
+    if args.map_with is not None and not args.map_with.isdecimal():
+        from flows.jobs.datasets import find_data
+        from flows.platform import open_platform
+
+        platform = open_platform(settings)
+        if find_data(platform.catalog, args.data).dataset.annotations_key is None:
+            return _name_unlabelled(platform, args)
     if flows:
         from flows.evaluate import evaluate_itrp
 
@@ -69,6 +83,22 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     figures = {key: value for key, value in dataclasses.asdict(report).items() if key not in ("table", "ranking_table")}
     lines = [report.table, report.ranking_table, report.naming, f"models: {', '.join(report.models)}"]
     return figures, "\n".join(filter(None, lines))
+
+
+def _name_unlabelled(platform: "Platform", args: argparse.Namespace) -> tuple[Report, str]:
+    """Class names by similarity on a data set without human labels, where nothing can be measured: what `itrp name` does."""
+    from flows.jobs.naming import name_by_similarity
+
+    versions = [platform.registry.resolve(reference) for reference in args.models]
+    named = [str(version) for version in versions if version.mapping is not None]
+    if named:
+        raise WrongUseError(
+            f"expected human labels in {args.data!r} to evaluate {' and '.join(named)} on, whose clusters have their names "
+            f"already: give another data set; itrp name {named[0]} --map-with {args.map_with} --data {args.data} names them anew"
+        )
+    reports = [name_by_similarity(platform, str(version), args.map_with, data=args.data) for version in versions]
+    told = [f"{args.data} has no human labels: class names only, nothing is measured", *map(str, reports)]
+    return {"named": [dataclasses.asdict(report) for report in reports]}, "\n".join(told)
 
 
 def _naming(text: str) -> str:

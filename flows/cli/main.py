@@ -19,6 +19,7 @@ from flows.cli import (
     evaluate,
     explain,
     ingest,
+    name,
     predict,
     promote,
     quarantine,
@@ -56,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     "quarantine": quarantine,
     "train": train,
     "evaluate": evaluate,
+    "name": name,
     "promote": promote,
     "score": score,
     "predict": predict,
@@ -78,6 +80,7 @@ GOING_ON = {
     "score": "continues where it stopped: labelled tweets keep their labels",
     "reproduce": "continues where it stopped: it keeps finished runs",
     "evaluate": "repeats it: it keeps the predictions that exist",
+    "name": "repeats it: it keeps the predictions that exist",
     "predict": "writes the file from its beginning: it keeps the predictions that exist",
 }
 """What the same command line does the next time, train's with --resume."""

@@ -70,5 +70,8 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         f"{' and '.join(report.models)} (challenger) from {report.experiment} on {args.data}: {how}MLflow run "
         f"{report.run_id}\nnext: {following}"
     )
+    if unnamed:
+        shown = " and ".join(f"itrp name {version}" for version in report.models)
+        text += f"\nwithout labels: {shown} shows tweets of each cluster"
     text = "\n".join([text, *(f"warning: {warning}" for warning in report.warnings)])
     return dataclasses.asdict(report), text

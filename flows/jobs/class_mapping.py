@@ -43,7 +43,11 @@ class Naming:
             )
         if not isinstance(choice, SimilarityChoice):
             return ""
-        doubt = "" if choice.z >= SURE else "; that may be chance: check some pairs, or use --map-with 20"
+        doubt = (
+            ""
+            if choice.z >= SURE
+            else "; that may be chance: look at the clusters (itrp name MODEL), or use labels (--map-with 20)"
+        )
         if choice.task is not Task.TEXT:
             doubt += "; for the image task similarity is a guess (docs/decisions.md): check with --map-with 20"
         return (

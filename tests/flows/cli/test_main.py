@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows.platform import Platform
 
 COMMANDS = ["demo", "ingest", "quarantine", "train", "evaluate", "promote", "score", "agreement", "explain", "doctor"]
-COMMANDS += ["predict", "synthetic", "analyse", "reproduce"]
+COMMANDS += ["name", "predict", "synthetic", "analyse", "reproduce"]
 HEAVY = ["torch", "mlflow", "prefect", "sklearn", "transformers"]
 LIGHT = """
 import sys
