@@ -18,9 +18,9 @@ from itrp.errors import WrongUseError
 from itrp.evaluation.class_mapping import PERSON_WORDS
 from itrp.files import write_atomically
 from itrp.labels import CLASS_NAMES, Task
-from serving.assessment import SUPERVISED_TAG, own_round
+from serving.assessment import own_round
 from serving.files import local_shards
-from serving.registry import CHALLENGER, DATASET_TAG, MODEL_NAMES, ModelVersion, connect_mlflow
+from serving.registry import CHALLENGER, DATASET_TAG, MODEL_NAMES, SUPERVISED_TAG, ModelVersion, connect_mlflow
 
 FOLDER = "naming"
 """Of the pages, in the work folder and among the artifacts of the training run."""
@@ -102,10 +102,11 @@ def find_unsupervised(platform: Platform, reference: str) -> ModelVersion:
     if reference in (Task.TEXT, Task.IMAGE):
         reference = f"{MODEL_NAMES[Task(reference)]}@{CHALLENGER}"
     version = platform.registry.resolve(reference)
-    if SUPERVISED_TAG in version.tags:
+    if version.named:
+        taught = "by human labels" if SUPERVISED_TAG in version.tags else "by true against shuffled pairs"
         raise WrongUseError(
-            f"expected a model that has learned without labels, found {version}, which was trained on human labels: its outputs "
-            "are the classes already, so there is nothing to name"
+            f"expected a model of clusters, found {version}, which was taught {taught}: its outputs are the classes already, "
+            "so there is nothing to name"
         )
     return version
 

@@ -29,7 +29,8 @@ from itrp.evaluation.results import (
     format_evaluations,
 )
 from itrp.labels import Task
-from itrp.models.itrp_model import load_model
+from itrp.models.encoder_pair import EncoderPair
+from itrp.models.itrp_model import ItrpModel
 from itrp.systems import load_system
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.costs import CostBook
@@ -149,8 +150,10 @@ def _name_classes(
     """The version itself when it has class names; else a new one with the chosen round's weights and its mapping."""
     if version.mapping is not None:
         return version
-    model, _ = load_model(platform.registry.fetch(version))
-    model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
+    model, _ = load_system(platform.registry.fetch(version))
+    assert isinstance(model, EncoderPair)  # others have had their names from the beginning
+    if isinstance(model, ItrpModel):
+        model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
     tags = {
         **tags_until(origin_tags(version), choice.round),
         "itrp.mapped_on": data,

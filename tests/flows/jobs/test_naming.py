@@ -199,7 +199,7 @@ def test_what_cannot_be_named_registers_nothing(platform: "Platform") -> None:
     registry = platform.registry
     registry.tag(registry.resolve("itrp-text-task/2"), {"itrp.supervised": "yes"})
     wrong: list[tuple[Callable[[], object], type[Exception], str]] = [
-        (lambda: show_clusters(platform, "text"), WrongUseError, "itrp-text-task/2, which was trained on human labels"),
+        (lambda: show_clusters(platform, "text"), WrongUseError, "itrp-text-task/2, which was taught by human labels"),
         (lambda: name_by_words(platform, "text", {0: "represented"}), WrongUseError, "there is nothing to name"),
         (lambda: name_by_words(platform, "itrp-text-task/1", {0: "adds"}), WrongUseError, "not-represented or represented"),
         (lambda: show_clusters(platform, "itrp-text-task/1", data="x"), NotFoundError, "no data set is called 'x'"),
@@ -230,3 +230,33 @@ def test_an_empty_cluster_has_no_similarity(platform: "Platform", joint_model: s
     store_shard(platform, [Pair("one", "words", image, "a.png")], "single")
     with pytest.raises(DataError, match=r"expected pairs in each of 2 clusters .*look at them \(itrp name\)"):
         name_by_similarity(platform, "itrp-text-task/1", joint_model, data="single")
+
+
+def test_an_aligned_model_is_named_only_where_it_has_no_names(platform: "Platform", tmp_path: Path) -> None:
+    """One that sees too little has none: labels or a person may give it some. One with names needs nobody."""
+    from flows.jobs.evaluation import run_evaluation
+    from flows.jobs.training import run_training
+    from itrp.models.encoder_pair import EncoderPair
+    from itrp.systems import load_system
+    from serving.registration import register_model
+
+    registry = platform.registry
+    trained = run_training(platform, "small-aligned", "unlabelled", ["image.size=64"])
+    version = registry.resolve(trained.models[0])
+    model, _ = load_system(registry.fetch(version))
+    assert isinstance(model, EncoderPair)
+    versions = []
+    for name, mapping in (("weak", None), ("clear", (0, 1))):
+        model.save(tmp_path / name, mapping, {"round": 1})
+        versions.append(register_model(registry, tmp_path / name, version.run_id, Task.TEXT, tags=version.tags))
+    weak, clear = map(str, versions)
+    with pytest.raises(WrongUseError, match=f"{clear}, which was taught by true against shuffled pairs"):
+        show_clusters(platform, clear)
+    assert show_clusters(platform, weak).sizes
+    named = name_by_words(platform, weak, {1: "represented"})
+    assert registry.resolve(named.model).mapping == (0, 1)
+    shards, predictions = shards_of(platform, "landing"), open_predictions(platform)
+    found = [predictions.probabilities(registry.resolve(each), shards) for each in (named.model, clear)]
+    np.testing.assert_array_equal(*found)
+    (by_labels,) = run_evaluation(platform, [weak], "labelled").models
+    assert sorted(registry.resolve(by_labels).mapping or ()) == [0, 1]
