@@ -118,8 +118,9 @@ def decide_on_matching(
     }
     passed = compared.probability_better >= CONFIDENCE
     reason += (
-        f", {compared.champion:.3f} of {rival_name}, difference {own - compared.champion:+.3f} (95 % interval "
-        f"{compared.low:+.3f} to {compared.high:+.3f}), better in {compared.probability_better:.1%} of resamples (needed {CONFIDENCE:.0%})"
+        f", {compared.champion:.3f} of {rival_name}, difference {own - compared.champion:+.3f} "
+        f"(95 % interval {compared.low:+.3f} to {compared.high:+.3f}), better in {compared.probability_better:.1%} of "
+        f"resamples (needed {CONFIDENCE:.0%})"
     )
     if not passed:
         reason += "; accepted by hand" if accept else "; promote with --accept to take it all the same"

@@ -12,6 +12,8 @@ from scipy.stats import rankdata
 
 GATE = 0.70
 """Below it a model is registered without class names."""
+FURTHEST = 6
+"""Doublings of the pairs that are there, beyond which a line through four points says nothing."""
 
 
 def area(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
@@ -65,7 +67,7 @@ def area_interval(
 
 def pairs_needed(curve: Sequence[tuple[int, float]], wanted: float = GATE) -> int | None:
     """How many pairs a model would need for an area of `wanted`, by a straight line of the area over the logarithm of the number
-    of pairs; None where the curve does not rise. curve: (pairs, area), two at least for an answer."""
+    of pairs; None where the curve does not rise, or much too slowly. curve: (pairs, area), two at least for an answer."""
     if len(curve) < 2:
         return None
     sizes, areas = np.log2([size for size, _ in curve]), np.array([value for _, value in curve])
@@ -73,4 +75,4 @@ def pairs_needed(curve: Sequence[tuple[int, float]], wanted: float = GATE) -> in
     if slope < 0.005:  # half a point with every doubling
         return None
     needed = (wanted - start) / slope
-    return int(np.ceil(2.0**needed)) if needed < 40 else None
+    return int(np.ceil(2.0**needed)) if needed - sizes[-1] < FURTHEST else None

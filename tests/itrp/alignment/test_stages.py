@@ -157,5 +157,6 @@ def test_how_many_pairs_would_help() -> None:
     curve = [(100, 0.60), (200, 0.62), (400, 0.64), (800, 0.66)]
     assert pairs_needed(curve) == pytest.approx(3200, rel=0.01)
     assert pairs_needed([(100, 0.6), (200, 0.6)]) is None
+    assert pairs_needed([(100, 0.6), (200, 0.61)]) is None  # a thousand times as many
     assert pairs_needed([(100, 0.6), (200, 0.55)]) is None
     assert pairs_needed([(100, 0.6)]) is None
