@@ -72,6 +72,6 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     )
     if unnamed:
         shown = " and ".join(f"itrp name {version}" for version in report.models)
-        text += f"\nwithout labels: {shown} shows tweets of each cluster"
+        text += f"\nwithout labels: look at its clusters with {shown}"
     text = "\n".join([text, *(f"warning: {warning}" for warning in report.warnings)])
     return dataclasses.asdict(report), text
