@@ -110,3 +110,36 @@ def test_real_tweets_from_files_to_labels(tmp_path: Path) -> None:
     (label,) = found["labels"]
     assert label["flow_run"] == "score-news"
     assert [model["dataset"] for model in label["models"]] == ["twitter", "twitter"]
+
+
+def test_photographs_with_captions_from_folders_to_their_ratings(tmp_path: Path) -> None:
+    """Without a label, an alignment tells what people rate high, and matched margins do not hide the relation from it."""
+    from flows.jobs.evaluation import run_evaluation
+    from flows.jobs.ingestion import ingest_folder
+    from flows.jobs.training import run_training
+    from flows.platform import open_platform
+    from infra.settings import Settings
+    from itrp.datasets.captions_match import MatchedCaptions
+    from itrp.datasets.rated_captions import RatedCaptions
+    from itrp.datasets.twitter100k import Twitter100kFolder
+
+    platform = open_platform(Settings(work_dir=tmp_path / "work", device="cpu"))
+    unlabelled = Twitter100kFolder(DATA / "captions_unlabelled")
+    stored = {
+        "photos": ingest_folder(platform.store, platform.catalog, "photos", unlabelled),
+        "rated": ingest_folder(platform.store, platform.catalog, "rated", RatedCaptions(DATA / "captions_rated")),
+        "match": ingest_folder(platform.store, platform.catalog, "match", MatchedCaptions(DATA / "captions_match")),
+    }
+    assert {name: (report.pairs, report.quarantined) for name, report in stored.items()} == {
+        "photos": (2000, 0), "rated": (2961, 0), "match": (800, 0),
+    }  # fmt: skip
+    assert len(stored["match"].notes) == 2
+
+    trained = run_training(platform, "small-aligned", "photos", ["image.size=128"])
+    rated, match = (run_evaluation(platform, [f"{trained.model}@challenger"], name) for name in ("rated", "match"))
+    area, correlation = rated.rankings
+    assert area["value"] >= 0.75
+    assert correlation["value"] >= 0.5
+    (area,) = match.rankings
+    assert area["value"] >= 0.85
+    assert max(row["f1"] for row in match.rows[1:]) < 0.56, "what clusters the margins finds nothing"
