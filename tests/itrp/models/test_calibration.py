@@ -1,0 +1,85 @@
+"""Reliability by hand, and Platt's scaling on scores whose truth is known."""
+
+import numpy as np
+import pytest
+
+from itrp.models.calibration import (
+    Calibration,
+    ReliabilityBin,
+    bin_reliability,
+    expected_calibration_error,
+    fit_calibration,
+)
+
+
+def test_bins_by_hand() -> None:
+    """Two pairs about 0.1 of which none is of the class, three at 0.9 and 1.0 of which two are."""
+    labels, probabilities = np.array([0, 0, 1, 0, 1]), np.array([0.12, 0.16, 0.9, 0.9, 1.0])
+    first, second = bin_reliability(labels, probabilities)
+    assert first == ReliabilityBin(pytest.approx(0.14), 0.0, 0.4)
+    assert second == ReliabilityBin(pytest.approx(2.8 / 3), pytest.approx(2 / 3), 0.6)
+    expected = 0.4 * 0.14 + 0.6 * (2.8 - 2) / 3
+    assert expected_calibration_error(labels, probabilities) == pytest.approx(expected)
+
+
+def test_probabilities_that_mean_what_they_say_have_no_error() -> None:
+    labels = np.array([0, 0, 0, 1, 0, 1, 1, 1])
+    assert expected_calibration_error(labels, np.repeat([0.25, 0.75], 4)) == 0.0
+
+
+def draw_scores(n: int, factor: float, shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labels drawn by their log-odds, and scores that exaggerate these and are off."""
+    rng = np.random.default_rng(5)
+    odds = rng.normal(0, 1.5, n)
+    labels = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    return labels, factor * odds + shift
+
+
+def test_calibration_finds_what_the_scores_exaggerate() -> None:
+    labels, scores = draw_scores(20_000, 4.0, 2.0)
+    found = fit_calibration(labels, scores)
+    assert found.slope == pytest.approx(0.25, abs=0.01)
+    assert found.offset == pytest.approx(-0.5, abs=0.04)
+
+
+@pytest.mark.parametrize("n", [40, 200, 2000])
+def test_calibration_lowers_the_error_on_other_labels(n: int) -> None:
+    labels, scores = draw_scores(n + 4000, 4.0, 2.0)
+    found = fit_calibration(labels[:n], scores[:n])
+    raw = Calibration(1.0, 0.0).probabilities(scores[n:])
+    before = expected_calibration_error(labels[n:], raw)
+    after = expected_calibration_error(labels[n:], found.probabilities(scores[n:]))
+    assert after < 0.7 * before
+
+
+def test_calibration_keeps_what_is_calibrated() -> None:
+    labels, scores = draw_scores(8000, 1.0, 0.0)
+    found = fit_calibration(labels[:4000], scores[:4000])
+    raw = expected_calibration_error(labels[4000:], Calibration(1.0, 0.0).probabilities(scores[4000:]))
+    assert expected_calibration_error(labels[4000:], found.probabilities(scores[4000:])) < raw + 0.01
+
+
+def test_a_few_labels_that_scores_separate_are_not_certain() -> None:
+    """Platt's targets: (10 + 1) / (10 + 2) at the most, for ten labels of a class."""
+    labels, scores = np.repeat([0, 1], 10), np.repeat([-1.0, 1.0], 10)
+    found = fit_calibration(labels, scores).probabilities(scores)
+    assert found[[0, -1]] == pytest.approx([1 / 12, 11 / 12], abs=1e-3)
+
+
+def test_the_unit_of_the_scores_does_not_matter() -> None:
+    labels, scores = draw_scores(200, 1.0, 0.0)
+    small, large = (fit_calibration(labels, scores * unit).probabilities(scores * unit) for unit in (1e-4, 1e4))
+    assert small == pytest.approx(large, abs=1e-4)
+
+
+def test_scores_that_rank_worse_than_chance_say_nothing() -> None:
+    labels, scores = np.array([0, 0, 0, 1]), np.array([3.0, 2.0, 1.0, -4.0])
+    found = fit_calibration(labels, scores)
+    assert found.slope == 0.0
+    mean = (3 * (1 / 5) + 2 / 3) / 4  # of the smoothed targets 1 / (3 + 2) and (1 + 1) / (1 + 2)
+    assert found.probabilities(scores) == pytest.approx([mean] * 4)
+
+
+def test_far_scores_do_not_overflow() -> None:
+    with np.errstate(all="raise"):
+        assert Calibration(1.0, 0.0).probabilities(np.array([-1e6, 0.0, 1e6])).tolist() == [0.0, 0.5, 1.0]
