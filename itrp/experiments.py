@@ -21,6 +21,7 @@ from itrp.config import (
 )
 from itrp.errors import WrongUseError
 from itrp.labels import Task
+from itrp.models.head_config import LabelledHeadConfig
 
 _ADAM = OptimizerConfig(name="adam", learning_rate=2e-5)
 _SGD = OptimizerConfig(name="sgd", learning_rate=3e-3)
@@ -162,8 +163,13 @@ def paper_aligned() -> AlignedConfig:
     )
 
 
+def labelled_head() -> LabelledHeadConfig:
+    """Both tasks from a few labels: a small head on the encoders of small-aligned; weights come with the package."""
+    return LabelledHeadConfig(name="labelled-head", image=ImageEncoderConfig(size=224))
+
+
 PRESETS: tuple[Preset, ...] = ("paper", "code", "small")
-TrainedConfig: TypeAlias = ExperimentConfig | AlignedConfig | SupervisedConfig
+TrainedConfig: TypeAlias = ExperimentConfig | AlignedConfig | LabelledHeadConfig | SupervisedConfig
 AnyConfig: TypeAlias = TrainedConfig | ZeroShotConfig
 
 EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
@@ -181,6 +187,7 @@ EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
     },
     "small-aligned": small_aligned,
     "paper-aligned": paper_aligned,
+    "labelled-head": labelled_head,
     **SUPERVISED_EXPERIMENTS,
     **ZERO_SHOT_EXPERIMENTS,
 }

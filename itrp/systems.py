@@ -9,10 +9,11 @@ from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel, load_aligned_model
 from itrp.models.encoder_pair import read_description, read_mapping
 from itrp.models.itrp_model import ItrpModel, load_model
+from itrp.models.labelled_head import LabelledHeadModel, load_labelled_head_model
 
-System: TypeAlias = ItrpModel | AlignedModel | SupervisedModel
-"""What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one), an aligned one, or a supervised
-system."""
+System: TypeAlias = ItrpModel | AlignedModel | LabelledHeadModel | SupervisedModel
+"""What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one), an aligned one, a head that has
+learned from a few labels, or a supervised system."""
 
 
 def load_system(folder: Path) -> tuple[System, tuple[int, ...] | None]:
@@ -23,6 +24,8 @@ def load_system(folder: Path) -> tuple[System, tuple[int, ...] | None]:
     description = read_description(folder)
     if is_supervised(description):
         return restore_supervised_model(folder, description), read_mapping(description)
+    if is_labelled_head(description):
+        return load_labelled_head_model(folder)
     return load_aligned_model(folder) if is_aligned(description) else load_model(folder)
 
 
@@ -36,6 +39,11 @@ def is_aligned(description: Mapping[str, object]) -> bool:
     return _has(description, "alignment")
 
 
+def is_labelled_head(description: Mapping[str, object]) -> bool:
+    """Whether a model.json describes a head that has learned from a few labels."""
+    return _has(description, "head")
+
+
 def _has(description: Mapping[str, object], branch: str) -> bool:
     config = description["config"]
     return isinstance(config, dict) and branch in config
@@ -43,4 +51,4 @@ def _has(description: Mapping[str, object], branch: str) -> bool:
 
 def predicted_task(system: System) -> Task:
     """The task a system's probabilities are about; image-text for a model of four clusters."""
-    return system.answers if isinstance(system, SupervisedModel) else system.config.task
+    return system.answers if isinstance(system, SupervisedModel | LabelledHeadModel) else system.config.task

@@ -33,12 +33,15 @@ from itrp.labels import CLASS_NAMES, UNLABELLED, Task
 from itrp.models.aligned_model import build_aligned_model
 from itrp.models.device import choose_device
 from itrp.models.encoder_pair import read_description
+from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import build_model
+from itrp.models.labelled_head import LabelledHeadModel, build_labelled_head_model
 from itrp.progress import Progress, ProgressBar
 from itrp.systems import System, load_system, predicted_task
 from itrp.training.alignment import train_aligned
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.training.health import Finding, find_small_epochs, find_weak_rounds, taught_by
+from itrp.training.labelled_head import train_labelled_head
 from itrp.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -99,7 +102,8 @@ def train(
     """Train an experiment on all pairs and save the model in `folder`, beside a checkpoint a round.
 
     ITRp and vanilla clustering look at no label, and their clusters have no names yet (`name_clusters`). An aligned model looks
-    at none either and has names, where it tells true from shuffled pairs well enough. A supervised system
+    at none either and has names, where it tells true from shuffled pairs well enough. A labelled head learns from a few labels of
+    the train split, and has names; of one for both tasks the text task's answers, where it has labels enough. A supervised system
     learns from the labels of the train split, keeps the epoch that is best on a part of it held out, and has names. experiment: a
     name, or what `load_experiment` gives. resume: continue where a killed run in this folder stopped (supervised training begins
     anew). device: auto, cpu, cuda, cuda:1. What is doubtful about the training is said in the log.
@@ -116,6 +120,8 @@ def train(
             model, findings = _train_supervised(pairs, config, device, progress)
         elif isinstance(config, AlignedConfig):
             model, findings = _train_aligned(pairs, config, device, progress)
+        elif isinstance(config, LabelledHeadConfig):
+            model, findings = _train_labelled_head(pairs, config, device, progress), []
         else:
             model, findings = _train_unsupervised(pairs, config, place / CHECKPOINTS_FOLDER, resume, device, progress)
     for finding in findings:
@@ -159,6 +165,15 @@ def _train_aligned(
     return TrainedModel(model.eval(), result.mapping, 1), result.findings()
 
 
+def _train_labelled_head(pairs: PairTable, config: LabelledHeadConfig, device: str, progress: Progress) -> TrainedModel:
+    annotations = _require_labels(pairs, config.task)
+    cache = _open_cache(pairs, config.embed_batch_size, device)
+    model = build_labelled_head_model(config).to(cache.device)
+    for note in train_labelled_head(model, pairs.shards, annotations, cache, progress).notes:
+        logger.warning("%s", note)
+    return TrainedModel(model.eval(), (0, 1), 1)
+
+
 def _train_supervised(
     pairs: PairTable, config: SupervisedConfig, device: str, progress: Progress
 ) -> tuple[TrainedModel, list[Finding]]:
@@ -185,9 +200,9 @@ def name_clusters(model: TrainedModel, pairs: PairTable, *, device: str = "auto"
     """The model with the class names that fit the labels of the train split best; a few labelled rows are enough.
 
     The test split is not looked at, so that `evaluate` stays honest. A model that has names gets new ones; a supervised system
-    keeps its own. Raises DataError for pairs without such labels.
+    and a labelled head keep their own. Raises DataError for pairs without such labels.
     """
-    if isinstance(model.system, SupervisedModel):
+    if isinstance(model.system, SupervisedModel | LabelledHeadModel):
         return model
     annotations = _require_labels(pairs, model.task)
     labels = np.where(annotations.split == "train", annotations.labels(model.task), UNLABELLED)

@@ -121,6 +121,7 @@ class ShardLabeller:
         model, weights = predictor.model, read_weights(folder).fingerprint
         if not isinstance(model, EncoderPair):
             return _TaskModel(predictor, None, weights)
+        model.kept_in = self.cache.folder
         return _TaskModel(predictor, prepare_model(model, self.runtime, count_workers(self.runtime)), weights)
 
     def _plan(self, shard: ShardFile) -> Job:

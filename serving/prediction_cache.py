@@ -15,6 +15,7 @@ from itrp.inference.embeddings import EmbeddingCache, keep_array
 from itrp.inference.shard_vectors import predict_exactly
 from itrp.models.device import choose_device
 from itrp.models.dual_encoder import DualEncoder
+from itrp.models.encoder_pair import EncoderPair
 from itrp.systems import System, load_system
 from serving.registry import ModelVersion, Registry
 from serving.weights import Weights, decode_weights, read_weights
@@ -117,4 +118,6 @@ class VersionPredictions:
     def load(self, version: ModelVersion) -> System:
         """The version's model on this device."""
         model, _ = load_system(self.registry.fetch(version))
+        if isinstance(model, EncoderPair):
+            model.kept_in = self.embeddings.folder
         return model.to(self.embeddings.device)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from itrp.labels import RELATIONS, Task
 from itrp.models.encoder_pair import EncoderPair, read_description
-from itrp.systems import is_aligned
+from itrp.systems import is_aligned, is_labelled_head
 from serving.predictor import class_vocabulary
 from serving.registry import (
     CHALLENGER,
@@ -126,6 +126,8 @@ def describe_version(description: Mapping[str, Any], task: Task) -> str:
         )
     if is_aligned(description) and description["mapping"] == [0, 1]:
         return "Learned from true against shuffled pairs without labels; its outputs are the classes."
+    if is_labelled_head(description):
+        return "A small head on frozen encoders that has learned from a few human labels; its outputs are the classes."
     if "answers" in description:
         return f"Epoch {description['round']}; trained on human labels, its outputs are the classes."
     names = class_vocabulary(task)
@@ -134,7 +136,7 @@ def describe_version(description: Mapping[str, Any], task: Task) -> str:
 
 
 def _model_task(description: Mapping[str, Any]) -> str:
-    """What the saved model's outputs are about: a supervised one says it, an ITRp one's configuration does."""
+    """What the saved model's outputs are about: one that was taught labels says it, an ITRp one's configuration does."""
     return str(description.get("answers") or description["config"]["task"])
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from itrp.alignment.config import AlignedConfig
 from itrp.baselines.supervised_model import NETWORK_FOLDER
 from itrp.config import ExperimentConfig, FrozenConfig
 from itrp.models.encoder_pair import TEXT_FOLDER, WEIGHTS_FILE, read_description
+from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.pretrained import describe_tokenizer
-from itrp.systems import is_aligned, is_supervised
+from itrp.systems import is_aligned, is_labelled_head, is_supervised
 
 INCIDENTAL = ("transformers_version", "dtype", "torch_dtype", "architectures", "name_or_path")
 """What transformers writes into an architecture and no vector depends on; its names with an underscore too."""
@@ -53,7 +54,7 @@ def decode_weights(text: str) -> Weights:
 def read_weights(folder: Path) -> Weights:
     """Of a saved system. A file is hashed once in a process. Raises DataError when the folder holds none.
 
-    A network that was taught both tasks is saved once for each with the same tensors: which task is asked is a setting.
+    What was taught both tasks is saved once for each with the same tensors: which task is asked is a setting.
     """
     description = read_description(folder)
     if is_supervised(description):
@@ -61,9 +62,12 @@ def read_weights(folder: Path) -> Weights:
         return Weights(_digest(settings), _hash_file(folder / WEIGHTS_FILE))
     tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_FOLDER, local_files_only=True, trust_remote_code=False)
     architecture = AutoConfig.from_pretrained(folder / TEXT_FOLDER, local_files_only=True, trust_remote_code=False)
+    settings_of = partial(_describe, tokenizer=tokenizer, architecture=architecture)
+    if is_labelled_head(description):
+        shape = settings_of(LabelledHeadConfig.model_validate(description["config"]))
+        return Weights(_digest([shape, description["answers"]]), _hash_file(folder / WEIGHTS_FILE))
     kind = AlignedConfig if is_aligned(description) else ExperimentConfig
-    config = kind.model_validate(description["config"])
-    return Weights(_describe(config, tokenizer, architecture), _hash_file(folder / WEIGHTS_FILE))
+    return Weights(settings_of(kind.model_validate(description["config"])), _hash_file(folder / WEIGHTS_FILE))
 
 
 def weights_of(model: ItrpModel) -> Weights:

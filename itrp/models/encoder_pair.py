@@ -62,6 +62,9 @@ class EncoderPair(nn.Module):
     config: EncoderPairConfig
     text: TextEncoder
     image: ImageEncoder
+    kept_in: Path | None = None
+    """Where a model that reads more of a shard than these vectors keeps it, beside them; None keeps nothing. To be set before
+    the model is used."""
 
     @abstractmethod
     def classify_vectors(
