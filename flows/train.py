@@ -50,6 +50,7 @@ def train_itrp(
         key="trained-model",
         markdown=f"**{' and '.join(report.models)}** from {report.experiment} on {data}, "
         f"{report.rounds} rounds, MLflow run `{report.run_id}`"
+        + "".join(f"\n\n{each}" for each in report.notes)
         + "".join(f"\n\n**Warning**: {each}" for each in report.warnings),
         description=f"{' and '.join(report.models)}, the newest challenger",
     )

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     from itrp.alignment.config import AlignedConfig
     from itrp.config import ExperimentConfig, override
     from itrp.experiments import find_trainable
+    from itrp.models.head_config import LabelledHeadConfig
 
     config = override(find_trainable(args.experiment), args.overrides)
     unnamed = isinstance(config, ExperimentConfig)
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         report = run_training(platform, args.experiment, args.data, args.overrides, resume=args.resume)
     challengers = " ".join(f"{version.partition('/')[0]}@challenger" for version in report.models)
     aligned = isinstance(config, AlignedConfig)
-    how = "" if aligned else f"{report.rounds} {'rounds' if unnamed else 'epochs'}, "
+    at_once = aligned or isinstance(config, LabelledHeadConfig)
+    how = "" if at_once else f"{report.rounds} {'rounds' if unnamed else 'epochs'}, "
     following = (
         f"itrp evaluate {challengers} --data NAME {'gives its clusters class names' if unnamed else 'measures its F1'}"
     )
@@ -73,5 +75,5 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     if unnamed:
         shown = " and ".join(f"itrp name {version}" for version in report.models)
         text += f"\nwithout labels: look at its clusters with {shown}"
-    text = "\n".join([text, *(f"warning: {warning}" for warning in report.warnings)])
+    text = "\n".join([text, *report.notes, *(f"warning: {warning}" for warning in report.warnings)])
     return dataclasses.asdict(report), text

@@ -19,11 +19,12 @@ from itrp.errors import WeightsUnavailableError
 from itrp.evaluation.class_mapping import SimilarityNaming
 from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.labels import CLASS_NAMES
+from itrp.labels import CLASS_NAMES, Task
 from itrp.models.device import Vectors
 from itrp.models.encoder_pair import read_description
+from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.systems import is_aligned, is_supervised
+from itrp.systems import is_aligned, is_labelled_head, is_supervised
 from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.costs import CostBook
@@ -78,17 +79,18 @@ def evaluate_baselines(
 
 
 def _clustering_config(description: Mapping[str, Any]) -> ExperimentConfig:
-    """An ITRp version's own configuration; for an aligned one that of clusterings of the same frozen features."""
-    if not is_aligned(description):
+    """An ITRp version's own configuration; for what learns on frozen features that of clusterings of the same ones."""
+    if not is_aligned(description) and not is_labelled_head(description):
         return ExperimentConfig.model_validate(description["config"])
-    config = AlignedConfig.model_validate(description["config"])
+    kind = AlignedConfig if is_aligned(description) else LabelledHeadConfig
+    config = kind.model_validate(description["config"])
     return ExperimentConfig(
         name=config.name,
-        task=config.task,
+        task=Task(description.get("answers") or config.task),
         text=config.text,
         image=config.image,
         clustering=ClusteringConfig(n_init=10),
-        pairs=config.pairs,
+        pairs=config.pairs if isinstance(config, AlignedConfig) else None,
         embed_batch_size=config.embed_batch_size,
         seed=config.seed % LARGEST_SKLEARN_SEED,
     )

@@ -11,6 +11,7 @@ from flows.jobs.seed_agreement import SETTINGS_TAG, hash_settings
 from flows.jobs.training_warnings import warning_tags
 from flows.platform import Platform
 from itrp.baselines.supervised_model import SupervisedModel
+from itrp.models.labelled_head import LabelledHeadModel
 from itrp.systems import System
 from itrp.training.health import Finding
 from serving.registration import register_model
@@ -34,6 +35,8 @@ class TrainedRun:
     tags: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     """What is doubtful about it; written on every version it becomes."""
+    notes: Sequence[str] = ()
+    """What a person should know all the same: sentences."""
     discard: Callable[[], object] = lambda: None
     """Removes what the run kept for a resume alone; called after registration."""
 
@@ -52,11 +55,12 @@ def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersi
         **warning_tags(trained.findings),
     }
     versions = []
-    for task in config.tasks:
-        if isinstance(trained.model, SupervisedModel):
-            trained.model.answers = task
+    model = trained.model
+    for task in model.tasks if isinstance(model, LabelledHeadModel) else config.tasks:
+        if isinstance(model, SupervisedModel | LabelledHeadModel):
+            model.answers = task
         with tempfile.TemporaryDirectory(dir=platform.settings.work_dir) as folder:
             saved = Path(folder) / "model"
-            trained.model.save(saved, mapping=trained.mapping, extra={"round": trained.round})
+            model.save(saved, mapping=trained.mapping, extra={"round": trained.round})
             versions.append(register_model(platform.registry, saved, trained.run_id, task, tags=tags))
     return versions

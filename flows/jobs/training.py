@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.jobs.alignment import run_alignment
 from flows.jobs.datasets import KnownData, find_data
 from flows.jobs.seed_agreement import record_agreement
-from flows.jobs.supervised import train_supervised
+from flows.jobs.supervised import compare_with_champions, run_labelled_head, train_supervised
 from flows.jobs.trained_run import TrainedRun, register_trained
 from flows.jobs.training_warnings import warn_of_same_answers
 from flows.platform import Platform
@@ -27,6 +27,7 @@ from itrp.experiments import find_trainable
 from itrp.files import place_folder
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import choose_device
+from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import build_model
 from itrp.progress import ProgressBar, ignore_progress
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
@@ -59,6 +60,9 @@ class TrainReport:
     """Every version that was registered: two where one model answers both tasks."""
     warnings: list[str] = field(default_factory=list)
     """What is doubtful about them; the promotion gate rejects them until a person accepts it."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know all the same: of a head from a few labels, what was left out, and how it stands against the
+    champion."""
 
 
 def run_training(
@@ -74,10 +78,10 @@ def run_training(
     """Train a named experiment on a named data set and register the result as the newest version of its task's model.
 
     An ITRp or vanilla version has no class names yet; evaluation chooses them. An aligned one has them where it tells true
-    from shuffled pairs well enough. A supervised one is trained on the data set's human labels and has them. A model that
-    answers both tasks becomes a version of both. Where other seeds of the experiment are registered, how far they agree is
-    logged. With `resume`, continues where a killed run of the same configuration and data stopped (aligned and supervised
-    training begin anew). `peers`: the other processes that train along, each in `follow_training`; this is the first of them.
+    from shuffled pairs well enough. A supervised one, or a head from few labels, learns from the data set's human labels and has
+    them. A model that answers both tasks becomes a version of both. Where other seeds of the experiment are registered, how far
+    they agree is logged. With `resume`, continues where a killed run of the same configuration and data stopped (all training
+    but ITRp's begins anew). `peers`: the other processes that train along, each in `follow_training`; this is the first of them.
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_trainable(experiment), overrides)
@@ -85,6 +89,8 @@ def run_training(
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
     elif isinstance(config, AlignedConfig):
         trained = run_alignment(platform, config, data, flow_run_id=flow_run_id)
+    elif isinstance(config, LabelledHeadConfig):
+        trained = run_labelled_head(platform, config, data, flow_run_id=flow_run_id)
     else:
         trained = train_unsupervised(platform, config, data, resume=resume, flow_run_id=flow_run_id, peers=peers)
     versions = register_trained(platform, trained)
@@ -92,6 +98,9 @@ def run_training(
     trained.discard()
     _compare_seeds(platform, versions)
     findings = [*trained.findings, *warn_of_same_answers(platform, versions)]
+    notes = [*trained.notes]
+    if isinstance(config, LabelledHeadConfig):
+        notes += compare_with_champions(platform, versions, data)
     first = versions[0]
     return TrainReport(
         config.name,
@@ -102,6 +111,7 @@ def run_training(
         first.version,
         [str(v) for v in versions],
         [str(each) for each in findings],
+        notes,
     )
 
 

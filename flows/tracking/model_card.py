@@ -10,9 +10,20 @@ from itrp.baselines.supervised_training import EpochResult
 from itrp.config import ExperimentConfig
 from itrp.experiments import TrainedConfig
 from itrp.labels import CLASS_NAMES
+from itrp.models.head_config import LabelledHeadConfig
 from itrp.training.alignment import AlignmentResult
 from itrp.training.health import find_weak_rounds, taught_by
+from itrp.training.labelled_head import HeadResult
 from itrp.training.trainer import RoundResult
+
+FEATURE_NAMES = {
+    "text": "the text's vector",
+    "image": "the image's vector",
+    "products": "a * b of an alignment",
+    "score": "z, how much better the pair fits than chance",
+    "look": "statistics of how the image looks",
+}
+"""Blocks of a head's features, in words."""
 
 
 def write_model_card(
@@ -50,6 +61,37 @@ def write_aligned_card(
         "together. The threshold follows from the estimated share of matching pairs, which may be off by 0.1 to 0.2.\n"
         "A pair that the model learned from is judged by the part of it that has not seen that pair.\n"
         "What it learned on one kind of image does not carry over to another: train on tweets to label tweets."
+    )
+    return _write_card(config, settings, reading)
+
+
+def write_head_card(config: LabelledHeadConfig, result: HeadResult, *, data: str, data_hash: str, commit: str) -> str:
+    """The same of a head that has learned from a few labels."""
+    area = f"{result.alignment.fitted.area:.3f}" if result.alignment is not None else "not fitted"
+    settings = {
+        "method": "logistic regression on frozen features, from a few human labels",
+        "features": ", ".join(FEATURE_NAMES[block] for block in result.blocks),
+        "text encoder": f"{config.text.name}, {config.text.pooling} pooling, frozen",
+        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, frozen",
+        "alignment, which looks at no label": f"area of true against shuffled pairs {area}, of {result.pairs:,} pairs",
+    }
+    for task, head in result.heads.items():
+        figures, (zeros, ones) = dict(head.figures()), head.counts
+        names = CLASS_NAMES[task]
+        settings[f"{task} task"] = (
+            f"{len(head.labels)} labels ({zeros} '{names[0]}', {ones} '{names[1]}'), C = {head.strength:.3g}; "
+            f"cross-validated weighted F1 {figures['cv_f1']:.3f}, AUC {figures['cv_auc']:.3f}, expected calibration error "
+            f"{figures['cv_ece']:.3f}"
+        )
+    settings |= {
+        **({"left out": "<br>".join(result.notes)} if result.notes else {}),
+        "data": f"{data}, hash {data_hash}",
+        "code": commit,
+    }
+    reading = (
+        "Its outputs are classes: it needs no mapping. Probabilities are calibrated on labels that were held out; a pair's\n"
+        "label is the class with more than one half. Cross-validation chose C on the same labels, so its figures are a little\n"
+        "too good: `itrp evaluate` measures it on the test split. It learns what the people who gave these few labels meant."
     )
     return _write_card(config, settings, reading)
 

@@ -10,6 +10,8 @@ from itrp.alignment.fit import FittedAlignment
 from itrp.alignment.gate import GATE
 from itrp.baselines.supervised_training import EpochResult
 from itrp.labels import CLASS_NAMES, Task
+from itrp.models.calibration import bin_reliability
+from itrp.training.head_fit import FittedHead
 from itrp.training.trainer import RoundResult
 
 SHARES = {
@@ -90,6 +92,27 @@ def plot_learning_curve(curve: Sequence[tuple[int, float]]) -> Figure:
     axes.set_xticks([], minor=True)
     axes.set_xticklabels([f"{size:,}" for size in sizes])
     axes.legend()
+    return figure
+
+
+def plot_reliability(task: Task, head: FittedHead) -> Figure:
+    """Share of class 1 among held-out labels by predicted probability, which it should equal; and how many labels there are."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    upper, lower = figure.subplots(2, height_ratios=(3, 1), sharex=True)
+    everything = np.tile(head.labels, len(head.held_out))
+    bins = bin_reliability(everything, head.held_out.ravel())
+    predicted = [each.predicted for each in bins]
+    upper.plot([0, 1], [0, 1], color="tab:gray", linestyle="--", label="calibrated")
+    upper.plot(predicted, [each.observed for each in bins], "o-", label="held-out labels")
+    error = dict(head.figures())["cv_ece"]
+    upper.set(
+        ylabel="share of the class",
+        ylim=(-0.02, 1.02),
+        title=f"{CLASS_NAMES[task][1]}: {len(head.labels)} labels, expected calibration error {error:.3f}",
+    )
+    upper.legend()
+    lower.bar(predicted, [each.share * len(head.labels) for each in bins], width=0.05)
+    lower.set(xlabel=f"predicted probability of '{CLASS_NAMES[task][1]}'", ylabel="labels", xlim=(-0.02, 1.02))
     return figure
 
 

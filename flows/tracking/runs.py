@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flows.tracking.model_card import write_aligned_card, write_model_card
-from flows.tracking.plots import plot_clusters, plot_learning_curve, plot_match_scores, plot_rounds
+from flows.tracking.model_card import write_aligned_card, write_head_card, write_model_card
+from flows.tracking.plots import plot_clusters, plot_learning_curve, plot_match_scores, plot_reliability, plot_rounds
 from flows.tracking.provenance import describe_environment, find_commit, flatten
 from infra.interruption import closed_when_interrupted
 from infra.moved_folder import ARTIFACTS
@@ -13,7 +13,9 @@ from infra.settings import Settings
 from itrp.alignment.config import AlignedConfig
 from itrp.baselines.supervised_training import EpochResult
 from itrp.experiments import AnyConfig, TrainedConfig
+from itrp.models.head_config import LabelledHeadConfig
 from itrp.training.alignment import AlignmentResult
+from itrp.training.labelled_head import HeadResult
 from itrp.training.trainer import RoundResult
 from serving.registry import connect_mlflow
 
@@ -62,9 +64,7 @@ class RunTracker:
         clustered = [result for result in self._rounds if isinstance(result, RoundResult)]
         if clustered:
             self.client.log_figure(self.run_id, plot_clusters(clustered), "plots/clusters.png")
-        card = write_model_card(config, self._rounds, data=data.name, data_hash=data.hash, commit=self.commit)
-        self.client.log_text(self.run_id, card, "model_card.md")
-        self.client.set_tag(self.run_id, "mlflow.note.content", card)  # the description on the run's page
+        self._log_card(write_model_card(config, self._rounds, data=data.name, data_hash=data.hash, commit=self.commit))
 
     def log_alignment(self, config: AlignedConfig, data: TrackedData, result: AlignmentResult) -> None:
         """Log what an alignment has learned: figures, score histograms, the curve over the number of pairs, the model card."""
@@ -75,9 +75,19 @@ class RunTracker:
             self.client.log_metric(self.run_id, "curve_auc", value, step=pairs)
         self.client.log_figure(self.run_id, plot_match_scores(fitted), "plots/match_scores.png")
         self.client.log_figure(self.run_id, plot_learning_curve(fitted.curve), "plots/learning_curve.png")
-        card = write_aligned_card(config, result, data=data.name, data_hash=data.hash, commit=self.commit)
+        self._log_card(write_aligned_card(config, result, data=data.name, data_hash=data.hash, commit=self.commit))
+
+    def log_labelled_head(self, config: LabelledHeadConfig, data: TrackedData, result: HeadResult) -> None:
+        """Log what heads have learned from a few labels: figures, a reliability plot a task, the model card."""
+        for name, value in result.figures():
+            self.client.log_metric(self.run_id, name, value)
+        for task, head in result.heads.items():
+            self.client.log_figure(self.run_id, plot_reliability(task, head), f"plots/reliability_{task}.png")
+        self._log_card(write_head_card(config, result, data=data.name, data_hash=data.hash, commit=self.commit))
+
+    def _log_card(self, card: str) -> None:
         self.client.log_text(self.run_id, card, "model_card.md")
-        self.client.set_tag(self.run_id, "mlflow.note.content", card)
+        self.client.set_tag(self.run_id, "mlflow.note.content", card)  # the description on the run's page
 
 
 @contextmanager
