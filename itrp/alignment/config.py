@@ -1,6 +1,6 @@
 """What can be set of an alignment."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -50,3 +50,37 @@ class AlignedConfig(FrozenConfig):
     def tasks(self) -> tuple[Task, ...]:
         """The text task alone: how well a text fits says nothing about what the image adds."""
         return (Task.TEXT,)
+
+
+class MatchingConfig(FrozenConfig):
+    """Stages 3 to 5, all there is to do where the vectors can be compared as they are."""
+
+    partners: Whole = Field(256, ge=16, le=100_000)
+    """Random pairs that a pair is compared with."""
+
+
+class DualAlignedConfig(FrozenConfig):
+    """A model of the text task by a dual encoder's own vectors: how much better does a pair fit than chance pairs?
+
+    The encoder stays as it is. Nothing is learned about which text belongs to which image, so that nothing is held out.
+    """
+
+    name: Words = Field(min_length=1)
+    task: Literal[Task.TEXT] = Task.TEXT
+    dual_encoder: Words = Field(min_length=1)
+    """Hub id or local folder of a transformers CLIP or SigLIP model."""
+    alignment: MatchingConfig = MatchingConfig()
+    pairs: Whole | None = Field(None, ge=2)
+    """Take the first so many pairs of the data set for what chance is; None for all."""
+    embed_batch_size: Whole = Field(64, ge=1, le=1_000_000)
+    seed: Whole = Field(0, ge=0, le=LARGEST_SEED)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The text task alone."""
+        return (Task.TEXT,)
+
+
+AnyAlignedConfig: TypeAlias = AlignedConfig | DualAlignedConfig
+"""What has no rounds, and names for its classes from the beginning."""
+ALIGNED_CONFIGS = (AlignedConfig, DualAlignedConfig)

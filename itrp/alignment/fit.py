@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from itrp.alignment.cca import Moments, Projection, solve_cca, sum_moments, turn_towards
 from itrp.alignment.config import AlignmentConfig
 from itrp.alignment.decide import Decision, decide
-from itrp.alignment.folds import Keys, assign_folds, draw_partners, find_groups
+from itrp.alignment.folds import Keys, assign_folds, draw_partners, find_enough_groups
 from itrp.alignment.gate import area
 from itrp.alignment.prepare import Preparation, TakeRows, fit_preparation, iter_blocks, take_tensor
 from itrp.alignment.score import Partners, score_pairs
@@ -22,8 +22,6 @@ from itrp.alignment.share import estimate_share, posterior
 from itrp.errors import DataError
 from itrp.progress import Progress, ignore_progress
 
-FEWEST = 40
-"""Pairs, and groups of pairs: with fewer nothing can be told from chance, and a fold would hold next to none."""
 PARTS = (1 / 8, 1 / 8, 1 / 4, 1 / 2)
 """The training pairs in nested parts: models of 1/8, 1/4, 1/2 and all of them make the curve."""
 CURVE_PAIRS = 4000
@@ -144,13 +142,7 @@ def _weigh(
 
 def _split(pairs: PairFeatures, config: AlignmentConfig, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Fold and group of each pair."""
-    groups = find_groups(pairs.text_keys, pairs.image_keys)
-    if len(np.unique(groups)) < FEWEST:
-        raise DataError(
-            f"expected at least {FEWEST} pairs with texts and images of their own to learn what belongs together from, found "
-            f"{len(pairs)} pairs in {len(np.unique(groups))} groups that share a text or an image: collect more tweets "
-            "(500 are a beginning)"
-        )
+    groups = find_enough_groups(pairs.text_keys, pairs.image_keys)
     folds = assign_folds(groups, config.folds, seed)
     largest = np.bincount(folds, minlength=config.folds).max()
     if largest > 0.75 * len(pairs):

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from itrp.errors import DataError
+
+FEWEST = 40
+"""Pairs, and groups of pairs: with fewer nothing can be told from chance, and a fold would hold next to none."""
+
 Keys = NDArray[np.int64]
 """[n] one number a content: equal texts, or equal images, have equal keys."""
 
@@ -28,6 +33,18 @@ def find_groups(text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:
     graph = coo_array((np.ones(len(texts), dtype=np.int8), (texts, images + nodes)), shape=(size, size))
     _, component = connected_components(graph, directed=False)
     groups: NDArray[np.int64] = component[texts].astype(np.int64)
+    return groups
+
+
+def find_enough_groups(text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:
+    """`find_groups` of what a model is to be made of. Raises DataError for too few groups."""
+    groups = find_groups(text_keys, image_keys)
+    if len(np.unique(groups)) < FEWEST:
+        raise DataError(
+            f"expected at least {FEWEST} pairs with texts and images of their own to learn what belongs together from, found "
+            f"{len(groups)} pairs in {len(np.unique(groups))} groups that share a text or an image: collect more tweets "
+            "(500 are a beginning)"
+        )
     return groups
 
 

@@ -8,7 +8,7 @@ rated captions with other topics than those it learned from, Spearman's rho rise
 small, held-out pairs of the training data fill it up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from itrp.alignment.cca import Projection
+from itrp.alignment.compare import ComparedVectors, normalise
 from itrp.alignment.decide import Decision
 from itrp.alignment.fit import FittedAlignment
 from itrp.alignment.folds import Keys
@@ -44,8 +45,13 @@ class Aligner(nn.Module):
 
     @property
     def folds(self) -> int:
-        """How many models it holds."""
-        return len(self.get_buffer("projection_text"))
+        """How many models it holds; one where vectors are compared as they are."""
+        return len(self.get_buffer("partners_held"))
+
+    @property
+    def learned(self) -> bool:
+        """Whether vectors are prepared and projected: not where they can be compared as they are."""
+        return "projection_text" in self._buffers
 
     def scores(
         self,
@@ -76,7 +82,7 @@ class Aligner(nn.Module):
         own = _spread(len(text), int(self.get_buffer("partners_held").max()))
         partners_of = text[own], image[own], text_keys[own], image_keys[own]
         scores = np.zeros(len(text))
-        products = np.zeros((len(text), self.get_buffer("projection_text").shape[2]), dtype=np.float32)
+        products = np.zeros((len(text), self.get_buffer("partners_texts").shape[2]), dtype=np.float32)
         for fold in range(self.folds):
             rows = np.flatnonzero((unseen == fold) | (unseen < 0))
             if not len(rows):
@@ -107,6 +113,8 @@ class Aligner(nn.Module):
     def _project(self, fold: int, text: Vectors, image: Vectors) -> tuple[Tensor, Tensor]:
         """b and a, [m, k] each, by one of the models."""
         device = self.get_buffer("logistic").device
+        if not self.learned:
+            return normalise(_to_tensor(text, device)), normalise(_to_tensor(image, device))
         preparation = Preparation(*(self.get_buffer(name) for name in _PREPARATION))
         projection = Projection(*(self.get_buffer(f"projection_{name}")[fold] for name in _PROJECTION))
         b = projection.texts(preparation.texts(_to_tensor(text, device)))
@@ -130,6 +138,8 @@ class Aligner(nn.Module):
 
     def _find_unseen(self, text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:
         """[n] the fold model that has seen neither a pair's text nor its image; -1 where none of them has."""
+        if not self.learned:
+            return np.full(len(text_keys), -1)
         by_text = self._look_up("text", text_keys)
         return np.where(by_text >= 0, by_text, self._look_up("image", image_keys))
 
@@ -141,23 +151,32 @@ class Aligner(nn.Module):
 
 def build_aligner(fitted: FittedAlignment, text_keys: Keys, image_keys: Keys) -> Aligner:
     """What an alignment was fitted to be, with the keys [n] of the pairs it was fitted on."""
-    projections, partners = [model.projection for model in fitted.models], [model.partners for model in fitted.models]
+    projections = [model.projection for model in fitted.models]
     tensors = {name: getattr(fitted.preparation, name) for name in _PREPARATION}
     tensors |= {
         f"projection_{name}": torch.stack([getattr(each, name) for each in projections]) for name in _PROJECTION
     }
+    for side, keys in (("text", text_keys), ("image", image_keys)):
+        known, first = np.unique(keys, return_index=True)
+        tensors[f"seen_{side}_keys"] = torch.from_numpy(known)
+        tensors[f"seen_{side}_folds"] = torch.from_numpy(fitted.folds[first])
+    return _complete(tensors, [model.partners for model in fitted.models], fitted.decision)
+
+
+def build_plain_aligner(compared: ComparedVectors) -> Aligner:
+    """One that takes vectors as they are: it has learned what chance pairs look like, and where the classes part."""
+    return _complete({}, [compared.partners], compared.decision)
+
+
+def _complete(tensors: dict[str, Tensor], partners: Sequence[Partners], decision: Decision) -> Aligner:
+    """With the partners of each model, and the decision."""
     tensors["partners_held"] = torch.tensor([len(each.texts) for each in partners])
     for name in _PARTNERS:
         # a small fold holds fewer partners than the others
         tensors[f"partners_{name}"] = nn.utils.rnn.pad_sequence(
             [getattr(each, name) for each in partners], batch_first=True
         )
-    for side, keys in (("text", text_keys), ("image", image_keys)):
-        known, first = np.unique(keys, return_index=True)
-        tensors[f"seen_{side}_keys"] = torch.from_numpy(known)
-        tensors[f"seen_{side}_folds"] = torch.from_numpy(fitted.folds[first])
-    decision = [fitted.decision.slope, fitted.decision.threshold]
-    tensors["logistic"] = torch.tensor(decision, dtype=torch.float64)
+    tensors["logistic"] = torch.tensor([decision.slope, decision.threshold], dtype=torch.float64)
     return Aligner({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
 
