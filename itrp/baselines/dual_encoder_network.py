@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from itrp.baselines.network import Batch, Inputs, Network
@@ -19,11 +18,9 @@ from itrp.data.inputs import Rows, ShardFile, cache_pixels, read_texts
 from itrp.errors import WeightsUnavailableError
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import Task
-from itrp.models.dual_encoder import DualEncoder
+from itrp.models.dual_encoder import ENCODER_FOLDER, DualEncoder, build_dual_encoder
 from itrp.models.text_encoder import pad_rows
 from itrp.pixel_format import PixelFormat
-
-ENCODER_FOLDER = "encoder"
 
 
 class DualEncoderNetwork(Network):
@@ -67,9 +64,7 @@ class DualEncoderNetwork(Network):
 
     def save(self, folder: Path) -> None:
         """The encoder's architecture, tokenizer and preprocessing of images."""
-        self.encoder.model.config.save_pretrained(folder / ENCODER_FOLDER)
-        self.encoder.tokenizer.save_pretrained(folder / ENCODER_FOLDER)
-        self.encoder.image_processor.save_pretrained(folder / ENCODER_FOLDER)
+        self.encoder.save(folder / ENCODER_FOLDER)
 
 
 def tokenize_rows(encoder: DualEncoder, texts: Sequence[str]) -> list[NDArray[np.int64]]:
@@ -82,12 +77,7 @@ def tokenize_rows(encoder: DualEncoder, texts: Sequence[str]) -> list[NDArray[np
 
 def build_encoder(folder: Path) -> DualEncoder:
     """The encoder that `DualEncoderNetwork.save` described, with weights still to be loaded."""
-    source = folder / ENCODER_FOLDER
-    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
-    image_processor = AutoImageProcessor.from_pretrained(source, local_files_only=True, trust_remote_code=False)
-    architecture = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
-    model = AutoModel.from_config(architecture, trust_remote_code=False, dtype=torch.float32)
-    return DualEncoder(model, tokenizer, image_processor)
+    return build_dual_encoder(folder / ENCODER_FOLDER)
 
 
 def _find_image_size(encoder: DualEncoder) -> int:

@@ -7,6 +7,7 @@ image's vector says how well they fit, without any training on tweets.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from itrp.errors import WeightsUnavailableError
 from itrp.models.device import Vectors, autocast
 from itrp.models.pretrained import describe_tokenizer, digest_model, explain_loading, find_checkpoint, load_whole
 
+ENCODER_FOLDER = "encoder"
+"""Where a saved system describes its dual encoder."""
 _NEEDED = ("get_text_features", "get_image_features", "logit_scale")
 _REMEDY = (
     "give the hub id of a CLIP or SigLIP model, or a FOLDER holding config.json, model.safetensors, tokenizer.json and "
@@ -162,6 +165,12 @@ class DualEncoder(nn.Module):
             vectors[decodable] = self.embed_images([images[row] for row in decodable], device)
             return vectors
 
+    def save(self, folder: Path) -> None:
+        """Write architecture, tokenizer and preprocessing of images; the weights lie elsewhere."""
+        self.model.config.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.image_processor.save_pretrained(folder)
+
     def _no_vectors(self) -> Vectors:
         return np.empty((0, self.width), dtype=np.float32)
 
@@ -188,6 +197,15 @@ def load_dual_encoder(name: str) -> DualEncoder:
             f"the dual encoder {name!r} holds a {type(model).__name__}: expected a model of texts and images "
             f"with {', '.join(_NEEDED)}; {_REMEDY}"
         )
+    return DualEncoder(model, tokenizer, image_processor)
+
+
+def build_dual_encoder(folder: Path) -> DualEncoder:
+    """The encoder that `DualEncoder.save` described, with weights still to be loaded. Nothing is fetched."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    image_processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    architecture = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model = AutoModel.from_config(architecture, trust_remote_code=False, dtype=torch.float32)
     return DualEncoder(model, tokenizer, image_processor)
 
 
