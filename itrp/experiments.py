@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, TypeAlias
 
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import AlignedConfig, AnyAlignedConfig, DualAlignedConfig
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
-from itrp.baselines.experiments import SUPERVISED_EXPERIMENTS, ZERO_SHOT_EXPERIMENTS
+from itrp.baselines.experiments import DUAL_ENCODER, SUPERVISED_EXPERIMENTS, ZERO_SHOT_EXPERIMENTS
 from itrp.config import (
     ClusteringConfig,
     ExperimentConfig,
@@ -168,8 +168,13 @@ def labelled_head() -> LabelledHeadConfig:
     return LabelledHeadConfig(name="labelled-head", image=ImageEncoderConfig(size=224))
 
 
+def clip_aligned() -> DualAlignedConfig:
+    """Text task by the cosines of a CLIP or SigLIP (dual_encoder=FOLDER_OR_HUB_ID), against what chance pairs have."""
+    return DualAlignedConfig(name="clip-aligned", dual_encoder=DUAL_ENCODER)
+
+
 PRESETS: tuple[Preset, ...] = ("paper", "code", "small")
-TrainedConfig: TypeAlias = ExperimentConfig | AlignedConfig | LabelledHeadConfig | SupervisedConfig
+TrainedConfig: TypeAlias = ExperimentConfig | AnyAlignedConfig | LabelledHeadConfig | SupervisedConfig
 AnyConfig: TypeAlias = TrainedConfig | ZeroShotConfig
 
 EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
@@ -187,6 +192,7 @@ EXPERIMENTS: dict[str, Callable[[], AnyConfig]] = {
     },
     "small-aligned": small_aligned,
     "paper-aligned": paper_aligned,
+    "clip-aligned": clip_aligned,
     "labelled-head": labelled_head,
     **SUPERVISED_EXPERIMENTS,
     **ZERO_SHOT_EXPERIMENTS,

@@ -7,13 +7,14 @@ from typing import TypeAlias
 from itrp.baselines.supervised_model import SupervisedModel, restore_supervised_model
 from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel, load_aligned_model
+from itrp.models.dual_aligned_model import DualAlignedModel, load_dual_aligned_model
 from itrp.models.encoder_pair import read_description, read_mapping
 from itrp.models.itrp_model import ItrpModel, load_model
 from itrp.models.labelled_head import LabelledHeadModel, load_labelled_head_model
 
-System: TypeAlias = ItrpModel | AlignedModel | LabelledHeadModel | SupervisedModel
-"""What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one), an aligned one, a head that has
-learned from a few labels, or a supervised system."""
+System: TypeAlias = ItrpModel | AlignedModel | DualAlignedModel | LabelledHeadModel | SupervisedModel
+"""What can be registered, evaluated and scored with: an ITRp model (vanilla clustering is one), an aligned one, one of a dual
+encoder's own vectors, a head that has learned from a few labels, or a supervised system."""
 
 
 def load_system(folder: Path) -> tuple[System, tuple[int, ...] | None]:
@@ -26,6 +27,8 @@ def load_system(folder: Path) -> tuple[System, tuple[int, ...] | None]:
         return restore_supervised_model(folder, description), read_mapping(description)
     if is_labelled_head(description):
         return load_labelled_head_model(folder)
+    if is_dual_aligned(description):
+        return load_dual_aligned_model(folder)
     return load_aligned_model(folder) if is_aligned(description) else load_model(folder)
 
 
@@ -35,13 +38,18 @@ def is_supervised(description: Mapping[str, object]) -> bool:
 
 
 def is_aligned(description: Mapping[str, object]) -> bool:
-    """Whether a model.json describes an aligned model."""
+    """Whether a model.json describes an aligned model, a dual encoder's too."""
     return _has(description, "alignment")
 
 
 def is_labelled_head(description: Mapping[str, object]) -> bool:
     """Whether a model.json describes a head that has learned from a few labels."""
     return _has(description, "head")
+
+
+def is_dual_aligned(description: Mapping[str, object]) -> bool:
+    """Whether it describes one that compares a dual encoder's own vectors."""
+    return _has(description, "dual_encoder")
 
 
 def _has(description: Mapping[str, object], branch: str) -> bool:

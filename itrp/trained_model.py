@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import ALIGNED_CONFIGS, AnyAlignedConfig
 from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins, provide_stand_ins
 from itrp.baselines.supervised_model import SupervisedModel, build_supervised_model
@@ -30,7 +30,6 @@ from itrp.files import place_folder
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import predict_shards
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
-from itrp.models.aligned_model import build_aligned_model
 from itrp.models.device import choose_device
 from itrp.models.encoder_pair import read_description
 from itrp.models.head_config import LabelledHeadConfig
@@ -38,7 +37,7 @@ from itrp.models.itrp_model import build_model
 from itrp.models.labelled_head import LabelledHeadModel, build_labelled_head_model
 from itrp.progress import Progress, ProgressBar
 from itrp.systems import System, load_system, predicted_task
-from itrp.training.alignment import train_aligned
+from itrp.training.alignment import build_untrained, train_aligned
 from itrp.training.checkpoints import OPTIMIZER_FILE, round_folder
 from itrp.training.health import Finding, find_small_epochs, find_weak_rounds, taught_by
 from itrp.training.labelled_head import train_labelled_head
@@ -118,7 +117,7 @@ def train(
     with ProgressBar() as progress:
         if isinstance(config, SupervisedConfig):
             model, findings = _train_supervised(pairs, config, device, progress)
-        elif isinstance(config, AlignedConfig):
+        elif isinstance(config, ALIGNED_CONFIGS):
             model, findings = _train_aligned(pairs, config, device, progress)
         elif isinstance(config, LabelledHeadConfig):
             model, findings = _train_labelled_head(pairs, config, device, progress), []
@@ -157,10 +156,10 @@ def _train_unsupervised(
 
 
 def _train_aligned(
-    pairs: PairTable, config: AlignedConfig, device: str, progress: Progress
+    pairs: PairTable, config: AnyAlignedConfig, device: str, progress: Progress
 ) -> tuple[TrainedModel, list[Finding]]:
     cache = _open_cache(pairs, config.embed_batch_size, device)
-    model = build_aligned_model(config).to(cache.device)
+    model = build_untrained(config).to(cache.device)
     result = train_aligned(model, pairs.shards, cache, progress)
     return TrainedModel(model.eval(), result.mapping, 1), result.findings()
 

@@ -14,6 +14,7 @@ from itrp.data.shards import iter_batches
 from itrp.evaluation.cost import Cost, describe_device, measure_cost
 from itrp.files import write_atomically
 from itrp.inference.prediction import predict_pairs
+from itrp.models.dual_aligned_model import DualAlignedModel
 from itrp.models.encoder_pair import ENCODERS
 from itrp.systems import System
 
@@ -33,6 +34,8 @@ class CostBook:
         """Of a model on this device: decoding, both encoders and the head, nothing cached."""
         if isinstance(model, SupervisedModel):
             parts = model.config.network.model_dump(mode="json")
+        elif isinstance(model, DualAlignedModel):
+            parts = {"dual encoder": model.config.dual_encoder}
         else:
             parts = {
                 "text": model.config.text.name,
@@ -43,7 +46,7 @@ class CostBook:
         shapes = sorted(
             (name, list(tensor.shape))
             for name, tensor in model.state_dict().items()
-            if isinstance(model, SupervisedModel) or name.startswith(ENCODERS)
+            if isinstance(model, SupervisedModel) or name.startswith((*ENCODERS, "encoder."))
         )
         return self.measure(
             [type(model).__name__, parts, shapes],

@@ -11,9 +11,8 @@ from itrp.clustering.mapping import mapped_probabilities
 from itrp.data.inputs import ShardFile
 from itrp.data.set_aside import read_set_aside
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.inference.prediction import embed_shard
+from itrp.inference.prediction import VectorModel, embed_shard
 from itrp.models.aligned_model import read_keys
-from itrp.models.encoder_pair import EncoderPair
 
 REPRESENTED = 1
 """The class whose probability is the score: the text is represented."""
@@ -29,7 +28,7 @@ class MatchScores(NamedTuple):
 
 
 def score_matching(
-    model: EncoderPair, mapping: tuple[int, ...], shards: Sequence[ShardFile], cache: EmbeddingCache, seed: int = 0
+    model: VectorModel, mapping: tuple[int, ...], shards: Sequence[ShardFile], cache: EmbeddingCache, seed: int = 0
 ) -> MatchScores:
     """Probabilities that texts are represented, beside their own image and beside another; a pair without another is left out.
 
@@ -40,7 +39,7 @@ def score_matching(
 
 
 def _score_shard(
-    model: EncoderPair, mapping: tuple[int, ...], shard: ShardFile, cache: EmbeddingCache, seed: int
+    model: VectorModel, mapping: tuple[int, ...], shard: ShardFile, cache: EmbeddingCache, seed: int
 ) -> MatchScores:
     groups = find_groups(*read_keys(shard))
     others = draw_partners(groups, np.zeros(len(groups), dtype=np.uint8), seed)

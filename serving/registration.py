@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from itrp.inference.prediction import VectorModel
 from itrp.labels import RELATIONS, Task
-from itrp.models.encoder_pair import EncoderPair, read_description
-from itrp.systems import is_aligned, is_labelled_head
+from itrp.models.encoder_pair import read_description
+from itrp.systems import is_aligned, is_dual_aligned, is_labelled_head
 from serving.predictor import class_vocabulary
 from serving.registry import (
     CHALLENGER,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 REQUIREMENTS = ("itrp", "torch", "torchvision", "transformers", "safetensors", "numpy", "pandas", "pillow", "mlflow")
 """Packages whose versions a registered model names."""
 OWN_FIELDS = ("config", "mapping")
-"""What `EncoderPair.save` writes into a description by itself."""
+"""What a model's `save` writes into a description by itself."""
 MODEL_CONFIG = {"string_paths": True}
 """What whoever loads a model may change: `load_model(..., model_config={"string_paths": False})` reads no path from text."""
 
@@ -75,7 +76,7 @@ def register_model(
 def register_named(
     registry: Registry,
     version: ModelVersion,
-    model: EncoderPair,
+    model: VectorModel,
     mapping: Sequence[int],
     number: int,
     *,
@@ -114,6 +115,13 @@ def _describe(client: "MlflowClient", found: Any, task: Task, description: Mappi
 
 def describe_version(description: Mapping[str, Any], task: Task) -> str:
     """A saved model in one sentence: the round, and which cluster is which class of the task it is registered for."""
+    if is_dual_aligned(description) and description["mapping"] is None:
+        return (
+            "A dual encoder that tells true from shuffled pairs too badly for class names (the tag itrp.gate_auc): take another "
+            "one, or name it by labels with `itrp evaluate`."
+        )
+    if is_dual_aligned(description) and description["mapping"] == [0, 1]:
+        return "A dual encoder's similarity against that of chance pairs, without labels; its outputs are the classes."
     if is_aligned(description) and description["mapping"] is None:
         return (
             "Learned from true against shuffled pairs, which it tells apart too badly for class names (the tag itrp.gate_auc): "

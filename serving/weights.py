@@ -15,11 +15,12 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 from itrp.alignment.config import AlignedConfig
 from itrp.baselines.supervised_model import NETWORK_FOLDER
 from itrp.config import ExperimentConfig, FrozenConfig
+from itrp.models.dual_encoder import ENCODER_FOLDER
 from itrp.models.encoder_pair import TEXT_FOLDER, WEIGHTS_FILE, read_description
 from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.pretrained import describe_tokenizer
-from itrp.systems import is_aligned, is_labelled_head, is_supervised
+from itrp.systems import is_aligned, is_dual_aligned, is_labelled_head, is_supervised
 
 INCIDENTAL = ("transformers_version", "dtype", "torch_dtype", "architectures", "name_or_path")
 """What transformers writes into an architecture and no vector depends on; its names with an underscore too."""
@@ -59,6 +60,9 @@ def read_weights(folder: Path) -> Weights:
     description = read_description(folder)
     if is_supervised(description):
         settings = [description["config"], description["answers"], _hash_files(folder / NETWORK_FOLDER)]
+        return Weights(_digest(settings), _hash_file(folder / WEIGHTS_FILE))
+    if is_dual_aligned(description):
+        settings = [description["config"], _hash_files(folder / ENCODER_FOLDER)]
         return Weights(_digest(settings), _hash_file(folder / WEIGHTS_FILE))
     tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_FOLDER, local_files_only=True, trust_remote_code=False)
     architecture = AutoConfig.from_pretrained(folder / TEXT_FOLDER, local_files_only=True, trust_remote_code=False)

@@ -34,7 +34,7 @@ def add_parser(commands: "Commands") -> None:
 
 def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Train and register."""
-    from itrp.alignment.config import AlignedConfig
+    from itrp.alignment.config import ALIGNED_CONFIGS
     from itrp.config import ExperimentConfig, override
     from itrp.experiments import find_trainable
     from itrp.models.head_config import LabelledHeadConfig
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
 
         report = run_training(platform, args.experiment, args.data, args.overrides, resume=args.resume)
     challengers = " ".join(f"{version.partition('/')[0]}@challenger" for version in report.models)
-    aligned = isinstance(config, AlignedConfig)
+    aligned = isinstance(config, ALIGNED_CONFIGS)
     at_once = aligned or isinstance(config, LabelledHeadConfig)
     how = "" if at_once else f"{report.rounds} {'rounds' if unnamed else 'epochs'}, "
     following = (

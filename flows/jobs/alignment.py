@@ -7,19 +7,18 @@ from flows.jobs.datasets import find_data
 from flows.jobs.trained_run import TrainedRun
 from flows.platform import Platform
 from flows.tracking.runs import TrackedData, track_run
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import AnyAlignedConfig
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.models.aligned_model import build_aligned_model
 from itrp.models.device import choose_device
 from itrp.progress import ProgressBar
-from itrp.training.alignment import train_aligned
+from itrp.training.alignment import build_untrained, train_aligned
 from serving.files import local_shards
 from serving.registry import ALIGNED_TAG, AREA_TAG
 
 logger = logging.getLogger(__name__)
 
 
-def run_alignment(platform: Platform, config: AlignedConfig, data: str, *, flow_run_id: str | None) -> TrainedRun:
+def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, flow_run_id: str | None) -> TrainedRun:
     """Learn what belongs together from a data set's pairs; no label is used, and its classes have names where it sees enough."""
     known = find_data(platform.catalog, data)
     settings = platform.settings
@@ -30,7 +29,7 @@ def run_alignment(platform: Platform, config: AlignedConfig, data: str, *, flow_
         track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker,
         ProgressBar() as progress,
     ):
-        model = build_aligned_model(config).to(cache.device)
+        model = build_untrained(config).to(cache.device)
         result = train_aligned(model, local_shards(platform.store, known.shards, settings.cache_dir), cache, progress)
         tracker.log_alignment(config, tracked, result)
     fitted, findings = result.fitted, result.findings()

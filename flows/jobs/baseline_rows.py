@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flows.jobs.datasets import find_data
 from flows.platform import Platform
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import AlignedConfig, DualAlignedConfig
 from itrp.baselines.untrained import majority_rounds, vanilla_rounds
 from itrp.clustering.pseudo_labels import Method
 from itrp.config import LARGEST_SKLEARN_SEED, ClusteringConfig, ExperimentConfig
@@ -18,13 +19,15 @@ from itrp.data.inputs import ShardFile
 from itrp.errors import WeightsUnavailableError
 from itrp.evaluation.class_mapping import SimilarityNaming
 from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPredictions, evaluate
+from itrp.inference.dual_vectors import read_dual_vectors
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import CLASS_NAMES, Task
 from itrp.models.device import Vectors
+from itrp.models.dual_aligned_model import DualAlignedModel, load_dual_aligned_model
 from itrp.models.encoder_pair import read_description
 from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import ItrpModel, build_model
-from itrp.systems import is_aligned, is_labelled_head, is_supervised
+from itrp.systems import is_aligned, is_dual_aligned, is_labelled_head, is_supervised
 from itrp.training.training_set import limit_shards
 from serving.assessment import Assessor, LabelledSet
 from serving.costs import CostBook
@@ -57,25 +60,38 @@ def evaluate_baselines(
     description = read_description(platform.registry.fetch(version))
     if is_supervised(description):
         return rows
-    config = _clustering_config(description)
     try:
         training = find_data(platform.catalog, version.tags[DATASET_TAG])
-        pretrained = build_model(config).to(assessor.embeddings.device)
+        config, system = _open_frozen(platform.registry.fetch(version), description)
+        system.to(assessor.embeddings.device)
     except (NotFoundError, WeightsUnavailableError) as error:
         logger.warning("no vanilla clustering to compare with: %s", error)
         return rows
     train_shards = limit_shards(
         local_shards(platform.store, training.shards, platform.settings.cache_dir), config.pairs
     )
-    train = _frozen_features(pretrained, train_shards, assessor.embeddings)[: config.pairs]
-    own = _frozen_features(pretrained, labelled.shards, assessor.embeddings)
-    cost = costs.of_system(pretrained)
+    train = _frozen_features(system, train_shards, assessor.embeddings)[: config.pairs]
+    own = _frozen_features(system, labelled.shards, assessor.embeddings)
+    cost = costs.of_system(system)
     for method in METHODS:
         k = len(CLASS_NAMES[result.task])
-        n_init = config.clustering.n_init if method == "kmeans" else 1  # as in the vanilla experiments
-        rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, config.seed, n_init)
+        starts = config.clustering.n_init if isinstance(config, ExperimentConfig) else 10
+        n_init = starts if method == "kmeans" else 1  # as in the vanilla experiments
+        seed = config.seed % LARGEST_SKLEARN_SEED
+        rounds = vanilla_rounds(train, own[labelled.dev_rows], own[test_rows], method, k, seed, n_init)
         rows.append(replace(_evaluate(f"vanilla {method}", rounds, labelled, result), cost=cost))
     return rows
+
+
+def _open_frozen(
+    folder: Path, description: Mapping[str, Any]
+) -> tuple[ExperimentConfig | DualAlignedConfig, ItrpModel | DualAlignedModel]:
+    """What gives the frozen features of a version's encoders, and its configuration. Raises WeightsUnavailableError."""
+    if is_dual_aligned(description):
+        dual, _ = load_dual_aligned_model(folder)
+        return dual.config, dual
+    config = _clustering_config(description)
+    return config, build_model(config)
 
 
 def _clustering_config(description: Mapping[str, Any]) -> ExperimentConfig:
@@ -109,7 +125,11 @@ def _evaluate(system: str, rounds: Sequence[RoundPredictions], labelled: Labelle
     return evaluate(result.protocol, result.set, result.task, predictions, system=system)
 
 
-def _frozen_features(model: ItrpModel, shards: Sequence[ShardFile], cache: EmbeddingCache) -> Vectors:
-    """[n, d] fused vectors of the pretrained encoders."""
+def _frozen_features(
+    model: ItrpModel | DualAlignedModel, shards: Sequence[ShardFile], cache: EmbeddingCache
+) -> Vectors:
+    """[n, d] fused vectors of the pretrained encoders; a dual encoder's side by side."""
+    if isinstance(model, DualAlignedModel):
+        return np.concatenate([np.hstack(both) for both in read_dual_vectors(model, shards, cache)])
     text = np.concatenate(list(cache.text_vectors(model.text, shards)))
     return model.fuse_vectors(text, np.concatenate(list(cache.image_vectors(model.image, shards))))

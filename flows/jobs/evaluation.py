@@ -28,8 +28,8 @@ from itrp.evaluation.results import (
     evaluate_together,
     format_evaluations,
 )
+from itrp.inference.prediction import VECTOR_MODELS
 from itrp.labels import Task
-from itrp.models.encoder_pair import EncoderPair
 from itrp.models.itrp_model import ItrpModel
 from itrp.systems import load_system
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
@@ -151,7 +151,7 @@ def _name_classes(
     if version.mapping is not None:
         return version
     model, _ = load_system(platform.registry.fetch(version))
-    assert isinstance(model, EncoderPair)  # others have had their names from the beginning
+    assert isinstance(model, VECTOR_MODELS)  # others have had their names from the beginning
     if isinstance(model, ItrpModel):
         model.load_tuned_state(load_file(assessor.tuned_file(version, choice.round)))
     tags = {

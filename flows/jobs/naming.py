@@ -16,9 +16,9 @@ from flows.tracking.provenance import find_person
 from itrp.errors import WrongUseError
 from itrp.evaluation.class_mapping import PERSON_WORDS, SimilarityChoice, SimilarityNaming, name_by_person
 from itrp.evaluation.protocols import RoundPredictions
+from itrp.inference.prediction import VECTOR_MODELS
 from itrp.labels import CLASS_NAMES, UNLABELLED, Task
 from itrp.models.dual_encoder import load_dual_encoder
-from itrp.models.encoder_pair import EncoderPair
 from itrp.systems import load_system
 from serving.assessment import own_round
 from serving.registration import map_half, register_named
@@ -124,7 +124,7 @@ def _register(
 ) -> ModelVersion:
     """The version's own weights with the mapping, as the new challenger."""
     model, _ = load_system(platform.registry.fetch(version))
-    if not isinstance(model, EncoderPair):
+    if not isinstance(model, VECTOR_MODELS):
         raise WrongUseError(
             f"expected a model of clusters, found the {type(model).__name__} {version}: nothing to name"
         )

@@ -31,8 +31,8 @@ from itrp.clustering.agreement import agreement, cluster_balance, mean_confidenc
 from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
+from itrp.inference.prediction import VECTOR_MODELS
 from itrp.labels import CLASS_NAMES, Task
-from itrp.models.encoder_pair import EncoderPair
 from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.gate import (
@@ -263,12 +263,12 @@ def _decide_on_matching(
     def score(version: ModelVersion) -> MatchScores | None:
         """None for a system of another kind, which cannot be asked for a text beside another image."""
         model, mapping = predictions.load(version), version.mapping
-        if mapping is None or not isinstance(model, EncoderPair) or version.model_task is not Task.TEXT:
+        if mapping is None or not isinstance(model, VECTOR_MODELS) or version.model_task is not Task.TEXT:
             return None
         return score_matching(model, mapping, shards, predictions.embeddings)
 
     own = score(challenger)
-    assert own is not None  # an aligned model is a pair of encoders
+    assert own is not None  # an aligned model predicts from vectors
     rival = score(champion) if champion is not None else None
     if champion is not None and rival is None:
         told = f"the champion {champion} cannot be compared so; labels, or --accept, decide"

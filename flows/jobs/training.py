@@ -20,7 +20,7 @@ from infra.catalog.tables import ModelRun
 from infra.errors import StoreError
 from infra.object_store import ObjectStore
 from infra.settings import Settings
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import ALIGNED_CONFIGS
 from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable
@@ -87,7 +87,7 @@ def run_training(
     config = override(find_trainable(experiment), overrides)
     if isinstance(config, SupervisedConfig):
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
-    elif isinstance(config, AlignedConfig):
+    elif isinstance(config, ALIGNED_CONFIGS):
         trained = run_alignment(platform, config, data, flow_run_id=flow_run_id)
     elif isinstance(config, LabelledHeadConfig):
         trained = run_labelled_head(platform, config, data, flow_run_id=flow_run_id)

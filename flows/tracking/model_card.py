@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import AnyAlignedConfig, DualAlignedConfig
 from itrp.alignment.gate import GATE
 from itrp.baselines.config import SupervisedConfig
 from itrp.baselines.provision import has_stand_ins
@@ -39,22 +39,42 @@ def write_model_card(
 
 
 def write_aligned_card(
-    config: AlignedConfig, result: AlignmentResult, *, data: str, data_hash: str, commit: str
+    config: AnyAlignedConfig, result: AlignmentResult, *, data: str, data_hash: str, commit: str
 ) -> str:
     """The same of an alignment."""
     fitted = result.fitted
     curve = ", ".join(f"{pairs:,} pairs {value:.3f}" for pairs, value in fitted.curve)
+    encoders, reading = _describe_aligned(config)
     settings = {
-        "method": "alignment: learns from true against shuffled pairs what belongs together; no human label was used",
-        "text encoder": f"{config.text.name}, {config.text.pooling} pooling, frozen",
-        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, frozen",
+        **encoders,
         "pairs": f"{result.pairs:,}",
         "true against shuffled": f"area {fitted.area:.3f} on held-out pairs (class names need {GATE:.2f})",
-        "by pairs learned from": curve,
+        **({"by pairs learned from": curve} if curve else {}),
         "matching pairs": f"{fitted.share:.0%}, estimated",
         **({"warnings": "<br>".join(map(str, result.findings()))} if result.findings() else {}),
         "data": f"{data}, hash {data_hash}",
         "code": commit,
+    }
+    return _write_card(config, settings, reading)
+
+
+def _describe_aligned(config: AnyAlignedConfig) -> tuple[dict[str, str], str]:
+    """Method and encoders, and how to read what comes of them."""
+    if isinstance(config, DualAlignedConfig):
+        settings = {
+            "method": "a dual encoder's similarity against that of chance pairs; no human label was used",
+            "dual encoder": f"{config.dual_encoder}, frozen, saved with the model",
+        }
+        reading = (
+            "Class 1 means that the text fits this image better than chance pairs of the same collection do. The threshold\n"
+            "follows from the estimated share of matching pairs, which may be off by 0.1 to 0.2. What the encoder cannot read\n"
+            "(another language, print in the image, people's names) it cannot match."
+        )
+        return settings, reading
+    settings = {
+        "method": "alignment: learns from true against shuffled pairs what belongs together; no human label was used",
+        "text encoder": f"{config.text.name}, {config.text.pooling} pooling, frozen",
+        "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, frozen",
     }
     reading = (
         "Class 1 means that the text fits this image better than it fits chance, by what texts and images of this data set go\n"
@@ -62,7 +82,7 @@ def write_aligned_card(
         "A pair that the model learned from is judged by the part of it that has not seen that pair.\n"
         "What it learned on one kind of image does not carry over to another: train on tweets to label tweets."
     )
-    return _write_card(config, settings, reading)
+    return settings, reading
 
 
 def write_head_card(config: LabelledHeadConfig, result: HeadResult, *, data: str, data_hash: str, commit: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from itrp.alignment.compare import ComparedVectors
 from itrp.alignment.fit import FittedAlignment
 from itrp.alignment.gate import GATE
 from itrp.baselines.supervised_training import EpochResult
@@ -57,7 +58,7 @@ def plot_clusters(rounds: Sequence[RoundResult]) -> Figure:
     return figure
 
 
-def plot_match_scores(fitted: FittedAlignment) -> Figure:
+def plot_match_scores(fitted: FittedAlignment | ComparedVectors) -> Figure:
     """How much better pairs fit than chance: held-out pairs as they are, and with another image; where the classes part."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

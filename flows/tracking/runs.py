@@ -10,7 +10,7 @@ from flows.tracking.provenance import describe_environment, find_commit, flatten
 from infra.interruption import closed_when_interrupted
 from infra.moved_folder import ARTIFACTS
 from infra.settings import Settings
-from itrp.alignment.config import AlignedConfig
+from itrp.alignment.config import AnyAlignedConfig
 from itrp.baselines.supervised_training import EpochResult
 from itrp.experiments import AnyConfig, TrainedConfig
 from itrp.models.head_config import LabelledHeadConfig
@@ -66,7 +66,7 @@ class RunTracker:
             self.client.log_figure(self.run_id, plot_clusters(clustered), "plots/clusters.png")
         self._log_card(write_model_card(config, self._rounds, data=data.name, data_hash=data.hash, commit=self.commit))
 
-    def log_alignment(self, config: AlignedConfig, data: TrackedData, result: AlignmentResult) -> None:
+    def log_alignment(self, config: AnyAlignedConfig, data: TrackedData, result: AlignmentResult) -> None:
         """Log what an alignment has learned: figures, score histograms, the curve over the number of pairs, the model card."""
         fitted = result.fitted
         for name, value in result.figures():
@@ -74,7 +74,8 @@ class RunTracker:
         for pairs, value in fitted.curve:
             self.client.log_metric(self.run_id, "curve_auc", value, step=pairs)
         self.client.log_figure(self.run_id, plot_match_scores(fitted), "plots/match_scores.png")
-        self.client.log_figure(self.run_id, plot_learning_curve(fitted.curve), "plots/learning_curve.png")
+        if fitted.curve:
+            self.client.log_figure(self.run_id, plot_learning_curve(fitted.curve), "plots/learning_curve.png")
         self._log_card(write_aligned_card(config, result, data=data.name, data_hash=data.hash, commit=self.commit))
 
     def log_labelled_head(self, config: LabelledHeadConfig, data: TrackedData, result: HeadResult) -> None:

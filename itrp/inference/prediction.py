@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from itrp.data.pairs import Pair
 from itrp.data.rejections import RejectedError
 from itrp.data.set_aside import read_set_aside
 from itrp.data.shards import encode_shard, shard_hash
+from itrp.inference.dual_vectors import read_dual_vectors
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.models.device import Vectors
+from itrp.models.dual_aligned_model import DualAlignedModel
 from itrp.models.encoder_pair import EncoderPair
 
 
@@ -41,8 +43,15 @@ class ShardPredictor(Protocol):
         ...
 
 
-def embed_shard(model: EncoderPair, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
+VectorModel: TypeAlias = EncoderPair | DualAlignedModel
+"""What predicts from vectors of texts and of images, and so can be asked for a text beside another image."""
+VECTOR_MODELS = (EncoderPair, DualAlignedModel)
+
+
+def embed_shard(model: VectorModel, shard: ShardFile, cache: EmbeddingCache) -> tuple[Vectors, Vectors]:
     """Text and image vectors of a shard, [n, d_text] and [n, d_image]; those of a frozen encoder come from the cache."""
+    if isinstance(model, DualAlignedModel):
+        return next(read_dual_vectors(model, [shard], cache))
     text = (
         cache.embed_texts(model.text, shard)
         if model.config.text.finetune
@@ -56,22 +65,22 @@ def embed_shard(model: EncoderPair, shard: ShardFile, cache: EmbeddingCache) -> 
     return text, image
 
 
-def predict_shard(system: EncoderPair | ShardPredictor, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
+def predict_shard(system: VectorModel | ShardPredictor, shard: ShardFile, cache: EmbeddingCache) -> NDArray[np.float32]:
     """[n, k] cluster probabilities of a shard's pairs, in stored order; of a supervised system, class probabilities."""
-    if isinstance(system, EncoderPair):
+    if isinstance(system, VECTOR_MODELS):
         return system.classify_vectors(*embed_shard(system, shard, cache), shard)
     return system.predict_shard(shard, cache)
 
 
 def predict_shards(
-    system: EncoderPair | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
+    system: VectorModel | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
 ) -> NDArray[np.float32]:
     """[n, k] probabilities of several shards' pairs, one after the other."""
     return np.concatenate([predict_shard(system, shard, cache) for shard in shards])
 
 
 def predict_pairs(
-    system: EncoderPair | ShardPredictor, texts: Sequence[str], images: Sequence[bytes], device: torch.device
+    system: VectorModel | ShardPredictor, texts: Sequence[str], images: Sequence[bytes], device: torch.device
 ) -> NDArray[np.float32]:
     """[n, k] probabilities of n texts and their images' bytes, by way of a shard that is thrown away.
 

@@ -11,7 +11,7 @@ from itrp.data.set_aside import keep_set_aside
 from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.embeddings import EmbeddingCache, keep_array, vector_file
 from itrp.inference.pipeline import Embedded, EmbeddingStream, Job, count_workers
-from itrp.inference.prediction import ShardPredictor, predict_shard
+from itrp.inference.prediction import ShardPredictor, VectorModel, predict_shard
 from itrp.inference.prepared_model import PreparedModel
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
@@ -98,7 +98,7 @@ def read_frozen_vectors(
 
 
 def predict_exactly(
-    system: EncoderPair | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
+    system: VectorModel | ShardPredictor, shards: Sequence[ShardFile], cache: EmbeddingCache
 ) -> Iterator[NDArray[np.float32]]:
     """[n, k] probabilities of each shard's pairs, on the device of `cache`, which is where the system lies.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors import safe_open
 
 from itrp.alignment.config import AlignedConfig
 from itrp.alignment.folds import Keys, content_keys
@@ -59,9 +59,13 @@ def load_aligned_model(folder: Path) -> tuple[AlignedModel, tuple[int, ...] | No
     """A saved model, ready to predict, and its mapping cluster -> class (None where the alignment was too weak for names)."""
     description = read_description(folder)
     config = AlignedConfig.model_validate(description["config"])
-    state = load_file(folder / WEIGHTS_FILE)
-    # its tensors are as large as the data it was fitted on
-    aligner = Aligner({name.removeprefix(_ALIGNER): each for name, each in state.items() if name.startswith(_ALIGNER)})
-    model = AlignedModel(config, *restore_encoders(config, folder), aligner)
+    model = AlignedModel(config, *restore_encoders(config, folder), read_aligner(folder))
     load_weights(model, folder)
     return model.eval(), read_mapping(description)
+
+
+def read_aligner(folder: Path) -> Aligner:
+    """A saved model's aligner: its tensors are as large as the data it was fitted on, so that no configuration tells them."""
+    with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(_ALIGNER)]  # noqa: SIM118  # no mapping
+        return Aligner({name.removeprefix(_ALIGNER): file.get_tensor(name) for name in names})

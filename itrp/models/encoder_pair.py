@@ -28,7 +28,15 @@ ENCODERS = ("text.", "image.")
 """What the names of the encoders' tensors begin with; all others are the head's."""
 
 
-class EncoderPairConfig(Protocol):
+class DescribedConfig(Protocol):
+    """A configuration that is written down beside the weights."""
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """As JSON values."""
+        ...
+
+
+class EncoderPairConfig(DescribedConfig, Protocol):
     """What such a model's configuration has in any case."""
 
     @property
@@ -49,10 +57,6 @@ class EncoderPairConfig(Protocol):
     @property
     def embed_batch_size(self) -> int:
         """Pairs at a time."""
-        ...
-
-    def model_dump(self, *, mode: str) -> dict[str, Any]:
-        """As JSON values."""
         ...
 
 
@@ -86,22 +90,32 @@ class EncoderPair(nn.Module):
     def save(self, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None = None) -> None:
         """Write weights, architecture, tokenizer and class names into a folder that must not exist yet."""
         folder.mkdir(parents=True)
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()},
-            folder / WEIGHTS_FILE,
-        )
+        save_weights(self, folder)
         self.text.save(folder / TEXT_FOLDER)
-        description = {
-            "config": self.config.model_dump(mode="json"),
-            "mapping": list(mapping) if mapping is not None else None,
-            **(extra or {}),
-        }
-        (folder / MODEL_FILE).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
+        describe_model(self.config, folder, mapping, extra)
 
 
 def restore_encoders(config: EncoderPairConfig, folder: Path) -> tuple[TextEncoder, ImageEncoder]:
     """The encoders that `EncoderPair.save` described, with weights still to be loaded."""
     return build_text_encoder(config.text, folder / TEXT_FOLDER), build_image_encoder(config.image)
+
+
+def save_weights(model: nn.Module, folder: Path) -> None:
+    """Write all tensors of a model, which `load_weights` puts back."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS_FILE)
+
+
+def describe_model(
+    config: DescribedConfig, folder: Path, mapping: Sequence[int] | None, extra: dict[str, object] | None
+) -> None:
+    """Write beside the weights what `read_description` reads: configuration, class names, and more."""
+    description = {
+        "config": config.model_dump(mode="json"),
+        "mapping": list(mapping) if mapping is not None else None,
+        **(extra or {}),
+    }
+    (folder / MODEL_FILE).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:

@@ -3,34 +3,44 @@
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.alignment.compare import ComparedVectors, compare_vectors
+from itrp.alignment.config import AlignedConfig, AnyAlignedConfig
 from itrp.alignment.fit import FittedAlignment, PairFeatures, fit_alignment
 from itrp.alignment.folds import content_keys
 from itrp.alignment.gate import GATE, pairs_needed
 from itrp.data.inputs import Rows, ShardFile, read_contents
 from itrp.errors import DataError
+from itrp.inference.dual_vectors import read_dual_vectors
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.shard_vectors import read_frozen_vectors
-from itrp.models.aligned_model import AlignedModel
-from itrp.models.aligner import build_aligner
-from itrp.progress import Progress, count_stage, ignore_progress
+from itrp.models.aligned_model import AlignedModel, build_aligned_model
+from itrp.models.aligner import build_aligner, build_plain_aligner
+from itrp.models.device import Vectors
+from itrp.models.dual_aligned_model import DualAlignedModel, build_dual_aligned_model
+from itrp.progress import Count, Progress, count_stage, ignore_progress
 from itrp.training.health import Finding
 from itrp.training.training_set import limit_shards, list_set_aside
 
 logger = logging.getLogger(__name__)
+
+_ANOTHER_ENCODER = (
+    "more tweets do not help, for nothing is learned from them: check that texts and images belong together, and take a dual "
+    "encoder that knows the tweets' language and is not a stand-in (dual_encoder=FOLDER_OR_HUB_ID), or small-aligned"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class AlignmentResult:
     """What a training run has learned, and how long it took."""
 
-    fitted: FittedAlignment
+    fitted: FittedAlignment | ComparedVectors
     pairs: int
     seconds: dict[str, float] = field(default_factory=dict)
     """Of embedding and of fitting, by the clock."""
@@ -66,28 +76,61 @@ class AlignmentResult:
             f"the model tells true from shuffled pairs with an area of {self.fitted.area:.3f} on held-out pairs, expected at "
             f"least {GATE:.2f}, so that its classes get no names"
         )
-        return [Finding("weak-alignment", sentence, _explain_what_helps(self.fitted, self.pairs))]
+        helps = _ANOTHER_ENCODER
+        if isinstance(self.fitted, FittedAlignment):
+            helps = _explain_what_helps(self.fitted, self.pairs)
+        return [Finding("weak-alignment", sentence, helps)]
+
+
+def build_untrained(config: AnyAlignedConfig) -> AlignedModel | DualAlignedModel:
+    """The model that `train_aligned` completes. Raises WeightsUnavailableError."""
+    return build_aligned_model(config) if isinstance(config, AlignedConfig) else build_dual_aligned_model(config)
 
 
 def train_aligned(
-    model: AlignedModel, shards: Sequence[ShardFile], cache: EmbeddingCache, progress: Progress = ignore_progress
+    model: AlignedModel | DualAlignedModel,
+    shards: Sequence[ShardFile],
+    cache: EmbeddingCache,
+    progress: Progress = ignore_progress,
 ) -> AlignmentResult:
     """Fit the model's aligner on the pairs of some shards; no label is used. Raises DataError for too few pairs."""
     config = model.config
     chosen = limit_shards(shards, config.pairs)
     began = time.perf_counter()
     count = count_stage(progress, "embedding texts and images", 2 * sum(shard.pairs for shard in chosen))
-    texts, images = (Rows(side) for side in zip(*read_frozen_vectors(model, chosen, cache, count), strict=True))
+    texts, images = (Rows(side) for side in zip(*_read_vectors(model, chosen, cache, count), strict=True))
     embedded = time.perf_counter()
     rows = _usable_rows(chosen, cache, config.pairs)
     contents = [read_contents(shard) for shard in chosen]
     text_keys = content_keys(chain.from_iterable(text for text, _ in contents))[rows]
     image_keys = content_keys(chain.from_iterable(image for _, image in contents))[rows]
     pairs = PairFeatures(lambda m: texts.take(rows[m]), lambda m: images.take(rows[m]), text_keys, image_keys)
-    fitted = fit_alignment(pairs, config.alignment, seed=config.seed, device=cache.device, progress=progress)
-    model.aligner = build_aligner(fitted, text_keys, image_keys).to(cache.device)
+    fitted = _complete(model, pairs, cache, progress)
     seconds = {"embedding": embedded - began, "fitting": time.perf_counter() - embedded}
     return AlignmentResult(fitted, len(rows), seconds)
+
+
+def _read_vectors(
+    model: AlignedModel | DualAlignedModel, shards: Sequence[ShardFile], cache: EmbeddingCache, count: Count
+) -> Iterator[tuple[Vectors, Vectors]]:
+    """Of the texts and images of each shard."""
+    if isinstance(model, DualAlignedModel):
+        return read_dual_vectors(model, shards, cache, count)
+    return read_frozen_vectors(model, shards, cache, count)
+
+
+def _complete(
+    model: AlignedModel | DualAlignedModel, pairs: PairFeatures, cache: EmbeddingCache, progress: Progress
+) -> FittedAlignment | ComparedVectors:
+    """Give the model its aligner; what its pairs say about it."""
+    seed, device = model.config.seed, cache.device
+    if isinstance(model, DualAlignedModel):
+        compared = compare_vectors(pairs, model.config.alignment, seed=seed, device=device, progress=progress)
+        model.aligner = build_plain_aligner(compared).to(device)
+        return compared
+    fitted = fit_alignment(pairs, model.config.alignment, seed=seed, device=device, progress=progress)
+    model.aligner = build_aligner(fitted, pairs.text_keys, pairs.image_keys).to(device)
+    return fitted
 
 
 def _usable_rows(shards: Sequence[ShardFile], cache: EmbeddingCache, limit: int | None) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 import pytest
 
+from itrp.alignment.config import DualAlignedConfig
 from itrp.baselines.config import (
     ClipConfig,
     CmaClipConfig,
@@ -8,6 +9,7 @@ from itrp.baselines.config import (
     NetworkConfig,
     SupervisedConfig,
     TwoEncodersConfig,
+    ZeroShotConfig,
 )
 from itrp.baselines.provision import has_stand_ins
 from itrp.config import ExperimentConfig, OptimizerConfig, override
@@ -26,6 +28,8 @@ BY_TASK = {
     "small": ("", "gmm-", "random-", *(f"{system}-" for system in SUPERVISED)),
 }
 """What stands between the preset and the task."""
+LABEL_FREE = {"small-aligned": Task.TEXT, "paper-aligned": Task.TEXT, "clip-aligned": Task.TEXT}
+"""What answers one task and has no preset of its own kind."""
 BOTH_TASKS = {
     "paper": ("vanilla-kmeans", "vanilla-gmm", "cma-clip", "zero-shot-similarity", "zero-shot-vlm"),
     "code": ("vanilla-kmeans", "vanilla-gmm"),
@@ -90,9 +94,9 @@ def test_every_system_of_the_paper_has_its_experiments() -> None:
     """Issue 3: ITRp with k-means and GMM, the random control, both vanilla clusterings, six supervised systems, zero-shot."""
     expected = {f"{preset}-{system}{task}" for preset in BY_TASK for system in BY_TASK[preset] for task in TASKS}
     expected |= {f"{preset}-{system}" for preset in BOTH_TASKS for system in BOTH_TASKS[preset]}
-    assert set(EXPERIMENTS) == expected
+    assert set(EXPERIMENTS) == expected | set(LABEL_FREE)
     for name in EXPERIMENTS:
-        task = next((task for task in TASKS if name.endswith(f"-{task}")), None)
+        task = LABEL_FREE.get(name, next((task for task in TASKS if name.endswith(f"-{task}")), None))
         assert find_experiment(name).task == (task or "image-text")
         assert find_experiment(name).tasks == ((task,) if task else ("text", "image"))
 
@@ -179,7 +183,7 @@ def test_the_papers_supervised_settings(name: str, encoders: tuple[object, ...])
 def test_only_small_experiments_have_stand_ins() -> None:
     """And not those whose weights come with the packages."""
     found = {name for name in EXPERIMENTS if has_stand_ins(find_experiment(name))}
-    unaided = {f"small-{system}" for system in ("bert-resnet", "gmm", "random")}
+    unaided = {*LABEL_FREE, *(f"small-{system}" for system in ("bert-resnet", "gmm", "random"))}
     assert found == {
         name
         for name in EXPERIMENTS
@@ -196,3 +200,17 @@ def test_everything_is_trainable_but_what_is_asked_without_training(name: str) -
         return
     with pytest.raises(WrongUseError, match=f"{name} is not trained: itrp zero-shot MODEL --data NAME"):
         find_trainable(name)
+
+
+def test_the_dual_encoder_is_the_one_that_is_asked_zero_shot() -> None:
+    config, asked = find_experiment("clip-aligned"), find_experiment("paper-zero-shot-similarity")
+    assert isinstance(config, DualAlignedConfig)
+    assert isinstance(asked, ZeroShotConfig)
+    assert config.dual_encoder == asked.model
+    changed = override(config, ["dual_encoder=/some/folder", "alignment.partners=64"])
+    assert (changed.dual_encoder, changed.alignment.partners) == ("/some/folder", 64)
+    for learned in ("alignment.folds=4", "alignment.components=64", "image.size=128"):
+        with pytest.raises(
+            WrongUseError, match=f"no setting is called '{learned.partition('=')[0]}'; known are name, task"
+        ):
+            override(config, [learned])

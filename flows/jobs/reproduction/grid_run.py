@@ -13,6 +13,7 @@ from flows.tracking.provenance import describe_environment, find_commit
 from flows.tracking.runs import log_figures, open_parent
 from itrp.baselines.config import SupervisedConfig, ZeroShotConfig
 from itrp.baselines.provision import has_stand_ins
+from itrp.config import ExperimentConfig
 from itrp.errors import ItrpError, WeightsUnavailableError
 from itrp.evaluation.cost import describe_device
 from itrp.evaluation.results import Protocol
@@ -104,6 +105,7 @@ def _describe_weights(config: AnyConfig) -> str:
         return config.network.model_dump_json()
     if isinstance(config, ZeroShotConfig):
         return config.model
+    assert isinstance(config, ExperimentConfig)  # no table of the paper has any other
     return f"{config.text.name} {config.image.name} {config.image.weights}"
 
 
