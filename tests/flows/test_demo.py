@@ -31,6 +31,13 @@ def test_the_demo_goes_from_nothing_to_labels(tmp_path: Path) -> None:
         assert each["rows"][0]["f1"] > f1["majority"], "ITRp answers no better than the most frequent class"
         assert f1["vanilla kmeans"] < 0.95, "the synthetic tweets are too easy"
     assert all(share > 0.5 for task, share in report["agreement_with_truth"].items() if task != "relation")
+    aligned = report["aligned"]
+    assert aligned["warnings"] == []
+    assert aligned["promoted"], aligned["reason"]
+    assert aligned["relabelled_pairs"] == NEW_TWEETS
+    without_labels, with_labels = aligned["agreement_with_truth"], report["agreement_with_truth"]
+    assert without_labels["text_is_represented"] > with_labels["text_is_represented"]
+    assert without_labels["image_adds"] == with_labels["image_adds"]  # the same image model
     assert {path.name for path in (tmp_path / "demo" / "objects").iterdir()} >= {
         "landing",
         "shards",
