@@ -136,7 +136,8 @@ def describe_head(task: str, figures: dict[str, float]) -> str:
     zeros, ones = figures["labels_0"], figures["labels_1"]
     return (
         f"{task}: {zeros + ones:.0f} labels ({zeros:.0f} of class 0, {ones:.0f} of class 1); cross-validated weighted F1 "
-        f"{figures['cv_f1']:.3f}, AUC {figures['cv_auc']:.3f}, expected calibration error {figures['cv_ece']:.3f}"
+        f"{figures['cv_f1']:.3f}, AUC {figures['cv_auc']:.3f}, expected calibration error {figures['cv_ece']:.3f} (by chance "
+        f"alone {figures['cv_ece_chance']:.3f})"
     )
 
 

@@ -101,7 +101,7 @@ def write_head_card(config: LabelledHeadConfig, result: HeadResult, *, data: str
         settings[f"{task} task"] = (
             f"{len(head.labels)} labels ({zeros} '{names[0]}', {ones} '{names[1]}'), C = {head.strength:.3g}; "
             f"cross-validated weighted F1 {figures['cv_f1']:.3f}, AUC {figures['cv_auc']:.3f}, expected calibration error "
-            f"{figures['cv_ece']:.3f}"
+            f"{figures['cv_ece']:.3f} (by chance alone, with so many labels, {figures['cv_ece_chance']:.3f})"
         )
     settings |= {
         **({"left out": "<br>".join(result.notes)} if result.notes else {}),

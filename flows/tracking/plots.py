@@ -105,11 +105,12 @@ def plot_reliability(task: Task, head: FittedHead) -> Figure:
     predicted = [each.predicted for each in bins]
     upper.plot([0, 1], [0, 1], color="tab:gray", linestyle="--", label="calibrated")
     upper.plot(predicted, [each.observed for each in bins], "o-", label="held-out labels")
-    error = dict(head.figures())["cv_ece"]
+    figures = dict(head.figures())
     upper.set(
         ylabel="share of the class",
         ylim=(-0.02, 1.02),
-        title=f"{CLASS_NAMES[task][1]}: {len(head.labels)} labels, expected calibration error {error:.3f}",
+        title=f"{CLASS_NAMES[task][1]}: {len(head.labels)} labels\n"
+        f"expected calibration error {figures['cv_ece']:.3f}, by chance alone {figures['cv_ece_chance']:.3f}",
     )
     upper.legend()
     lower.bar(predicted, [each.share * len(head.labels) for each in bins], width=0.05)

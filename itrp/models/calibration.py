@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 BINS = 10
+DRAWS = 200
+"""Of made-up labels, for the error that chance alone makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ def expected_calibration_error(
     """Mean distance of predicted from observed over the bins, weighted by their pairs; 0 to 1 (Naeini et al. 2015)."""
     return sum(
         each.share * abs(each.predicted - each.observed) for each in bin_reliability(labels, probabilities, bins)
+    )
+
+
+def chance_calibration_error(probabilities: NDArray[np.floating], seed: int = 0, bins: int = BINS) -> float:
+    """The error that probabilities [n] have on average where they mean exactly what they say: that of labels drawn by them.
+
+    With a few labels it is most of what `expected_calibration_error` finds.
+    """
+    rng = np.random.default_rng(seed)
+    draws = (rng.random(len(probabilities)) < probabilities for _ in range(DRAWS))
+    return float(
+        np.mean([expected_calibration_error(labels.astype(np.int64), probabilities, bins) for labels in draws])
     )
 
 

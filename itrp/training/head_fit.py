@@ -15,7 +15,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from itrp.alignment.gate import area
 from itrp.errors import DataError
 from itrp.evaluation.results import weighted_f1
-from itrp.models.calibration import Calibration, expected_calibration_error, fit_calibration
+from itrp.models.calibration import (
+    Calibration,
+    chance_calibration_error,
+    expected_calibration_error,
+    fit_calibration,
+)
 from itrp.randomness import round_seed
 
 STRENGTHS = tuple(10.0 ** (step / 2) for step in range(-4, 7))
@@ -52,13 +57,17 @@ class FittedHead:
         return len(self.labels) - ones, ones
 
     def figures(self) -> list[tuple[str, float]]:
-        """(name, value) to log; those of the cross-validation are means over its repeats."""
+        """(name, value) to log; those of the cross-validation are means over its repeats.
+
+        cv_ece_chance is the calibration error that so many labels would show of probabilities that mean what they say.
+        """
         f1 = np.mean([weighted_f1(self.labels, (row >= 0.5).astype(np.int64)) for row in self.held_out])
         auc = np.mean([area(row[self.labels == 1], row[self.labels == 0]) for row in self.held_out])
         ece = np.mean([expected_calibration_error(self.labels, row) for row in self.held_out])
+        chance = chance_calibration_error(self.held_out[0])
         zeros, ones = self.counts
         return [
-            *(("cv_f1", float(f1)), ("cv_auc", float(auc)), ("cv_ece", float(ece))),
+            *(("cv_f1", float(f1)), ("cv_auc", float(auc)), ("cv_ece", float(ece)), ("cv_ece_chance", chance)),
             *(("labels_0", float(zeros)), ("labels_1", float(ones)), ("C", self.strength)),
         ]
 

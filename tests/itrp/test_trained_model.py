@@ -24,7 +24,7 @@ from itrp import (
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import DataError, UnmappedModelError, WrongUseError
 from itrp.models.device import choose_device
-from tests.itrp.conftest import MakeConfig
+from tests.itrp.conftest import IMAGE_NAME, MakeConfig
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +187,19 @@ def test_an_experiment_is_a_name_with_assignments() -> None:
         load_experiment("big-text")
     with pytest.raises(WrongUseError, match="no setting is called 'sead'"):
         load_experiment("small-text", "sead=3")
+
+
+def test_a_head_learns_from_a_few_labels_and_has_names(
+    pairs: PairTable, frame: pd.DataFrame, tiny_text: Path, tiny_image: Path, tmp_path: Path
+) -> None:
+    small = [f"text.name={tiny_text}", f"image.name={IMAGE_NAME}", f"image.weights={tiny_image}", "image.size=64"]
+    model = train(pairs, load_experiment("labelled-head", *small, "task=image"), tmp_path / "head")
+    assert (model.task, model.mapping) == (Task.IMAGE, (0, 1))
+    assert name_clusters(model, pairs) is model
+    found = predict(model, pairs)
+    assert found["label"].isna().tolist() == [number == 4 for number in range(60)]
+    assert found.equals(predict(load_model(tmp_path / "head"), pairs))
+    assert evaluate(model, pairs).n == 20
+    bare = read_pairs(frame[["text", "image"]])
+    with pytest.raises(DataError, match="expected labels"):
+        train(bare, load_experiment("labelled-head", *small), tmp_path / "bare")
