@@ -1,6 +1,6 @@
 import pytest
 
-from itrp.alignment.config import DualAlignedConfig
+from itrp.alignment.config import AlignedConfig, DualAlignedConfig
 from itrp.baselines.config import (
     ClipConfig,
     CmaClipConfig,
@@ -16,6 +16,7 @@ from itrp.config import ExperimentConfig, OptimizerConfig, override
 from itrp.errors import WrongUseError
 from itrp.experiments import EXPERIMENTS, find_experiment, find_trainable
 from itrp.labels import Task
+from itrp.models.head_config import LabelledHeadConfig
 
 ADAM = OptimizerConfig(name="adam", learning_rate=2e-5)
 SGD = OptimizerConfig(name="sgd", learning_rate=3e-3)
@@ -94,7 +95,7 @@ def test_every_system_of_the_paper_has_its_experiments() -> None:
     """Issue 3: ITRp with k-means and GMM, the random control, both vanilla clusterings, six supervised systems, zero-shot."""
     expected = {f"{preset}-{system}{task}" for preset in BY_TASK for system in BY_TASK[preset] for task in TASKS}
     expected |= {f"{preset}-{system}" for preset in BOTH_TASKS for system in BOTH_TASKS[preset]}
-    assert set(EXPERIMENTS) == expected | set(LABEL_FREE)
+    assert set(EXPERIMENTS) == expected | set(LABEL_FREE) | {"labelled-head"}
     for name in EXPERIMENTS:
         task = LABEL_FREE.get(name, next((task for task in TASKS if name.endswith(f"-{task}")), None))
         assert find_experiment(name).task == (task or "image-text")
@@ -200,6 +201,14 @@ def test_everything_is_trainable_but_what_is_asked_without_training(name: str) -
         return
     with pytest.raises(WrongUseError, match=f"{name} is not trained: itrp zero-shot MODEL --data NAME"):
         find_trainable(name)
+
+
+def test_a_head_from_a_few_labels_takes_the_encoders_of_the_label_free_model() -> None:
+    head, aligned = find_experiment("labelled-head"), find_experiment("small-aligned")
+    assert isinstance(head, LabelledHeadConfig)
+    assert isinstance(aligned, AlignedConfig)
+    assert (head.text, head.image, head.head.alignment) == (aligned.text, aligned.image, aligned.alignment)
+    assert override(head, ["head.blocks=[look, score]"]).head.blocks == ("score", "look")
 
 
 def test_the_dual_encoder_is_the_one_that_is_asked_zero_shot() -> None:
