@@ -107,7 +107,8 @@ class ExperimentConfig(FrozenConfig):
     """Clusters, and outputs of the head; 4 is the one-model image-text variant."""
     text: TextEncoderConfig = TextEncoderConfig()
     image: ImageEncoderConfig = ImageEncoderConfig()
-    fusion: Literal["concatenation", "multiplication", "addition"] = "concatenation"
+    fusion: Literal["concatenation", "multiplication", "addition", "image", "image-root"] = "concatenation"
+    """`image` is the image's vector alone, `image-root` the square roots of its entries: no text is read then."""
     dropout: Real = Field(0.0, ge=0, lt=1)
     """On the fused embedding, while training."""
     head_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
@@ -129,6 +130,12 @@ class ExperimentConfig(FrozenConfig):
             raise ValueError(f"the {self.task} task has {len(CLASS_NAMES[self.task])} classes, but k is {self.k}")
         if self.algorithm == "vanilla" and (self.text.finetune or self.image.finetune):
             raise ValueError("vanilla clustering trains nothing: text.finetune and image.finetune must be false")
+        if self.image_alone and self.text.finetune:
+            raise ValueError(f"fusion={self.fusion} reads no text: text.finetune must be false")
+        if self.fusion == "image-root" and self.image.finetune:
+            raise ValueError(
+                "the square root's gradient is infinite at 0: fusion=image-root needs image.finetune=false"
+            )
         if self.algorithm == "vanilla" and self.seed > LARGEST_SKLEARN_SEED:
             raise ValueError(
                 f"scikit-learn clusters with a seed up to {LARGEST_SKLEARN_SEED:,}, but seed is {self.seed}"
@@ -136,6 +143,11 @@ class ExperimentConfig(FrozenConfig):
         if self.algorithm == "vanilla" and self.clustering.method == "random":
             raise ValueError("random clusters say nothing about other pairs: vanilla needs kmeans or gmm")
         return self
+
+    @property
+    def image_alone(self) -> bool:
+        """Whether the texts are not read at all."""
+        return self.fusion in ("image", "image-root")
 
     @property
     def tasks(self) -> tuple[Task, ...]:

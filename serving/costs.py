@@ -42,11 +42,13 @@ class CostBook:
                 "image": model.config.image.name,
                 "pixels": model.config.image.pixels.name,
             }
+            if not model.reads_text:
+                del parts["text"]
         # a head costs nothing beside its encoders: systems that share these share one measurement
         shapes = sorted(
             (name, list(tensor.shape))
             for name, tensor in model.state_dict().items()
-            if isinstance(model, SupervisedModel) or name.startswith((*ENCODERS, "encoder."))
+            if isinstance(model, SupervisedModel) or name.startswith(_count_encoders(model))
         )
         return self.measure(
             [type(model).__name__, parts, shapes],
@@ -64,6 +66,14 @@ class CostBook:
         with write_atomically(kept) as draft:
             draft.write_text(json.dumps(asdict(cost)) + "\n")
         return cost
+
+
+def _count_encoders(model: System) -> tuple[str, ...]:
+    """What the names of the tensors begin with that cost anything."""
+    if isinstance(model, DualAlignedModel):
+        return ("encoder.",)
+    reads_text = isinstance(model, SupervisedModel) or model.reads_text
+    return ENCODERS if reads_text else ("image.",)
 
 
 def _read_pairs(shard: ShardFile, count: int) -> tuple[list[str], list[bytes]]:

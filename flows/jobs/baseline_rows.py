@@ -22,7 +22,7 @@ from itrp.evaluation.results import Evaluation, RoundPredictions, TaskPrediction
 from itrp.inference.dual_vectors import read_dual_vectors
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.labels import CLASS_NAMES, Task
-from itrp.models.device import Vectors
+from itrp.models.device import Vectors, no_vectors
 from itrp.models.dual_aligned_model import DualAlignedModel, load_dual_aligned_model
 from itrp.models.encoder_pair import read_description
 from itrp.models.head_config import LabelledHeadConfig
@@ -131,5 +131,6 @@ def _frozen_features(
     """[n, d] fused vectors of the pretrained encoders; a dual encoder's side by side."""
     if isinstance(model, DualAlignedModel):
         return np.concatenate([np.hstack(both) for both in read_dual_vectors(model, shards, cache)])
-    text = np.concatenate(list(cache.text_vectors(model.text, shards)))
+    read = cache.text_vectors(model.text, shards) if model.reads_text else (no_vectors(each.pairs) for each in shards)
+    text = np.concatenate(list(read))
     return model.fuse_vectors(text, np.concatenate(list(cache.image_vectors(model.image, shards))))

@@ -144,7 +144,7 @@ def _describe_itrp(config: ExperimentConfig, rounds: Sequence[RoundResult]) -> t
     how = "ITRp, Algorithm 1" if config.algorithm == "itrp" else "one clustering of the frozen features, a baseline"
     settings = {
         "method": f"{how} of Sun, Li, Liu and Su 2023: no human label was used in training",
-        "text encoder": f"{config.text.name}, {config.text.pooling} pooling",
+        "text encoder": _describe_text(config),
         "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, decoded by {config.image.decoder}",
         "fine-tuned": tuned,
         "clustering, sampling": f"{config.clustering.method}, k = {config.k}, {sampling}",
@@ -171,3 +171,9 @@ def _describe_supervised(config: SupervisedConfig, epochs: Sequence[EpochResult]
     if has_stand_ins(config):
         settings["stand-ins"] = "parts have random weights instead of pretrained ones: the figures mean nothing"
     return settings, "Its outputs are classes: it needs no mapping."
+
+
+def _describe_text(config: ExperimentConfig) -> str:
+    return (
+        "none: the image alone decides" if config.image_alone else f"{config.text.name}, {config.text.pooling} pooling"
+    )

@@ -22,6 +22,7 @@ from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.int8 import keep_rows
 from itrp.inference.made_up_pairs import make_up_pairs
 from itrp.inference.pipeline import EmbeddingStream, Job
+from itrp.inference.prepared_model import PreparedModel
 from itrp.inference.runtimes import Runtime, exact_runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.encoder_pair import EncoderPair, fingerprint
@@ -90,10 +91,10 @@ def predict_examples(model: EncoderPair, runtime: Runtime, examples: ShardFile) 
     stream = EmbeddingStream(runtime, PipelineTimings())
     text = prepare_text(model.text, runtime, stream.workers)
     image = prepare_image(model.image, runtime, stream.workers)
-    (done,) = stream.run([Job(examples, [text], [image])])
+    (done,) = stream.run([Job(examples, [text] if model.reads_text else [], [image])])
     if done.error is not None:
         raise done.error
-    return model.classify_vectors(done.vectors[text.fingerprint], done.vectors[image.fingerprint], examples)
+    return PreparedModel(model, text, image).classify(done.vectors, examples)
 
 
 def share_kept(expected: NDArray[np.floating], found: NDArray[np.floating]) -> float:

@@ -16,7 +16,7 @@ from itrp.data.set_aside import read_set_aside
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.inference.dual_vectors import read_dual_vectors
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.models.device import Vectors
+from itrp.models.device import Vectors, no_vectors
 from itrp.models.dual_aligned_model import DualAlignedModel
 from itrp.models.encoder_pair import EncoderPair
 
@@ -52,11 +52,12 @@ def embed_shard(model: VectorModel, shard: ShardFile, cache: EmbeddingCache) -> 
     """Text and image vectors of a shard, [n, d_text] and [n, d_image]; those of a frozen encoder come from the cache."""
     if isinstance(model, DualAlignedModel):
         return next(read_dual_vectors(model, [shard], cache))
-    text = (
-        cache.embed_texts(model.text, shard)
-        if model.config.text.finetune
-        else next(cache.text_vectors(model.text, [shard]))
-    )
+    if not model.reads_text:
+        text = no_vectors(shard.pairs)
+    elif model.config.text.finetune:
+        text = cache.embed_texts(model.text, shard)
+    else:
+        text = next(cache.text_vectors(model.text, [shard]))
     image = (
         cache.embed_images(model.image, shard)
         if model.config.image.finetune

@@ -11,7 +11,7 @@ from torch import nn
 from itrp.data.inputs import ShardFile
 from itrp.inference.embedders import ImageEmbedder, TextEmbedder, prepare_image, prepare_text
 from itrp.inference.runtimes import Runtime
-from itrp.models.device import Vectors
+from itrp.models.device import Vectors, no_vectors
 from itrp.models.encoder_pair import EncoderPair
 
 CPU = torch.device("cpu")
@@ -27,6 +27,12 @@ class PreparedModel:
     image: ImageEmbedder
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """Fingerprints of the encoders whose vectors the head reads."""
+        read = (self.text.fingerprint,) if self.model.reads_text else ()
+        return (*read, self.image.fingerprint)
+
+    @property
     def untouched(self) -> frozenset[str]:
         """Fingerprints of the encoders that were not fine-tuned: other models have them too, so their vectors are kept."""
         config = self.model.config
@@ -35,7 +41,8 @@ class PreparedModel:
 
     def classify(self, vectors: Mapping[str, Vectors], shard: ShardFile) -> NDArray[np.float32]:
         """[n, k] cluster probabilities from the vectors of both encoders, by fingerprint."""
-        return self.model.classify_vectors(vectors[self.text.fingerprint], vectors[self.image.fingerprint], shard)
+        text = vectors[self.text.fingerprint] if self.model.reads_text else no_vectors(shard.pairs)
+        return self.model.classify_vectors(text, vectors[self.image.fingerprint], shard)
 
 
 def prepare_model(model: EncoderPair, runtime: Runtime, threads: int) -> PreparedModel:

@@ -33,7 +33,8 @@ class ShardVectors:
         """The encoders whose vectors these models need and nobody has kept; each once, though several models may have it."""
         texts, images = {}, {}
         for model in models:
-            texts[model.text.fingerprint] = model.text
+            if model.model.reads_text:
+                texts[model.text.fingerprint] = model.text
             images[model.image.fingerprint] = model.image
         return Job(
             shard,
@@ -57,7 +58,7 @@ class ShardVectors:
             keep_set_aside(shard.hash, embedded.set_aside, self.folder)
         vectors = dict(embedded.vectors)
         for model in models:
-            for name in (model.text.fingerprint, model.image.fingerprint):
+            for name in model.needed:
                 path = self._file(name, shard)
                 if name not in vectors:
                     vectors[name] = self.read(name, shard)

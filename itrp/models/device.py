@@ -10,6 +10,11 @@ Vectors = NDArray[np.float32]
 """[n, d] embeddings."""
 
 
+def no_vectors(n: int) -> Vectors:
+    """[n, 0]: of a side that nobody reads."""
+    return np.empty((n, 0), dtype=np.float32)
+
+
 def choose_device(name: str) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU; any other name is taken as it is."""
     if name == "auto":

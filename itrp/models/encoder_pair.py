@@ -70,6 +70,11 @@ class EncoderPair(nn.Module):
     """Where a model that reads more of a shard than these vectors keeps it, beside them; None keeps nothing. To be set before
     the model is used."""
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the head looks at the texts' vectors; they may have no entries, [n, 0], where it does not."""
+        return True
+
     @abstractmethod
     def classify_vectors(
         self, text: Vectors, image: Vectors, shard: ShardFile, images: NDArray[np.int64] | None = None

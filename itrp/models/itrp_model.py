@@ -39,6 +39,8 @@ class ItrpModel(EncoderPair):
     def _fused_width(self) -> int:
         if self.config.fusion == "concatenation":
             return self.text.width + self.image.width
+        if self.config.image_alone:
+            return self.image.width
         if self.text.width != self.image.width:
             raise WrongUseError(
                 f"fusion={self.config.fusion} needs encoders of equal width, found {self.text.width} (text) and "
@@ -47,7 +49,11 @@ class ItrpModel(EncoderPair):
         return self.text.width
 
     def fuse(self, text: Tensor, image: Tensor) -> Tensor:
-        """[b, d_text] and [b, d_image] -> [b, d]."""
+        """[b, d_text] and [b, d_image] -> [b, d]. Where the image stands alone, the texts' vectors may have no entries."""
+        if self.config.fusion == "image":
+            return image
+        if self.config.fusion == "image-root":
+            return image.clamp(min=0).sqrt()
         if self.config.fusion == "concatenation":
             return torch.cat((text, image), dim=1)
         return text * image if self.config.fusion == "multiplication" else text + image
@@ -61,6 +67,11 @@ class ItrpModel(EncoderPair):
         """Vectors of both sides -> [b, k] logits."""
         logits: Tensor = self.head(self.dropout(self.fuse(text, image)))
         return logits
+
+    @property
+    def reads_text(self) -> bool:
+        """Not where the image stands alone."""
+        return not self.config.image_alone
 
     def reset_head(self, seed: int) -> None:
         """Draw the head's weights anew (Algorithm 1, step 4), the same for the same seed."""

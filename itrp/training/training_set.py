@@ -15,7 +15,7 @@ from itrp.data.inputs import Rows, ShardFile, cache_pixels, explain_rejected, re
 from itrp.data.set_aside import read_set_aside
 from itrp.errors import DataError
 from itrp.inference.embeddings import EmbeddingCache, embed_pixel_rows, embed_tokens, fuse_encoder
-from itrp.models.device import Vectors, autocast
+from itrp.models.device import Vectors, autocast, no_vectors
 from itrp.models.image_encoder import ImageEncoder
 from itrp.models.itrp_model import ItrpModel
 from itrp.models.text_encoder import TextEncoder
@@ -163,6 +163,11 @@ def prepare_training_set(
         tokens = [row for shard in shards for row in model.text.tokenize(read_texts(shard))]
         if tokens and (cache.device.type == "cuda" if on_device is None else on_device):
             tokens = bring_tokens(tokens, model.text.tokenizer.pad_token_id or 0, cache.device)
+    text_vectors: Rows | DeviceRows | None = None
+    if not model.reads_text:
+        text_vectors = Rows([no_vectors(shard.pairs) for shard in shards])
+    elif not config.text.finetune:
+        text_vectors = hold(Rows(list(cache.text_vectors(model.text, shards, count("texts embedded")))))
     pixels, image_vectors = None, None
     if config.image.finetune:
         decoded = count("images decoded")
@@ -173,9 +178,7 @@ def prepare_training_set(
         model=model,
         cache=cache,
         tokens=tokens,
-        text_vectors=None
-        if config.text.finetune
-        else hold(Rows(list(cache.text_vectors(model.text, shards, count("texts embedded"))))),
+        text_vectors=text_vectors,
         pixels=pixels,
         image_vectors=image_vectors,
         set_aside=list_set_aside(shards, cache.folder),

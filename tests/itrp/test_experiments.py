@@ -29,7 +29,12 @@ BY_TASK = {
     "small": ("", "gmm-", "random-", *(f"{system}-" for system in SUPERVISED)),
 }
 """What stands between the preset and the task."""
-LABEL_FREE = {"small-aligned": Task.TEXT, "paper-aligned": Task.TEXT, "clip-aligned": Task.TEXT}
+LABEL_FREE = {
+    "small-aligned": Task.TEXT,
+    "paper-aligned": Task.TEXT,
+    "clip-aligned": Task.TEXT,
+    "small-picture": Task.IMAGE,
+}
 """What answers one task and has no preset of its own kind."""
 BOTH_TASKS = {
     "paper": ("vanilla-kmeans", "vanilla-gmm", "cma-clip", "zero-shot-similarity", "zero-shot-vlm"),
