@@ -13,6 +13,7 @@ import pytest
 
 from flows.cli.main import main, parse_arguments
 from itrp.datasets.synthetic import write_itr_layout, write_landing_layout, write_twitter100k_layout
+from tests.coloured_pairs import write_coloured_pairs
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
@@ -102,3 +103,30 @@ def test_the_commands_run_in_order_on_synthetic_tweets(
         assert out.strip(), command
     assert f"id: '{tweet}'" in out
     assert "means: text" in out
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("log_as_before")
+def test_the_label_free_commands_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The block "Without any label": no labelled tweet lies anywhere, and every new tweet has a label in the end."""
+    write_coloured_pairs(tmp_path / "twitter100k", 300, 14)
+    write_landing_layout(tmp_path / "new", 40, 15)
+    shutil.copytree(
+        tmp_path / "new", tmp_path / "itrp-work/objects/landing", ignore=shutil.ignore_patterns("truth.csv")
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ITRP_WORK_DIR", str(tmp_path / "itrp-work"))
+    monkeypatch.chdir(tmp_path)
+    block = next(block for block in BLOCKS if "small-aligned" in block)
+    outputs = {}
+    for command in ["itrp ingest twitter100k ~/twitter100k --name twitter100k", *block.splitlines()]:
+        status, outputs[command], err = run_here(command, capfd)
+        assert status == 0, f"{command}\n{err[-2000:]}"
+    assert "promoted (champion before: none)" in outputs["itrp promote text"]
+    assert "40 " in outputs["itrp score"]
+    assert (
+        "300 pairs: 300 labelled, 0 without label" in outputs["itrp predict text --data twitter100k --out labels.csv"]
+    )
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 301
