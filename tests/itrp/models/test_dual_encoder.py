@@ -31,7 +31,7 @@ from itrp.data.pairs import Pair
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.datasets.synthetic import SyntheticTweet
 from itrp.errors import WeightsUnavailableError
-from itrp.models.dual_encoder import DualEncoder, load_dual_encoder
+from itrp.models.dual_encoder import DualEncoder, build_dual_encoder, load_dual_encoder
 from tests.itrp.models.drawn_models import draw_model
 from tests.poison import palette_without_colours
 
@@ -321,3 +321,14 @@ def test_pixels_are_those_of_the_checked_decoder(encoders: dict[str, DualEncoder
     encoder = encoders["siglip"]
     own = encoder.image_processor(images=[decode_image(PICTURES[0])], return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(encoder.preprocess(PICTURES[:2])["pixel_values"][:1], own)
+
+
+def test_a_saved_description_and_the_weights_are_the_encoder(encoder: DualEncoder, tmp_path: Path) -> None:
+    """With the fingerprint it had, so that vectors that are kept stay of use."""
+    encoder.save(tmp_path / "encoder")
+    assert not list((tmp_path / "encoder").rglob("*.safetensors"))
+    again = build_dual_encoder(tmp_path / "encoder")
+    again.load_state_dict(encoder.state_dict())
+    assert again.fingerprint() == encoder.fingerprint()
+    np.testing.assert_allclose(again.embed_texts(TEXTS, CPU), encoder.embed_texts(TEXTS, CPU), atol=1e-6)
+    np.testing.assert_allclose(again.embed_images(PICTURES, CPU), encoder.embed_images(PICTURES, CPU), atol=1e-6)
