@@ -48,11 +48,11 @@ class Run:
     rows: list[Row]
 
 
-def record(rows: Sequence[Row], name: str, folder: Path = FOLDER) -> Run:
-    """Print the rows and append them to `<folder>/<name>.jsonl`."""
+def record(rows: Sequence[Row], name: str, folder: Path = FOLDER, *, shown: str | None = None) -> Run:
+    """Print the rows (or what is shown instead) and append them to `<folder>/<name>.jsonl`."""
     run = Run(name, datetime.now(UTC).isoformat(timespec="seconds"), describe_machine(), describe_versions(),
               _find_commit(), list(rows))  # fmt: skip
-    print(format_rows(rows), flush=True)
+    print(format_rows(rows) if shown is None else shown, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(run)) + "\n")

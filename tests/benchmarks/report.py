@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks.quality_table import NOTES, PREFIX, choose_newest_rows, format_quality
 from tests.benchmarks.record import FOLDER, Row, Run, format_table, read_runs, tell_verdict
 from tests.benchmarks.targets import TARGETS, Target
 
@@ -36,10 +37,14 @@ def build_page(runs: Sequence[Run], targets: Sequence[Target] = TARGETS) -> str:
     found = choose_newest(runs, targets)
     head = ("what", "target", "measured", "met", "floor", "peer", "machine")
     rows = [cells for target in targets for cells in _tell_target(target, _of_target(found, target, targets))]
+    found = [each for each in found if not each.row.what.startswith(PREFIX)]
     others = [each for each in found if _find_target(each.row.what, targets) is None]
     parts = [INTRODUCTION, format_table([head, *rows])]
     if others:
         parts += ["## Besides", format_table([head, *(_tell_row(each) for each in others)])]
+    quality = format_quality(choose_newest_rows(runs))
+    if quality:
+        parts += ["## Quality", NOTES, quality]
     parts += ["## How each was measured", "\n".join(_tell_measuring(found, targets)) or "Nothing is measured yet."]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 

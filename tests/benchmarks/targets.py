@@ -18,6 +18,8 @@ MEMORY_TRAINING = "memory: peak RSS while training on 100k pairs"
 MEMORY_SCORING = "memory: peak RSS while scoring 1 million pairs"
 GROWTH_SCORING = "growth: scoring 1k, 10k, 100k pairs"
 GROWTH_INGEST = "growth: ingest of 1k, 10k, 100k pairs"
+ALIGNMENT_MEMORY = "memory: peak RSS while aligning 10k, 100k, 1 million pairs"
+ALIGNMENT_TIME = "growth: aligning 10k, 100k, 1 million pairs"
 START_HELP = "start-up: itrp --help"
 START_SCORE = "start-up: itrp score with nothing to do"
 START_DOCTOR = "start-up: itrp doctor"
@@ -59,6 +61,8 @@ TARGETS = (
     Target(MEMORY_SCORING, "<= 3 GiB + model, does not grow with the number of pairs", "memory", of_machine=False),
     Target(GROWTH_SCORING, "linear: time per pair within 15 %", "growth"),
     Target(GROWTH_INGEST, "linear: time per pair within 15 %", "growth"),
+    Target(ALIGNMENT_MEMORY, "flat: at most 100 bytes a pair", "alignment_growth", of_machine=False),
+    Target(ALIGNMENT_TIME, "no more a pair with more pairs", "alignment_growth"),
     Target(START_HELP, "<= 0.5 s", "start_up"),
     Target(
         START_SCORE,
