@@ -111,7 +111,8 @@ def test_the_registry_says_in_words_what_a_version_is(built: Any) -> None:
     client = built.platform.registry.client
     first, second = (client.get_model_version("itrp-text-task", number).description for number in ("1", "2"))
     assert first == (
-        "Round 2; its clusters have no class names yet: `itrp evaluate` chooses them; until then it labels nothing."
+        "Round 2; its clusters have no class names yet: `itrp evaluate` or `itrp name` gives them; until then it labels "
+        "nothing."
     )
     mapping = built.platform.registry.resolve("itrp-text-task/2").mapping
     names = ("text not represented", "text represented")
