@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
+from itrp.alignment.share import thin_out
+
 LARGEST_SLOPE = 20.0
 """Two heaps of scores without any spread would make every probability 0 or 1."""
 
@@ -27,7 +29,7 @@ def decide(scores: NDArray[np.floating], share: float, seed: int) -> Decision:
     """The threshold leaves the matched share of the z [n] above it; the slope is that of a tied mixture of two components:
     distance of the means / variance."""
     mixture = GaussianMixture(2, covariance_type="tied", n_init=3, random_state=seed).fit(
-        np.asarray(scores, dtype=np.float64)[:, None]
+        np.asarray(thin_out(scores), dtype=np.float64)[:, None]
     )
     distance, variance = float(np.ptp(mixture.means_)), float(mixture.covariances_.item())
     slope = min(max(distance / max(variance, 1e-9), 1e-3), LARGEST_SLOPE)
