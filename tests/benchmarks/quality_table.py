@@ -24,11 +24,15 @@ in them.
 Each cell: weighted F1 in per cent on the test split, mean over the seeds (95 % bootstrap interval of that mean), AUC of the
 class-1 probability, and where people rated the pairs Spearman's rho with the mean rating; CPU-seconds of training + of scoring
 1,000 tweets, of the first seed, both with the encoders' passes and nothing cached, one thread; peak memory of the training
-process. k-means and ITRp: clusters named, and of ITRp the round chosen, with all labels of the train split, as
-`itrp evaluate` does (protocol dev). Aligned sees no label at all and names its classes itself, except where a cell is marked †
-(its own gate gave no names in a run, and labels of the train split did). A labelled head learns from so many labels of the
-train split. All but heads learn from unlabelled pairs: 2,000 captions, about half of them another photograph's, or 1,500
-synthetic tweets. `python -m tests.benchmarks.quality --data FOLDER` measures."""
+process. A cell without CPU-seconds began with vectors that another run had cached. An empty cell is not measured, or asks for a
+task that the system does not answer.
+
+k-means (on the vectors that aligned has, two clusters) and ITRp: clusters named, and of ITRp the round chosen, with all labels
+of the train split, as `itrp evaluate` does (protocol dev). Aligned sees no label at all and names its classes itself, except
+where a cell is marked † (its own gate gave no names in a run, and labels of the train split did). All three learn from unlabelled
+pairs: 2,000 captions, about half of them another photograph's, or 1,500 synthetic tweets. A labelled head learns from so many
+labels of the train split, and its alignment from all pairs of the labelled set without their labels.
+`python -m tests.benchmarks.quality --data FOLDER` measures."""
 
 
 def measure_majority(test: TestSet) -> dict[str, float]:
