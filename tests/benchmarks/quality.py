@@ -10,6 +10,7 @@ under docs/: figures alone are.
 """
 
 import argparse
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,7 +80,11 @@ def measure(
     if book.read(chosen.name, task, system.name, seed) is not None:
         return
     book.prepare(chosen, data)
-    cell = run_cell(book, chosen, task, system, seed, with_cost=with_cost)
+    try:
+        cell = run_cell(book, chosen, task, system, seed, with_cost=with_cost)
+    except subprocess.CalledProcessError as error:  # its own lines are told already; other cells do not depend on it
+        print(f"no figure of {system.name}, seed {seed}, {task} task of {chosen.name}: {error}"[:400], flush=True)
+        return
     book.write(cell)
     figures = measure_cells(book.test_set(chosen, task), [cell])
     print(f"{make_row(chosen.name, task, system.name, book.pairs(chosen), figures).measured}: {chosen.name}, {task} "
