@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from itrp.alignment.config import AlignedConfig
-from itrp.alignment.folds import find_groups
+from itrp.alignment.folds import Keys, find_groups
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import ShardFile
 from itrp.errors import DataError
@@ -76,16 +76,28 @@ def train_labelled_head(
     notes += missing
     aligned = time.perf_counter()
     features, model.standardiser = _read_features(model, shards, cache, chosen, progress)
-    groups = find_groups(*(np.concatenate(side) for side in zip(*map(read_keys, shards), strict=True)))
+    keys = tuple(np.concatenate(side) for side in zip(*map(read_keys, shards), strict=True))
     read = time.perf_counter()
     config, fitted = model.config, {}
     for task, rows in chosen.items():
         labels = annotations.labels(task)[rows]
-        fitted[task] = fit_head(features[task], labels, groups[rows], folds=config.head.folds, seed=config.seed)
+        groups = _group(labels, *(side[rows] for side in keys))
+        fitted[task] = fit_head(features[task], labels, groups, folds=config.head.folds, seed=config.seed)
     model.heads = torch.nn.ModuleDict({str(task): _hold(head) for task, head in fitted.items()}).to(cache.device)
     model.answers = model.tasks[0]
     seconds = {"aligning": aligned - began, "reading": read - aligned, "fitting": time.perf_counter() - read}
     return HeadResult(fitted, model.blocks, sum(shard.pairs for shard in shards), alignment, notes, seconds)
+
+
+def _group(labels: NDArray[np.int64], text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:
+    """[n] groups of the labelled pairs that share a text or an image. Pairs without a label connect nothing.
+
+    Where captions are rated beside many images everything hangs together so: then pairs that share an image.
+    """
+    groups = find_groups(text_keys, image_keys)
+    if min(len(np.unique(groups[labels == each])) for each in (0, 1)) > 1:
+        return groups
+    return image_keys
 
 
 def choose_labels(

@@ -22,7 +22,7 @@ from itrp.models.encoder_pair import WEIGHTS_FILE
 from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.labelled_head import LabelledHeadModel, build_labelled_head_model, load_labelled_head_model
 from itrp.systems import load_system, predicted_task
-from itrp.training.labelled_head import HeadResult, choose_labels, train_labelled_head
+from itrp.training.labelled_head import HeadResult, _group, choose_labels, train_labelled_head
 from tests.itrp.conftest import IMAGE_NAME
 
 MakeHead = Callable[..., LabelledHeadConfig]
@@ -250,3 +250,12 @@ def test_too_few_pairs_for_an_alignment_leave_its_features_out(
 def test_settings_that_are_none(make_head: MakeHead, assignment: str) -> None:
     with pytest.raises(WrongUseError, match=assignment.partition("=")[0].partition(".")[0]):
         make_head(assignment)
+
+
+def test_pairs_without_a_label_connect_nothing_and_a_chain_of_captions_leaves_images() -> None:
+    labels = np.array([0, 1, 0, 1])
+    apart = _group(labels, np.array([1, 2, 3, 4]), np.array([5, 6, 7, 8]))
+    assert len(set(apart)) == 4
+    # every caption stands beside two images, every image beside two captions: one chain
+    texts, images = np.array([1, 2, 2, 1]), np.array([5, 5, 6, 6])
+    np.testing.assert_array_equal(_group(labels, texts, images), images)
