@@ -241,7 +241,7 @@ def _score(models: Sequence[PreparedModel], runtime: Runtime, shards: Sequence[S
         if embedded.error is not None:
             raise embedded.error
         for model in models:
-            model.classify(embedded.vectors)
+            model.classify(embedded.vectors, embedded.job.shard)
     return times
 
 
