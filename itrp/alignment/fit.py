@@ -130,7 +130,7 @@ def _weigh(
 ) -> NDArray[np.float64]:
     """[n] how likely each pair matches, by models that have seen neither it nor the fold that is held out.
 
-    By any others the weights would tell of the held-out pairs, and the area on them would be too good (.74 for .70).
+    By any others the weights would tell of the held-out pairs, and the area on them would be too good (.742 for .695).
     """
     models = learner.solve(cells, without=held_out)
     of_others = np.flatnonzero(judge.folds != held_out)
