@@ -88,13 +88,15 @@ def run_demo(folder: str, seed: int) -> DemoReport:
     (promoted,) = promote_models("text", "labelled", "RL")
     by_aligned = compare_with_truth(settings, scored, truth, predict_new(settings, aligned.models[0], path))
     figures = {
-        "evaluations": [{"task": each.task, "rows": each.rows} for each in pipeline.evaluated],
+        "trained": [model for each in pipeline.trained for model in each.models],
+        "evaluations": [{"task": each.task, "models": each.models, "rows": each.rows} for each in pipeline.evaluated],
         "promoted": {each.task: each.promoted for each in pipeline.promoted},
         "scored": {
             "pairs": scored.pairs,
             "shards": scored.shards,
             "counts": scored.counts,
             "second_run_pairs": again.pairs,
+            "models": [scored.text_version, scored.image_version],
         },
         "agreement_with_truth": by_itrp,
         "aligned": {

@@ -160,30 +160,6 @@ def test_scoring_ingests_what_is_new_first(
     assert (newest.flow_run_id is not None) == (way == "flow")
 
 
-@pytest.mark.usefixtures("prefect_server")
-def test_the_pipeline_is_the_chain(platform: "Platform", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One flow of flows. There are champions before: challengers as tiny as these may not pass the gate."""
-    from flows.pipeline import itrp_pipeline
-
-    for task in ("text", "image"):
-        version = platform.registry.resolve(f"itrp-{task}-task/2")
-        platform.registry.set_alias(version, "champion")
-    monkeypatch.setenv("ITRP_WORK_DIR", str(platform.settings.work_dir))
-    monkeypatch.setenv("ITRP_DEVICE", "cpu")
-    report = itrp_pipeline(
-        "unlabelled", "labelled", overrides=["pairs=30", "image.size=64", "image.decoder=torchvision", "batch_size=16"]
-    )
-    assert [each.version for each in report.trained] == ["3", "3"]
-    assert [each.task for each in report.evaluated] == ["text", "image", "image-text"]
-    assert [each.models for each in report.evaluated[:2]] == [["itrp-text-task/4"], ["itrp-image-task/4"]]
-    assert [(each.task, each.challenger) for each in report.promoted] == [
-        ("text", "itrp-text-task/4"), ("image", "itrp-image-task/4"),
-    ]  # fmt: skip
-    for each, version in zip(report.promoted, (report.scored.text_version, report.scored.image_version), strict=True):
-        assert version == ("4" if each.promoted else "2")
-    assert (report.scored.pairs, report.scored.shards) == (30, 3)
-
-
 def test_scoring_with_nothing_to_do_needs_no_torch(
     prefect_server: str, scoring: "Platform", itrp: Callable[..., Any]
 ) -> None:

@@ -24,7 +24,11 @@ def test_the_demo_goes_from_nothing_to_labels(tmp_path: Path) -> None:
     assert counts.get("00", 0) + counts.get("11", 0) <= 0.95 * NEW_TWEETS, "both models have learned one question"
     assert "into the same two groups" not in done.stderr  # nor is it warned of
     assert report["scored"]["second_run_pairs"] == 0
+    # one flow of flows: versions 1 as trained, versions 2 with class names, which are promoted and score
+    assert report["trained"] == ["itrp-text-task/1", "itrp-image-task/1"]
     assert [each["task"] for each in report["evaluations"]] == ["text", "image", "image-text"]
+    assert [each["models"] for each in report["evaluations"][:2]] == [["itrp-text-task/2"], ["itrp-image-task/2"]]
+    assert report["scored"]["models"] == ["2", "2"]
     for each in report["evaluations"]:
         f1 = {row["system"]: row["f1"] for row in each["rows"]}
         assert {"majority", "vanilla kmeans", "vanilla gmm"} < set(f1)
