@@ -1,15 +1,12 @@
 """A training run of the aligned family, tracked: no Prefect in here."""
 
-import hashlib
 import logging
 
 from flows.jobs.datasets import find_data
-from flows.jobs.trained_run import TrainedRun
+from flows.jobs.trained_run import TrainedRun, identify_run, open_embeddings
 from flows.platform import Platform
 from flows.tracking.runs import TrackedData, track_run
 from itrp.alignment.config import AnyAlignedConfig
-from itrp.inference.embeddings import EmbeddingCache
-from itrp.models.device import choose_device
 from itrp.progress import ProgressBar
 from itrp.training.alignment import build_untrained, train_aligned
 from serving.files import local_shards
@@ -23,8 +20,8 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
     known = find_data(platform.catalog, data)
     settings = platform.settings
     tracked = TrackedData(data, known.hash, known.pairs, platform.store.url)
-    identity = hashlib.sha256(f"{config.model_dump_json()}\n{known.hash}".encode()).hexdigest()
-    cache = EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device), config.embed_batch_size)
+    identity = identify_run(config, known.hash)
+    cache = open_embeddings(settings, config)
     with (
         track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker,
         ProgressBar() as progress,

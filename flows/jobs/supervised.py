@@ -1,12 +1,11 @@
 """Training runs from a labelled data set, tracked: supervised systems, and heads from a few labels. No Prefect in here."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 
 from flows.jobs.datasets import find_data
 from flows.jobs.model_predictions import open_assessor
-from flows.jobs.trained_run import TrainedRun
+from flows.jobs.trained_run import TrainedRun, identify_run, open_embeddings
 from flows.platform import Platform
 from flows.tracking.runs import RunTracker, TrackedData, track_run
 from infra.settings import Settings
@@ -18,8 +17,6 @@ from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.data.inputs import read_texts
 from itrp.errors import DataError
-from itrp.inference.embeddings import EmbeddingCache
-from itrp.models.device import choose_device
 from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.labelled_head import build_labelled_head_model
 from itrp.progress import ProgressBar
@@ -38,7 +35,7 @@ def train_supervised(platform: Platform, config: SupervisedConfig, data: str, *,
     trainer = open_trainer(platform.settings, config, labelled)
     pairs = len(trainer.train_rows) + len(trainer.held_out_rows)
     tracked = TrackedData(data, labelled.hash, pairs, platform.store.url)
-    identity = hashlib.sha256(f"{config.model_dump_json()}\n{labelled.hash}".encode()).hexdigest()
+    identity = identify_run(config, labelled.hash)
     with track_run(
         platform.settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id
     ) as tracker:
@@ -68,7 +65,7 @@ def open_trainer(settings: Settings, config: SupervisedConfig, labelled: Labelle
     provided = provide_stand_ins(config, settings.cache_dir / "stand-ins", texts)
     if provided is not config:
         logger.warning("%s: parts of it are stand-ins with random weights, its figures mean nothing", config.name)
-    cache = EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device), config.embed_batch_size)
+    cache = open_embeddings(settings, config)
     return SupervisedTrainer(
         build_supervised_model(provided),
         labelled.shards,
@@ -104,8 +101,8 @@ def run_labelled_head(
     labelled = load_labelled_set(platform.store, platform.catalog, data, settings.cache_dir)
     choose_labels(config, labelled.annotations)  # before anything is loaded or logged
     tracked = TrackedData(data, labelled.hash, known.pairs, platform.store.url)
-    identity = hashlib.sha256(f"{config.model_dump_json()}\n{labelled.hash}".encode()).hexdigest()
-    cache = EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device), config.embed_batch_size)
+    identity = identify_run(config, labelled.hash)
+    cache = open_embeddings(settings, config)
     with (
         track_run(settings, config, tracked, identity=identity, resume=False, flow_run_id=flow_run_id) as tracker,
         ProgressBar() as progress,

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ from flows.jobs.datasets import KnownData
 from flows.jobs.seed_agreement import SETTINGS_TAG, hash_settings
 from flows.jobs.training_warnings import warning_tags
 from flows.platform import Platform
+from infra.settings import Settings
 from itrp.baselines.supervised_model import SupervisedModel
+from itrp.experiments import TrainedConfig
+from itrp.inference.embeddings import EmbeddingCache
+from itrp.models.device import choose_device
 from itrp.models.labelled_head import LabelledHeadModel
 from itrp.systems import System
 from itrp.training.health import Finding
@@ -39,6 +44,16 @@ class TrainedRun:
     """What a person should know all the same: sentences."""
     discard: Callable[[], object] = lambda: None
     """Removes what the run kept for a resume alone; called after registration."""
+
+
+def identify_run(config: TrainedConfig, data_hash: str) -> str:
+    """Hash of configuration and data, of training that leaves no rounds to resume from."""
+    return sha256(f"{config.model_dump_json()}\n{data_hash}".encode()).hexdigest()
+
+
+def open_embeddings(settings: Settings, config: TrainedConfig) -> EmbeddingCache:
+    """The work folder's vectors, on this machine's device."""
+    return EmbeddingCache(settings.cache_dir / "embeddings", choose_device(settings.device), config.embed_batch_size)
 
 
 def register_trained(platform: Platform, trained: TrainedRun) -> list[ModelVersion]:

@@ -11,7 +11,7 @@ from flows.jobs.alignment import run_alignment
 from flows.jobs.datasets import KnownData, find_data
 from flows.jobs.seed_agreement import record_agreement
 from flows.jobs.supervised import compare_with_champions, run_labelled_head, train_supervised
-from flows.jobs.trained_run import TrainedRun, register_trained
+from flows.jobs.trained_run import TrainedRun, open_embeddings, register_trained
 from flows.jobs.training_warnings import warn_of_same_answers
 from flows.platform import Platform
 from flows.tracking.runs import RunTracker, TrackedData, track_run
@@ -25,8 +25,6 @@ from itrp.baselines.config import SupervisedConfig
 from itrp.config import ExperimentConfig, override
 from itrp.experiments import find_trainable
 from itrp.files import place_folder
-from itrp.inference.embeddings import EmbeddingCache
-from itrp.models.device import choose_device
 from itrp.models.head_config import LabelledHeadConfig
 from itrp.models.itrp_model import build_model
 from itrp.progress import ProgressBar, ignore_progress
@@ -196,7 +194,7 @@ def _build_trainer(
     settings: Settings, store: ObjectStore, config: ExperimentConfig, known: KnownData, peers: Peers
 ) -> Trainer:
     cache = settings.cache_dir
-    embeddings = EmbeddingCache(cache / "embeddings", choose_device(settings.device), config.embed_batch_size)
+    embeddings = open_embeddings(settings, config)
     pairs = sum(shard.pairs for shard in known.shards)
     logger.info(
         "loading the encoders %s and %s, and the shards of %d pairs", config.text.name, config.image.name, pairs
