@@ -3,9 +3,9 @@
 Everything goes block by block over the features, which may lie on the disk: beside them memory grows by some 40 bytes a pair.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
@@ -88,18 +88,15 @@ def fit_alignment(
         pairs.texts, pairs.images, np.arange(len(pairs)), directions=config.image_directions, device=device
     )
     judge = _Judge(pairs, folds, draw_partners(groups, folds, seed + 1), preparation)
-    learner = _Learner(pairs, folds, _nested_parts(len(pairs), seed + 3), preparation, config, seed + 2)
     steps = 2 + config.folds
     progress("aligning texts and images", 0, steps)
-    cells = learner.sum_cells()
-    curve = tuple(
-        (learner.count(parts), _area(judge, learner.solve(cells, parts))) for parts in range(1, len(PARTS) + 1)
-    )
+    learner = _Learner(pairs, folds, _nested_parts(len(pairs), seed + 3), preparation, config, seed + 2)
+    curve = tuple((learner.count(parts), _area(judge, learner, parts)) for parts in range(1, len(PARTS) + 1))
     progress("aligning texts and images", 1, steps)
-    models = learner.solve(cells)
+    models = learner.solve()
     if config.reweight:
         for fold in range(config.folds):
-            models[fold] = learner.solve_weighted(fold, _weigh(judge, learner, cells, fold, config), models[fold])
+            models[fold] = learner.solve_weighted(fold, _weigh(judge, learner, fold, config), models[fold])
             progress("aligning texts and images", 2 + fold, steps)
     true, shuffled = judge.score(models)
     share = estimate_share(true, shuffled)
@@ -117,22 +114,17 @@ def fit_alignment(
     )
 
 
-def _area(judge: "_Judge", models: "Sequence[FoldModel]") -> float:
+def _area(judge: "_Judge", learner: "_Learner", parts: int) -> float:
+    models = [learner.complete(fold, learner.project({fold}, parts)) for fold in range(learner.config.folds)]
     return area(*judge.score(models, CURVE_PAIRS))
 
 
-def _weigh(
-    judge: "_Judge",
-    learner: "_Learner",
-    cells: Sequence[Sequence[Moments]],
-    held_out: int,
-    config: AlignmentConfig,
-) -> NDArray[np.float64]:
+def _weigh(judge: "_Judge", learner: "_Learner", held_out: int, config: AlignmentConfig) -> NDArray[np.float64]:
     """[n] how likely each pair matches, by models that have seen neither it nor the fold that is held out.
 
     By any others the weights would tell of the held-out pairs, and the area on them would be too good (.742 for .695).
     """
-    models = learner.solve(cells, without=held_out)
+    models = [learner.complete(fold, learner.project({fold, held_out})) for fold in range(config.folds)]
     of_others = np.flatnonzero(judge.folds != held_out)
     true, shuffled = judge.score(models, rows=of_others)
     weights = np.zeros(len(judge.folds))
@@ -183,43 +175,34 @@ class _Learner:
         rng = np.random.default_rng(seed)
         rows = [np.flatnonzero(folds == fold) for fold in range(config.folds)]
         self.banks = [np.sort(rng.choice(each, min(config.partners, len(each)), replace=False)) for each in rows]
+        self.cells = self._sum_cells()
+        self._projections: dict[tuple[frozenset[int], int], Projection] = {}
 
-    def sum_cells(self) -> list[list[Moments]]:
-        """Moments by fold and part: those of any training set are sums of these."""
-        equal = np.ones(len(self.pairs))
+    def project(self, without: Collection[int], parts: int = len(PARTS)) -> Projection:
+        """What the pairs of all folds but some tell, of the first `parts` parts. Solved once for each choice."""
+        choice = (frozenset(without), parts)
+        if choice not in self._projections:
+            seen = [held[:parts] for fold, held in enumerate(self.cells) if fold not in without]
+            self._projections[choice] = self._align(_add([*chain.from_iterable(seen)]))
+        return self._projections[choice]
+
+    def solve(self) -> list[FoldModel]:
+        """A model for each fold, from all others, turned so that all mean the same by a dimension."""
+        everything = self.project(())
         return [
-            [
-                self._sum(np.flatnonzero((self.folds == fold) & (self.parts == part)), equal)
-                for part in range(len(PARTS))
-            ]
-            for fold in range(self.config.folds)
+            self.complete(fold, turn_towards(self.project({fold}), everything)) for fold in range(self.config.folds)
         ]
-
-    def solve(
-        self, cells: Sequence[Sequence[Moments]], parts: int = len(PARTS), without: int | None = None
-    ) -> list[FoldModel]:
-        """A model for each fold, from the first `parts` parts of all others, turned so that all mean the same by a dimension.
-
-        without: another fold that none of them learns from.
-        """
-        of_fold = [_add(held[:parts]) for held in cells]
-        everything = self._align(_add(of_fold))
-        models = []
-        for held_out in range(self.config.folds):
-            seen = [each for fold, each in enumerate(of_fold) if fold not in (held_out, without)]
-            models.append(self._complete(held_out, turn_towards(self._align(_add(seen)), everything)))
-        return models
 
     def solve_weighted(self, held_out: int, weights: NDArray[np.float64], towards: FoldModel) -> FoldModel:
         """The model of a fold from the pairs of all others with their weights [n]."""
         seen = self._sum(np.flatnonzero(self.folds != held_out), weights)
-        return self._complete(held_out, turn_towards(self._align(seen), towards.projection))
+        return self.complete(held_out, turn_towards(self._align(seen), towards.projection))
 
     def count(self, parts: int) -> int:
         """Pairs that a fold model learns from, of the first `parts` parts."""
         return round(sum(PARTS[:parts]) * len(self.pairs) * (self.config.folds - 1) / self.config.folds)
 
-    def _complete(self, held_out: int, projection: Projection) -> FoldModel:
+    def complete(self, held_out: int, projection: Projection) -> FoldModel:
         """With partners of the fold it has not seen."""
         rows, device = self.banks[held_out], self.preparation.text_mean.device
         partners = Partners(
@@ -229,6 +212,17 @@ class _Learner:
             torch.from_numpy(self.pairs.image_keys[rows]).to(device),
         )
         return FoldModel(projection, partners)
+
+    def _sum_cells(self) -> list[list[Moments]]:
+        """Moments by fold and part: those of any training set are sums of these."""
+        equal = np.ones(len(self.pairs))
+        return [
+            [
+                self._sum(np.flatnonzero((self.folds == fold) & (self.parts == part)), equal)
+                for part in range(len(PARTS))
+            ]
+            for fold in range(self.config.folds)
+        ]
 
     def _align(self, moments: Moments) -> Projection:
         return solve_cca(moments, components=self.config.components, shrinkage=self.config.shrinkage)
