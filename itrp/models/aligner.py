@@ -80,22 +80,20 @@ class Aligner(nn.Module):
         beside = np.arange(len(text)) if images is None else images
         unseen = self._find_unseen(text_keys, image_keys[beside])
         own = _spread(len(text), int(self.get_buffer("partners_held").max()))
-        partners_of = text[own], image[own], text_keys[own], image_keys[own]
+        partners = self._gather_partners(text[own], image[own], text_keys[own], image_keys[own])
         scores = np.zeros(len(text))
         products = np.zeros((len(text), self.get_buffer("partners_texts").shape[2]), dtype=np.float32)
-        for fold in range(self.folds):
-            rows = np.flatnonzero((unseen == fold) | (unseen < 0))
-            if not len(rows):
-                continue
-            partners = self._gather_partners(fold, *partners_of)
-            for start in range(0, len(rows), BLOCK):
-                block = rows[start : start + BLOCK]
-                share = np.where(unseen[block] < 0, 1 / self.folds, 1.0)
-                b, a = self._project(fold, text[block], image[beside[block]])
-                of_texts, of_images = self._bring(text_keys[block], image_keys[beside[block]])
-                z = score_pairs(b, a, of_texts, of_images, partners)
-                scores[block] += share * z.double().cpu().numpy()
-                products[block] += (share[:, None] * (a * b).cpu().numpy()).astype(np.float32)
+        for start in range(0, len(text), BLOCK):
+            block = np.arange(start, min(start + BLOCK, len(text)))
+            prepared = self._prepare(text[block], image[beside[block]])
+            keys = self._bring(text_keys[block], image_keys[beside[block]])
+            for fold in range(self.folds):
+                asked = np.flatnonzero((unseen[block] == fold) | (unseen[block] < 0))
+                rows, share = block[asked], np.where(unseen[block[asked]] < 0, 1 / self.folds, 1.0)
+                b, a = self._project(fold, prepared[0][asked], prepared[1][asked])
+                z = score_pairs(b, a, keys[0][asked], keys[1][asked], partners[fold])
+                scores[rows] += share * z.double().cpu().numpy()
+                products[rows] += (share[:, None] * (a * b).cpu().numpy()).astype(np.float32)
         return scores, products
 
     def probabilities(
@@ -110,27 +108,32 @@ class Aligner(nn.Module):
         matches = self.decision.probabilities(self.scores(text, image, text_keys, image_keys, images))
         return np.stack([1 - matches, matches], axis=1).astype(np.float32)
 
-    def _project(self, fold: int, text: Vectors, image: Vectors) -> tuple[Tensor, Tensor]:
-        """b and a, [m, k] each, by one of the models."""
+    def _prepare(self, text: Vectors, image: Vectors) -> tuple[Tensor, Tensor]:
+        """[m, dt] and [m, p], the same for all models; vectors that are compared as they are get the length 1."""
         device = self.get_buffer("logistic").device
         if not self.learned:
             return normalise(_to_tensor(text, device)), normalise(_to_tensor(image, device))
         preparation = Preparation(*(self.get_buffer(name) for name in _PREPARATION))
-        projection = Projection(*(self.get_buffer(f"projection_{name}")[fold] for name in _PROJECTION))
-        b = projection.texts(preparation.texts(_to_tensor(text, device)))
-        return b, projection.images(preparation.images(_to_tensor(image, device)))
+        return preparation.texts(_to_tensor(text, device)), preparation.images(_to_tensor(image, device))
 
-    def _gather_partners(self, fold: int, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> Partners:
-        """These pairs, filled up with those of the fold that the model has not seen."""
-        held = int(self.get_buffer("partners_held")[fold])
-        kept = _spread(held, max(0, held - len(text)))
-        own = (*self._project(fold, text, image), *self._bring(text_keys, image_keys))
-        return Partners(
-            *(
-                torch.cat([mine, self.get_buffer(f"partners_{name}")[fold][kept]])
-                for name, mine in zip(_PARTNERS, own, strict=True)
-            )
-        )
+    def _project(self, fold: int, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """b and a, [m, k] each, of prepared vectors, by one of the models."""
+        if not self.learned:
+            return text, image
+        projection = Projection(*(self.get_buffer(f"projection_{name}")[fold] for name in _PROJECTION))
+        return projection.texts(text), projection.images(image)
+
+    def _gather_partners(self, text: Vectors, image: Vectors, text_keys: Keys, image_keys: Keys) -> list[Partners]:
+        """For each model these pairs, filled up with those of the fold that it has not seen."""
+        prepared, keys = self._prepare(text, image), self._bring(text_keys, image_keys)
+        found = []
+        for fold in range(self.folds):
+            held = int(self.get_buffer("partners_held")[fold])
+            kept = _spread(held, max(0, held - len(text)))
+            mine = (*self._project(fold, *prepared), *keys)
+            stored = (self.get_buffer(f"partners_{name}")[fold][kept] for name in _PARTNERS)
+            found.append(Partners(*(torch.cat(both) for both in zip(mine, stored, strict=True))))
+        return found
 
     def _bring(self, *keys: Keys) -> tuple[Tensor, ...]:
         device = self.get_buffer("logistic").device
