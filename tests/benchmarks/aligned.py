@@ -37,7 +37,7 @@ from tests.benchmarks.scoring_inputs import save_models, write_shards
 from tests.benchmarks.side_by_side import Bench, configure
 from tests.benchmarks.sides import CPU
 from tests.benchmarks.targets import ALIGNED_SCORING, ALIGNED_TRAINING, TARGETS
-from tests.benchmarks.training import SIDE, SUBSET, Spent, spend, train_reference
+from tests.benchmarks.training import SUBSET, Spent, spend, train_reference
 
 PAIRS = 64
 """Scored in each turn."""
@@ -55,11 +55,11 @@ def train_ours(config: ExperimentConfig, tweets: ShardFile, work: Path) -> float
     return train_aligned(build_aligned_model(aligned), [tweets], EmbeddingCache(work / "cache", CPU)).fitted.area
 
 
-def training_rows(bench: Bench, seeds: int) -> list[Row]:
-    """The sides in turns."""
+def training_rows(bench: Bench, seeds: int, pixels: int) -> list[Row]:
+    """The sides in turns; pixels: width and height of the images that both read."""
     found: dict[str, list[Spent]] = {"reference": [], "ours": []}
     for seed in range(seeds):
-        config = configure("text", seed, SUBSET, bench.tweets.pairs, SIDE)
+        config = configure("text", seed, SUBSET, bench.tweets.pairs, pixels)
         lines = bench.lines[: config.pairs]
         found["reference"].append(
             bench.run_apart(spend, train_reference, bench.reference, config, bench.data, lines, bench.labelled)
@@ -72,7 +72,7 @@ def training_rows(bench: Bench, seeds: int) -> list[Row]:
     return [
         Row(
             what=ALIGNED_TRAINING,
-            how=f"small-aligned on {bench.tweets.pairs - bench.tweets.pairs % SUBSET} real tweets, {SIDE} x {SIDE} pixels, "
+            how=f"small-aligned on {bench.tweets.pairs - bench.tweets.pairs % SUBSET} real tweets, {pixels} x {pixels} pixels, "
             f"{bench.threads} threads of torch, {seeds} seeds in turns; the reference also evaluates its rounds",
             target=next(target.target for target in TARGETS if target.what == ALIGNED_TRAINING),
             measured=f"{ratio:.1f}x less CPU time ({cpu['ours']:.0f} s), peak memory {peak['ours']:.0f} MiB, area "
@@ -150,13 +150,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--labelled", type=Path, help="folder with pairs.csv")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--pixels", type=int, default=224, help="of both sides: the paper's and small-aligned's own size"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of torch, in each training run")
     args = parser.parse_args(arguments)
     rows = scoring_rows(args.turns)
     if args.reference is not None:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(args.reference, args.data, args.labelled, Path(folder), args.threads)
-            rows += training_rows(bench, args.seeds)
+            rows += training_rows(bench, args.seeds, args.pixels)
     record(rows, "aligned")
 
 
