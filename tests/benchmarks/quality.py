@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--systems", nargs="+", choices=[each.name for each in SYSTEMS], default=[each.name for each in SYSTEMS]
     )
     parser.add_argument("--tasks", nargs="+", choices=("text", "image"), default=("text", "image"))
+    parser.add_argument(
+        "--change", nargs="+", default=(), metavar="KEY=VALUE", help="try settings: told line by line, not recorded"
+    )
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "itrp-quality", metavar="DIR")
     parser.add_argument("--fresh", action="store_true", help="measure everything again")
     parser.add_argument(
@@ -43,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.fresh:
         book.forget()
     sets = [each for each in SETS if each.name in args.sets and _is_there(each, args.data)]
-    systems = [each for each in SYSTEMS if each.name in args.systems]
+    systems = [each.changed(args.change) for each in SYSTEMS if each.name in args.systems]
     for chosen, task, system, seed in list_cells(sets, systems, [Task(task) for task in args.tasks], args.seeds):
         measure(book, chosen, task, system, seed, args.data, with_cost=not args.no_cost)
     rows = [*summarise(book)]
     table = format_quality(rows)
-    if args.no_record:
+    if args.no_record or args.change:
         print(table)
     else:
         record(rows, "quality", shown=table)

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ class QualitySystem:
         """None where it does not answer the task, or this version does not know the experiment."""
         found = self.experiments.get(task)
         return found if found is not None and found[0] in EXPERIMENTS else None
+
+    def changed(self, settings: Sequence[str]) -> "QualitySystem":
+        """The same with more settings changed, under a name that says so."""
+        if not settings:
+            return self
+        changed = {task: (*experiment, *settings) for task, experiment in self.experiments.items()}
+        return replace(self, name=f"{self.name}+{'+'.join(settings)}".replace("/", "_"), experiments=changed)
 
 
 def _of_both(experiment: str, *settings: str) -> dict[Task, tuple[str, ...]]:

@@ -168,3 +168,10 @@ def test_labelled_tweets_are_a_table_of_two_halves(tmp_path: Path, margins: Lite
     assert [row["split"] for row in rows] == 10 * ["train"] + 10 * ["test"]
     assert all((table.parent / row["image"]).is_file() and row["text"] for row in rows)
     assert {row["text_is_represented"] for row in rows} == {"0", "1"}
+
+
+def test_changed_settings_are_a_system_of_their_own() -> None:
+    tried = SYSTEM["aligned"].changed(["image.name=efficientnet-lite1"])
+    assert tried.name == "aligned+image.name=efficientnet-lite1"
+    assert tried.experiment(Task.TEXT) == ("small-aligned", "image.name=efficientnet-lite1")
+    assert SYSTEM["aligned"].changed([]) == SYSTEM["aligned"]
