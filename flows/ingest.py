@@ -6,6 +6,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
 from flows.jobs.datasets import LANDING
+from flows.jobs.ingestion.pending import SHARD_PAIRS
 from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.ingestion.run import Layout, run_ingestion
 from flows.platform import Platform
@@ -55,6 +56,7 @@ def ingest_tweets(
     start_after: str = "",
     keys: list[str] | None = None,
     columns: dict[str, str] | None = None,
+    shard_pairs: int = SHARD_PAIRS,
 ) -> IngestReport:
     """Ingest tweets with images.
 
@@ -69,11 +71,13 @@ def ingest_tweets(
         start_after: Landing: skip all keys up to this one, such as landing/2026-11-24/, where each day has its folder.
         keys: Landing: take these batch files and list nothing, as bucket events tell of them.
         columns: Table: which columns hold id, text, image and created_at, as {"text": "full_text"}; usual names are guessed.
+        shard_pairs: Pairs a shard. What is done with tweets is done, kept and tried again a shard at a time.
     """
     data = LANDING if layout == "landing" else name or layout
     arguments = {
         "layout": layout, "path": path, "name": name, "images": images, "controversial": controversial, "texts": texts,
         "replay": replay, "start_after": start_after, "keys": keys, "columns": columns,
+        "shard_pairs": shard_pairs,
     }  # fmt: skip
     report = ingest_task(open_platform_task(), data, arguments)
     create_table_artifact(

@@ -14,8 +14,10 @@ from itrp.data.shards import iter_batches
 from itrp.evaluation.cost import Cost, describe_device, measure_cost
 from itrp.files import write_atomically
 from itrp.inference.prediction import predict_pairs
+from itrp.models.aligned_model import AlignedModel
 from itrp.models.dual_aligned_model import DualAlignedModel
 from itrp.models.encoder_pair import ENCODERS
+from itrp.models.itrp_model import ItrpModel
 from itrp.systems import System
 
 COST_PAIRS = 64
@@ -50,8 +52,10 @@ class CostBook:
             for name, tensor in model.state_dict().items()
             if isinstance(model, SupervisedModel) or name.startswith(_count_encoders(model))
         )
+        # comparing cosines costs no more than a linear head does
+        kind = ItrpModel if isinstance(model, AlignedModel) else type(model)
         return self.measure(
-            [type(model).__name__, parts, shapes],
+            [kind.__name__, parts, shapes],
             lambda texts, images: predict_pairs(model.to(self.device), texts, images, self.device),
         )
 

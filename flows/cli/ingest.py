@@ -5,7 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from flows.cli.console import Report, start, uses_flows
-from flows.cli.parsing import add_command
+from flows.cli.parsing import add_command, whole
 from itrp.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def add_parser(commands: "Commands") -> None:
         ("--created-at", "times"),
     ):
         parser.add_argument(option, metavar="COL", help=f"csv: column with the {holds}, if it has no usual name")
+    parser.add_argument(
+        "--shard-pairs",
+        metavar="N",
+        type=whole,
+        help="pairs a shard, 2,000 unless said otherwise: work is done, kept and tried again a shard at a time",
+    )
     parser.add_argument("--replay", action="store_true", help="landing: try the quarantined tweets again")
     parser.add_argument(
         "--start-after",
@@ -78,9 +84,10 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
         "texts": args.texts,
         "columns": columns or None,
     }
+    size = {} if args.shard_pairs is None else {"shard_pairs": args.shard_pairs}
     if args.layout != "landing":  # wrong paths are told before anything starts
         open_folder(args.layout, args.path, **given)
-    given |= {"replay": args.replay, "start_after": args.start_after}
+    given |= {"replay": args.replay, "start_after": args.start_after, **size}
     if flows:
         from flows.ingest import ingest_tweets
 

@@ -115,11 +115,11 @@ def find_unlabelled(platform: Platform, version: ModelVersion) -> KnownData:
         return find_data(platform.catalog, version.tags[DATASET_TAG])
 
 
-def newest_shards(platform: Platform, known: KnownData) -> list[ShardFile]:
-    """A data set's newest shards, of at most PREVIEW_PAIRS pairs (but one shard at least)."""
+def newest_shards(platform: Platform, known: KnownData, pairs: int = PREVIEW_PAIRS) -> list[ShardFile]:
+    """A data set's newest shards, of at most so many pairs (but one shard at least)."""
     chosen: list[Shard] = []
     for shard in reversed(known.shards):
-        if chosen and sum(each.pairs for each in chosen) + shard.pairs > PREVIEW_PAIRS:
+        if chosen and sum(each.pairs for each in chosen) + shard.pairs > pairs:
             break
         chosen.append(shard)
     return local_shards(platform.store, chosen, platform.settings.cache_dir)

@@ -18,6 +18,8 @@ from serving.registry import CHALLENGER, CHAMPION, SAME_ANSWERS, WARNING_PREFIX,
 logger = logging.getLogger(__name__)
 
 _ROUND = ".round-"
+COMPARED_PAIRS = 500
+"""Whether two models answer one question shows on few pairs, and a model on a CPU reads some ten a second."""
 
 
 def warning_tags(findings: Iterable[Finding]) -> dict[str, str]:
@@ -77,7 +79,7 @@ def compare_unlabelled(platform: Platform, version: ModelVersion) -> Finding | N
     if partner is None:
         return None
     known = find_unlabelled(platform, version)
-    shards, predictions = newest_shards(platform, known), open_predictions(platform)
+    shards, predictions = newest_shards(platform, known, COMPARED_PAIRS), open_predictions(platform)
     groups = {each.task: _groups(each, predictions.clusters(each, shards)) for each in (version, partner)}
     return _compare(version, partner, groups, known.dataset.name)
 

@@ -119,14 +119,12 @@ def test_a_version_is_asked_once_about_a_shard(platform: "Platform") -> None:
     assert len(list(predictions.rglob("*.npy"))) == 3
 
 
-def test_whole_shards_are_looked_at_newest_first(trained: "Platform", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_shards_are_looked_at_newest_first(trained: "Platform") -> None:
     known = find_unlabelled(trained, trained.registry.resolve("itrp-text-task/1"))
     hashes = [shard.hash for shard in known.shards]
     assert [shard.hash for shard in newest_shards(trained, known)] == hashes[::-1]
-    monkeypatch.setattr("flows.jobs.seed_agreement.PREVIEW_PAIRS", 29)
-    assert [shard.hash for shard in newest_shards(trained, known)] == hashes[:0:-1]
-    monkeypatch.setattr("flows.jobs.seed_agreement.PREVIEW_PAIRS", 3)
-    assert [shard.hash for shard in newest_shards(trained, known)] == hashes[-1:]
+    assert [shard.hash for shard in newest_shards(trained, known, 29)] == hashes[:0:-1]
+    assert [shard.hash for shard in newest_shards(trained, known, 3)] == hashes[-1:]
 
 
 def test_before_there_are_collected_tweets_the_training_data_is_looked_at(platform: "Platform") -> None:

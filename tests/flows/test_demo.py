@@ -59,9 +59,11 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
 def test_a_demo_is_made_anew_and_forgets_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ITRP_WORK_DIR", "/elsewhere")
     monkeypatch.setenv("ITRP_CATALOG_URL", "postgresql://elsewhere/catalog")
+    monkeypatch.setenv("ITRP_PRECISION", "bf16")
     (tmp_path / MARKER).touch()
     (tmp_path / "catalog.db").write_text("old")
     prepare_demo(str(tmp_path))
     assert os.environ["ITRP_WORK_DIR"] == str(tmp_path)
     assert "ITRP_CATALOG_URL" not in os.environ
+    assert os.environ["ITRP_PRECISION"] == "bf16"  # it is asked for, and says nothing of where things lie
     assert [path.name for path in tmp_path.iterdir()] == [MARKER]

@@ -17,6 +17,7 @@ from infra.object_store import ObjectStore
 from itrp.data.pairs import Pair, Rejection
 from itrp.data.shards import encode_shard, shard_hash, shard_key
 from itrp.data.validation import describe_id
+from itrp.errors import WrongUseError
 
 SHARD_PAIRS = 2000
 """Pairs of a full shard."""
@@ -43,7 +44,9 @@ class Pending:
 
     def __init__(self, store: ObjectStore, target: Target, shard_size: int = SHARD_PAIRS) -> None:
         if shard_size < 1:
-            raise ValueError(f"expected a shard size of at least 1, found {shard_size}")
+            raise WrongUseError(
+                f"expected at least 1 pair a shard, found {shard_size}: leave it out for {SHARD_PAIRS:,}"
+            )
         self.store = store
         self.target = target
         self.shard_size = shard_size

@@ -7,6 +7,7 @@ from typing import Literal
 from flows.jobs.ingestion.folder_races import store_folder
 from flows.jobs.ingestion.folders import FolderSource
 from flows.jobs.ingestion.landing import ingest_landing
+from flows.jobs.ingestion.pending import SHARD_PAIRS
 from flows.jobs.ingestion.replay import replay_quarantine
 from flows.jobs.ingestion.report import IngestReport
 from infra.catalog.database import Catalog
@@ -41,6 +42,7 @@ def run_ingestion(
     start_after: str = "",
     keys: Iterable[str] | None = None,
     columns: Mapping[str, str] | None = None,
+    shard_pairs: int = SHARD_PAIRS,
     *,
     flow_run_id: str | None = None,
 ) -> IngestReport:
@@ -53,16 +55,26 @@ def run_ingestion(
         with ProgressBar() as bar:
             count = count_stage(bar, "tweets checked")
             if replay:
-                return replay_quarantine(store, catalog, flow_run_id=flow_run_id, on_progress=count)
+                return replay_quarantine(
+                    store, catalog, flow_run_id=flow_run_id, shard_size=shard_pairs, on_progress=count
+                )
             return ingest_landing(
-                store, catalog, start_after=start_after, keys=keys, flow_run_id=flow_run_id, on_progress=count
+                store,
+                catalog,
+                start_after=start_after,
+                keys=keys,
+                flow_run_id=flow_run_id,
+                shard_size=shard_pairs,
+                on_progress=count,
             )
     if not name:
         raise WrongUseError(f"the layout {layout} needs a name for the data set: --name NAME")
     source = open_folder(layout, path, images=images, controversial=controversial, texts=texts, columns=columns)
     with ProgressBar() as bar:
         count = count_stage(bar, "tweets checked")
-        return store_folder(store, catalog, name, source, flow_run_id=flow_run_id, on_progress=count)
+        return store_folder(
+            store, catalog, name, source, flow_run_id=flow_run_id, shard_size=shard_pairs, on_progress=count
+        )
 
 
 def open_folder(

@@ -41,6 +41,15 @@ def test_the_user_is_asked_for_a_column(itrp: Callable[..., Any], table: Path, t
 
 
 @pytest.mark.usefixtures("prefect_server")
+def test_shards_are_as_large_as_asked_for(itrp: Callable[..., Any], table: Path, tmp_path: Path) -> None:
+    arguments = ["ingest", "csv", table, "--name", "tweets", "--text", "full_text", "--json"]
+    done = itrp(tmp_path / "w", *arguments, "--shard-pairs", "0")
+    assert done.status == 2
+    assert "expected at least 1 pair a shard, found 0: leave it out for 2,000" in done.err
+    assert json.loads(itrp(tmp_path / "w", *arguments, "--shard-pairs", "1").out)["shards"] == 2
+
+
+@pytest.mark.usefixtures("prefect_server")
 def test_a_table_becomes_a_data_set(itrp: Callable[..., Any], table: Path, tmp_path: Path) -> None:
     arguments = ["ingest", "csv", table, "--name", "tweets", "--text", "full_text", "--json"]
     done = itrp(tmp_path / "w", *arguments)
