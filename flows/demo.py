@@ -24,7 +24,7 @@ MARKER = ".itrp-demo"
 """A folder with this file was made by the demo, and may be emptied by it."""
 
 UNLABELLED_PAIRS = 2000
-LABELLED_PAIRS = 400
+LABELLED_PAIRS = 500
 SHARD_PAIRS = 500
 """ITRp learns from the first of them, the alignment from all."""
 NEW_TWEETS = 200
