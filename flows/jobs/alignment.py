@@ -7,6 +7,7 @@ from flows.jobs.trained_run import TrainedRun, identify_run, open_embeddings
 from flows.platform import Platform
 from flows.tracking.runs import TrackedData, track_run
 from itrp.alignment.config import AnyAlignedConfig
+from itrp.inference.runtimes import choose_runtimes
 from itrp.progress import ProgressBar
 from itrp.training.alignment import build_untrained, train_aligned
 from serving.files import local_shards
@@ -27,7 +28,9 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
         ProgressBar() as progress,
     ):
         model = build_untrained(config).to(cache.device)
-        result = train_aligned(model, local_shards(platform.store, known.shards, settings.cache_dir), cache, progress)
+        runtime = choose_runtimes(cache.device, settings.precision)[0]
+        shards = local_shards(platform.store, known.shards, settings.cache_dir)
+        result = train_aligned(model, shards, cache, progress, runtime)
         tracker.log_alignment(config, tracked, result)
     fitted, findings = result.fitted, result.findings()
     logger.info(
@@ -44,6 +47,11 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
         rounds=1,
         round=1,
         mapping=result.mapping,
-        tags={ALIGNED_TAG: "yes", AREA_TAG: f"{fitted.area:.4f}", "itrp.matched_share": f"{fitted.share:.4f}"},
+        tags={
+            ALIGNED_TAG: "yes",
+            AREA_TAG: f"{fitted.area:.4f}",
+            "itrp.matched_share": f"{fitted.share:.4f}",
+            "itrp.runtime": runtime.name,
+        },
         findings=findings,
     )

@@ -76,12 +76,16 @@ class ShardVectors:
 
 
 def read_frozen_vectors(
-    system: EncoderPair, shards: Sequence[ShardFile], cache: EmbeddingCache, count: Count = ignore_count
+    system: EncoderPair,
+    shards: Sequence[ShardFile],
+    cache: EmbeddingCache,
+    count: Count = ignore_count,
+    runtime: Runtime | None = None,
 ) -> Iterator[tuple[Vectors, Vectors]]:
     """Text and image vectors of shards whose encoders nobody fine-tunes, [n, d] memory maps each, kept in `cache`.
 
-    On a CPU they are those that scoring in fp32 computes, to the last bit, and finds kept. count: is called with the texts and
-    images that are ready.
+    On a CPU they are those that scoring on the same runtime (torch in fp32 by default) computes, to the last bit, and finds
+    kept. count: is called with the texts and images that are ready.
     """
     if cache.device.type != "cpu":
         yield from zip(
@@ -90,7 +94,7 @@ def read_frozen_vectors(
             strict=True,
         )
         return
-    models, vectors = _prepare_exactly(system, cache)
+    models, vectors = _prepare(system, cache, runtime or exact_runtime(cache.device))
     for embedded in vectors.run(vectors.plan(shard, models) for shard in shards):
         shard = embedded.job.shard
         vectors.complete(embedded, models)
@@ -108,14 +112,13 @@ def predict_exactly(
     if not isinstance(system, EncoderPair) or cache.device.type != "cpu":
         yield from (predict_shard(system, shard, cache) for shard in shards)
         return
-    models, vectors = _prepare_exactly(system, cache)
+    models, vectors = _prepare(system, cache, exact_runtime(cache.device))
     for embedded in vectors.run(vectors.plan(shard, models) for shard in shards):
         yield models[0].classify(vectors.complete(embedded, models), embedded.job.shard)
 
 
-def _prepare_exactly(system: EncoderPair, cache: EmbeddingCache) -> tuple[list[PreparedModel], ShardVectors]:
-    """The system on torch in fp32, its weights left as they are."""
-    runtime = exact_runtime(cache.device)
+def _prepare(system: EncoderPair, cache: EmbeddingCache, runtime: Runtime) -> tuple[list[PreparedModel], ShardVectors]:
+    """The system on a runtime, its weights left as they are."""
     threads = count_workers(runtime)
     text, image = prepare_text(system.text, runtime, threads), prepare_image(system.image, runtime, threads)
     return [PreparedModel(system, text, image)], ShardVectors(runtime, cache.folder, PipelineTimings())

@@ -19,6 +19,7 @@ from itrp.data.inputs import Rows, ShardFile, read_contents
 from itrp.errors import DataError
 from itrp.inference.dual_vectors import read_dual_vectors
 from itrp.inference.embeddings import EmbeddingCache
+from itrp.inference.runtimes import Runtime
 from itrp.inference.shard_vectors import read_frozen_vectors
 from itrp.models.aligned_model import AlignedModel, build_aligned_model
 from itrp.models.aligner import build_aligner, build_plain_aligner
@@ -92,13 +93,17 @@ def train_aligned(
     shards: Sequence[ShardFile],
     cache: EmbeddingCache,
     progress: Progress = ignore_progress,
+    runtime: Runtime | None = None,
 ) -> AlignmentResult:
-    """Fit the model's aligner on the pairs of some shards; no label is used. Raises DataError for too few pairs."""
+    """Fit the model's aligner on the pairs of some shards; no label is used. Raises DataError for too few pairs.
+
+    runtime: what computes the vectors of encoders on a CPU; torch in fp32 by default. Scoring on the same one finds them kept.
+    """
     config = model.config
     chosen = limit_shards(shards, config.pairs)
     began = time.perf_counter()
     count = count_stage(progress, "embedding texts and images", 2 * sum(shard.pairs for shard in chosen))
-    texts, images = (Rows(side) for side in zip(*_read_vectors(model, chosen, cache, count), strict=True))
+    texts, images = (Rows(side) for side in zip(*_read_vectors(model, chosen, cache, count, runtime), strict=True))
     embedded = time.perf_counter()
     rows = _usable_rows(chosen, cache, config.pairs)
     contents = [read_contents(shard) for shard in chosen]
@@ -111,12 +116,16 @@ def train_aligned(
 
 
 def _read_vectors(
-    model: AlignedModel | DualAlignedModel, shards: Sequence[ShardFile], cache: EmbeddingCache, count: Count
+    model: AlignedModel | DualAlignedModel,
+    shards: Sequence[ShardFile],
+    cache: EmbeddingCache,
+    count: Count,
+    runtime: Runtime | None,
 ) -> Iterator[tuple[Vectors, Vectors]]:
     """Of the texts and images of each shard."""
     if isinstance(model, DualAlignedModel):
         return read_dual_vectors(model, shards, cache, count)
-    return read_frozen_vectors(model, shards, cache, count)
+    return read_frozen_vectors(model, shards, cache, count, runtime)
 
 
 def _complete(

@@ -25,7 +25,7 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.experiments import paper_aligned, small_aligned, small_picture
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.inference.runtimes import exact_runtime
+from itrp.inference.runtimes import Precision, choose_runtimes, exact_runtime
 from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel, build_aligned_model
 from itrp.models.aligner import build_aligner
@@ -39,12 +39,15 @@ from tests.benchmarks.sides import CPU
 from tests.benchmarks.targets import ALIGNED_SCORING, ALIGNED_TRAINING, TARGETS
 from tests.benchmarks.training import SUBSET, Spent, spend, train_reference
 
+PRECISIONS: tuple[Precision, ...] = ("fp32", "auto", "openvino")
+"""In which ours is trained; the reference knows fp32 alone."""
 PAIRS = 64
 """Scored in each turn."""
 
 
-def train_ours(config: ExperimentConfig, tweets: ShardFile, work: Path) -> float:
+def train_ours(config: ExperimentConfig, tweets: ShardFile, precision: Precision, work: Path) -> float:
     """small-aligned on the encoders and pixels of `config`; its area of true against shuffled pairs."""
+    runtime = choose_runtimes(CPU, precision)[0]
     aligned = small_aligned().model_copy(
         update={
             "text": config.text.model_copy(update={"finetune": False}),
@@ -52,34 +55,44 @@ def train_ours(config: ExperimentConfig, tweets: ShardFile, work: Path) -> float
             "pairs": config.pairs,
         }
     )
-    return train_aligned(build_aligned_model(aligned), [tweets], EmbeddingCache(work / "cache", CPU)).fitted.area
+    cache = EmbeddingCache(work / "cache", CPU)
+    return train_aligned(build_aligned_model(aligned), [tweets], cache, runtime=runtime).fitted.area
 
 
 def training_rows(bench: Bench, seeds: int, pixels: int) -> list[Row]:
-    """The sides in turns; pixels: width and height of the images that both read."""
-    found: dict[str, list[Spent]] = {"reference": [], "ours": []}
+    """The reference, then ours in each precision, in turns; pixels: width and height of the images that all read."""
+    sides = ("reference", *PRECISIONS)
+    found: dict[str, list[Spent]] = {side: [] for side in sides}
     for seed in range(seeds):
         config = configure("text", seed, SUBSET, bench.tweets.pairs, pixels)
         lines = bench.lines[: config.pairs]
-        found["reference"].append(
-            bench.run_apart(spend, train_reference, bench.reference, config, bench.data, lines, bench.labelled)
-        )
-        found["ours"].append(bench.run_apart(spend, train_ours, config, bench.tweets))
-        print(f"seed {seed}: {found['reference'][-1]}, {found['ours'][-1]}, load {os.getloadavg()[0]:.1f}", flush=True)
+        for side in sides:
+            if side == "reference":
+                spent = bench.run_apart(
+                    spend, train_reference, bench.reference, config, bench.data, lines, bench.labelled
+                )
+            else:
+                spent = bench.run_apart(spend, train_ours, config, bench.tweets, side)
+            found[side].append(spent)
+            print(f"seed {seed}, {side}: {spent}, load {os.getloadavg()[0]:.1f}", flush=True)
     cpu = {side: statistics.median(each.cpu_seconds for each in spent) for side, spent in found.items()}
     peak = {side: statistics.median(each.peak_mib for each in spent) for side, spent in found.items()}
-    ratio = cpu["reference"] / cpu["ours"]
+    ratios = {precision: cpu["reference"] / cpu[precision] for precision in PRECISIONS}
+    told = [
+        f"{ratio:.1f}x less CPU time ({cpu[precision]:.0f} s, {peak[precision]:.0f} MiB) with ITRP_PRECISION={precision}, area "
+        f"{statistics.mean(each.f1 for each in found[precision]):.3f}"
+        for precision, ratio in ratios.items()
+    ]
     return [
         Row(
             what=ALIGNED_TRAINING,
             how=f"small-aligned on {bench.tweets.pairs - bench.tweets.pairs % SUBSET} real tweets, {pixels} x {pixels} pixels, "
             f"{bench.threads} threads of torch, {seeds} seeds in turns; the reference also evaluates its rounds",
             target=next(target.target for target in TARGETS if target.what == ALIGNED_TRAINING),
-            measured=f"{ratio:.1f}x less CPU time ({cpu['ours']:.0f} s), peak memory {peak['ours']:.0f} MiB, area "
-            f"{statistics.mean(each.f1 for each in found['ours']):.3f}",
+            measured="; ".join(told),
             peer=f"public reference implementation {cpu['reference']:.0f} s, {peak['reference']:.0f} MiB",
-            figures={"cpu_seconds": cpu["ours"], "their_cpu_seconds": cpu["reference"], "cpu_ratio": ratio},
-            met=ratio >= 8,
+            figures={**{f"{side}, CPU-seconds": value for side, value in cpu.items()}, **ratios},
+            met=max(ratios.values()) >= 8,
         )
     ]
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
+from flows.jobs.datasets import find_data
 from flows.jobs.evaluation import run_evaluation
 from flows.jobs.ingestion import ingest_folder
 from flows.jobs.promotion import run_promotion
@@ -16,12 +18,16 @@ from infra.settings import Settings
 from itrp.data.inputs import ShardFile
 from itrp.datasets.twitter100k import Twitter100kFolder
 from itrp.errors import UnmappedModelError
+from itrp.inference.embeddings import vector_file
 from itrp.inference.pipeline import Job
 from itrp.inference.prepared_model import PreparedModel
+from itrp.inference.runtimes import choose_runtimes
 from itrp.inference.shard_vectors import ShardVectors
 from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel
+from itrp.models.encoder_pair import fingerprint
 from itrp.systems import load_system
+from serving.files import local_shards
 from serving.registry import ALIGNED_TAG, ModelVersion, connect_mlflow
 from tests.coloured_pairs import write_coloured_pairs
 from tests.scoring import find_work, pin_scorer
@@ -68,6 +74,19 @@ def test_it_registers_with_class_names_and_says_what_it_learned(colours: "Platfo
     assert (
         version.description == "Learned from true against shuffled pairs without labels; its outputs are the classes."
     )
+
+
+def test_it_reads_the_vectors_that_scoring_in_the_same_arithmetic_would_make(
+    colours: "Platform", challenger: ModelVersion
+) -> None:
+    runtime = choose_runtimes(torch.device("cpu"), colours.settings.precision)[0]
+    assert challenger.tags["itrp.runtime"] == runtime.name
+    model, _ = load_system(colours.registry.fetch(challenger))
+    assert isinstance(model, AlignedModel)
+    (shard,) = local_shards(colours.store, find_data(colours.catalog, "colours").shards, colours.settings.cache_dir)
+    for encoder in (model.text, model.image):
+        kept = vector_file(colours.settings.cache_dir / "embeddings", fingerprint(encoder), runtime.name, shard)
+        assert np.load(kept).shape == (PAIRS, encoder.width)
 
 
 def test_the_saved_model_says_what_the_trained_one_said(
