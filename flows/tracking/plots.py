@@ -10,8 +10,8 @@ from itrp.alignment.compare import ComparedVectors
 from itrp.alignment.fit import FittedAlignment
 from itrp.alignment.gate import GATE
 from itrp.baselines.supervised_training import EpochResult
+from itrp.evaluation.reliability import bin_reliability
 from itrp.labels import CLASS_NAMES, Task
-from itrp.models.calibration import bin_reliability
 from itrp.training.head_fit import FittedHead
 from itrp.training.trainer import RoundResult
 

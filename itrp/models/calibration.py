@@ -1,58 +1,10 @@
-"""Do probabilities mean what they say? Of the pairs with 0.8 about four in five should be of the class."""
+"""Scores made probabilities; `itrp.evaluation.reliability` says whether they mean what they say."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-
-BINS = 10
-DRAWS = 200
-"""Of made-up labels, for the error that chance alone makes."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Pairs of like probability."""
-
-    predicted: float
-    """Their mean probability of class 1."""
-    observed: float
-    """The share of them that is of class 1."""
-    share: float
-    """Of all pairs."""
-
-
-def bin_reliability(
-    labels: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = BINS
-) -> list[ReliabilityBin]:
-    """Bins of equal width that hold any pair, in order. labels: [n] 0 or 1. probabilities: [n] of class 1."""
-    place = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
-    return [
-        ReliabilityBin(float(probabilities[inside].mean()), float(labels[inside].mean()), float(inside.mean()))
-        for inside in (place == number for number in np.unique(place))
-    ]
-
-
-def expected_calibration_error(
-    labels: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = BINS
-) -> float:
-    """Mean distance of predicted from observed over the bins, weighted by their pairs; 0 to 1 (Naeini et al. 2015)."""
-    return sum(
-        each.share * abs(each.predicted - each.observed) for each in bin_reliability(labels, probabilities, bins)
-    )
-
-
-def chance_calibration_error(probabilities: NDArray[np.floating], seed: int = 0, bins: int = BINS) -> float:
-    """The error that probabilities [n] have on average where they mean exactly what they say: that of labels drawn by them.
-
-    With a few labels it is most of what `expected_calibration_error` finds.
-    """
-    rng = np.random.default_rng(seed)
-    draws = (rng.random(len(probabilities)) < probabilities for _ in range(DRAWS))
-    return float(
-        np.mean([expected_calibration_error(labels.astype(np.int64), probabilities, bins) for labels in draws])
-    )
 
 
 @dataclass(frozen=True, slots=True)

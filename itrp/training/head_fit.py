@@ -14,13 +14,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from itrp.alignment.gate import area
 from itrp.errors import DataError
+from itrp.evaluation.reliability import chance_calibration_error, expected_calibration_error
 from itrp.evaluation.results import weighted_f1
-from itrp.models.calibration import (
-    Calibration,
-    chance_calibration_error,
-    expected_calibration_error,
-    fit_calibration,
-)
+from itrp.models.calibration import Calibration, fit_calibration
 from itrp.randomness import round_seed
 
 STRENGTHS = tuple(10.0 ** (step / 2) for step in range(-4, 7))
