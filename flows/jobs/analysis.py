@@ -13,7 +13,7 @@ from flows.jobs.analysis_record import AnalysisReport, Subject, record_analysis
 from flows.jobs.model_predictions import find_models, open_assessor, predict_classes
 from flows.platform import Platform
 from flows.tracking.provenance import find_commit
-from itrp.analysis.annotators import Level, measure_alpha, read_annotation_tables
+from itrp.analysis.annotators import measure_alpha, read_annotation_tables
 from itrp.analysis.cases import (
     choose_examples,
     count_compared,
@@ -35,6 +35,7 @@ from itrp.analysis.word_clouds import draw_word_clouds
 from itrp.analysis.words import FEWEST_TWEETS, count_words
 from itrp.data.inputs import ShardFile, read_texts
 from itrp.errors import WrongUseError
+from itrp.evaluation.annotator_agreement import Level
 from itrp.labels import CLASS_NAMES, Task
 from itrp.models.dual_encoder import load_dual_encoder
 from serving.assessment import LabelledSet, load_labelled_set

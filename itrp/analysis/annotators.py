@@ -7,19 +7,16 @@ perfect, 0 = chance). The annotators of ITR reach 0.46 on the text task and 0.71
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import krippendorff
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from itrp.errors import DataError, WrongUseError
+from itrp.evaluation.annotator_agreement import Level, krippendorff_alpha
 from itrp.evaluation.bootstrap import resampled_interval
 
-Level = Literal["nominal", "ordinal", "interval"]
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval")
-"""How labels are compared: same or not, by rank, by distance."""
 
 ITEM_COLUMNS = ("item", "id", "tweet_id")
 ANNOTATOR_COLUMN, TASK_COLUMN = "annotator", "task"
@@ -105,14 +102,14 @@ def measure_alpha(
     counts = np.stack([(labels == value).sum(axis=1) for value in values], axis=1)  # (items, values)
     domain = None if level == "nominal" else np.array([float(value) for value in values])
     low, high = resampled_interval(
-        lambda rows: _alpha(counts[rows], domain, level),
+        lambda rows: krippendorff_alpha(counts[rows], domain, level),
         len(counts),
         seed=seed,
         resamples=resamples,
         level=confidence,
     )
     used = (labels != "").any(axis=0)
-    alpha = _alpha(counts, domain, level)
+    alpha = krippendorff_alpha(counts, domain, level)
     return Agreement(
         table.task, level, alpha, low, high, len(labels), int(used.sum()), int(counts.sum()), tuple(values)
     )
@@ -183,10 +180,3 @@ def _check_defined(table: AnnotationTable, items: int, values: Sequence[str]) ->
             f"alpha of {table.task} is undefined: all labels of its {items} items are {values[0]!r}, "
             "so agreement cannot be distinguished from chance; add items of another class"
         )
-
-
-def _alpha(counts: NDArray[np.int64], domain: NDArray[np.float64] | None, level: Level) -> float:
-    """Alpha of [n, v] counts of labels by item and value; NaN when only one value occurs."""
-    if (counts.sum(axis=0) > 0).sum() < 2:
-        return float("nan")
-    return float(krippendorff.alpha(value_counts=counts, value_domain=domain, level_of_measurement=level))

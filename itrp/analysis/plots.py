@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from itrp.analysis.annotators import Agreement
 from itrp.analysis.clip_check import LabelQuality
 from itrp.analysis.label_errors import ErrorCandidates
+from itrp.evaluation.annotator_agreement import GRADES
 from itrp.labels import CLASS_NAMES, Task
 
 BLUE, RED, GREY = "#1d5fbf", "#c3302b", "#8c8c8c"
-DEPENDABLE = {0.667: "tentative", 0.8: "reliable"}
-"""Krippendorff's own thresholds."""
 
 
 def plot_agreement(agreements: Sequence[Agreement]) -> Figure:
@@ -24,7 +23,7 @@ def plot_agreement(agreements: Sequence[Agreement]) -> Figure:
         axes.plot([each.low, each.high], [place, place], color=BLUE, linewidth=3, alpha=0.45, solid_capstyle="round")
         axes.plot(each.alpha, place, "o", color=BLUE, markersize=9)
         axes.annotate(f"{each.alpha:.2f}", (each.alpha, place), (0, 9), textcoords="offset points", ha="center")
-    for value, name in DEPENDABLE.items():
+    for name, value in GRADES.items():
         axes.axvline(value, color=GREY, linestyle=":", zorder=0)
         axes.text(value, 1.02, name, color=GREY, ha="center", transform=axes.get_xaxis_transform(), fontsize=9)
     axes.set_yticks(range(len(agreements)), [f"{each.task}\n{each.items} items" for each in agreements])
