@@ -102,8 +102,8 @@ def smoothed_interval(
     """Ends (low, high) of the bootstrap interval of the weighted F1 where labels are few, from a confusion matrix [c, c].
 
     `added` labels are spread evenly over the cells before resampling, so that an error that the few labels do not show can
-    occur: with 20 labels of a model that is right in 98 % the percentile interval covers in 35 % of the cases, this one in 99 %.
-    From 400 labels on the two are the same.
+    occur. With 20 labels of a model that is right in 98 % the percentile interval covers in a third of the cases, this one in
+    99 %. From 400 labels on the two are the same.
     Raises DataError for a matrix that counts no label.
     """
     counts = np.asarray(confusion, dtype=np.float64)

@@ -1,9 +1,9 @@
-"""How often a 95 % interval of a share holds the truth, and how wide it is: human sample, raw model, PPI++.
+"""How often 95 % intervals hold the truth, and how wide they are: of a share by human sample, raw model and PPI++; of F1.
 
     python -m tests.benchmarks.coverage [--draws 4000]
 
-Tweets, labels and predictions are drawn from a table whose truth is known, again and again; seeded, a few seconds.
-docs/review-statistics.md has the table.
+Tweets, labels and predictions are drawn from a table whose truth is known, again and again; seeded, under a minute.
+docs/review-statistics.md has the tables.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from itrp.evaluation.bootstrap import smoothed_interval
 from itrp.evaluation.prediction_moments import PredictionMoments
 from itrp.evaluation.prediction_powered import EstimatedShare, Of, estimate_share
 from itrp.evaluation.shares import measure_share, normal_quantile
@@ -54,15 +55,15 @@ class Coverage:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=DRAWS)
     draws = parser.parse_args(arguments).draws
-    for line in tabulate(draws):
+    for line in (*tabulate_shares(draws), "", *tabulate_f1(draws)):
         print(line)
 
 
-def tabulate(draws: int) -> Iterator[str]:
+def tabulate_shares(draws: int) -> Iterator[str]:
     """Lines of a Markdown table, for the source's share."""
     yield "| model | truth | labels | human sample | raw model | PPI++, normal | PPI++ |"
     yield "|---|---|---|---|---|---|---|"
@@ -71,6 +72,30 @@ def tabulate(draws: int) -> Iterator[str]:
             found = measure_coverage(model, n, "source", draws=draws)
             cells = [f"{100 * each.covered:.1f} % ({100 * each.width:.1f})" for each in found.values()]
             yield f"| {model.name} | {100 * model.share:.0f} % | {n} | {' | '.join(cells)} |"
+
+
+def tabulate_f1(draws: int) -> Iterator[str]:
+    """Lines of a Markdown table: the percentile bootstrap of the weighted F1 and the smoothed one, two equal classes."""
+    yield "| right in | labels | percentile | smoothed |"
+    yield "|---|---|---|---|"
+    for accuracy in (0.98, 0.9, 0.75):
+        for n in (20, 100, 400):
+            cells = [
+                f"{100 * each.covered:.1f} % ({100 * each.width:.1f})"
+                for each in (measure_f1_coverage(accuracy, n, added, draws=draws) for added in (0.0, 2.0))
+            ]
+            yield f"| {100 * accuracy:.0f} % | {n} | {' | '.join(cells)} |"
+
+
+def measure_f1_coverage(accuracy: float, n: int, added: float, *, draws: int, seed: int = SEED) -> Coverage:
+    """Coverage of the bootstrap interval of the weighted F1 of a model that errs alike about two equally frequent classes.
+
+    Its true weighted F1 is its accuracy.
+    """
+    cells = np.array([accuracy, 1 - accuracy, 1 - accuracy, accuracy]) / 2
+    counts = np.random.default_rng(seed).multinomial(n, cells, size=draws).reshape(draws, 2, 2)
+    ends = [smoothed_interval(each, seed=seed, resamples=400, added=added) for each in counts]
+    return _summarise(np.array(ends), accuracy)
 
 
 def measure_coverage(

@@ -7,7 +7,14 @@ from itrp.evaluation.bootstrap import f1_from_confusion
 from itrp.evaluation.prediction_moments import PredictionMoments, moments_of_classes
 from itrp.evaluation.prediction_powered import Of, estimate_share, estimate_shares
 from itrp.evaluation.sampled_figures import measure_sample
-from tests.benchmarks.coverage import BIASED, GOOD, USELESS, SimulatedModel, measure_coverage, normal_interval
+from tests.benchmarks.coverage import BIASED, GOOD, USELESS, SimulatedModel, main, measure_coverage, normal_interval
+
+
+def test_the_tables_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--draws", "3"])
+    shares, f1 = capsys.readouterr().out.split("\n\n")
+    assert [len(table.strip().splitlines()) for table in (shares, f1)] == [2 + 6 * 3, 2 + 3 * 3]
+    assert len({line.count("|") for line in shares.strip().splitlines()}) == 1
 
 
 @pytest.mark.parametrize("of", ["source", "collection"])
