@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from itrp.errors import DataError
-from itrp.evaluation.bootstrap import resampled_interval
 from itrp.evaluation.shares import LEVEL, Share, measure_share
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -32,6 +31,10 @@ class Grade(StrEnum):
 
 GRADES = {Grade.RELIABLE: 0.8, Grade.TENTATIVE: 0.667}
 """Least alpha of a grade, best first."""
+
+ADDED = 2.0
+"""Items added before resampling. Without, the interval of 20 items of people who err in 2 % covers in half of the cases: nobody
+differs, and it is 1 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class PeopleAgreement:
     """None where it is not defined: nobody answered what another did, or all answers are the same."""
     low: float | None
     high: float | None
-    """Ends of the bootstrap interval over items."""
+    """Ends of the bootstrap interval over items, smoothed where they are few."""
     grade: Grade | None
     sentence: str
     """What was found, in words."""
@@ -166,11 +169,35 @@ def _count(item: NDArray[np.intp], value: NDArray[np.intp], shape: Sequence[int]
 
 
 def _interval(shared: NDArray[np.int64], seed: int, resamples: int, level: float) -> tuple[float | None, float | None]:
-    """Ends of the bootstrap interval over items, of which those without an alpha are left out."""
-    low, high = resampled_interval(
-        lambda rows: krippendorff_alpha(shared[rows]), len(shared), seed=seed, resamples=resamples, level=level
-    )
-    return _known(low), _known(high)
+    """Ends of the bootstrap interval over items, of which resamples without an alpha are left out.
+
+    Items whose answers are alike are drawn together, as many as a draw of items has of them: the same distribution, and ten
+    thousand items take no longer than ten. `ADDED` items with two answers, spread evenly over all pairs of values, are among
+    those drawn from: a difference that few items do not show can occur.
+    """
+    kinds, times = np.unique(shared, axis=0, return_counts=True)
+    values = np.eye(shared.shape[1], dtype=np.int64)
+    pairs = (values[:, None] + values).reshape(-1, len(values))
+    weights = np.concatenate([times, np.full(len(pairs), ADDED / len(pairs))])
+    drawn = np.random.default_rng(seed).multinomial(len(shared), weights / weights.sum(), size=resamples)
+    kinds = np.concatenate([kinds, pairs])
+    alphas = _nominal_alphas(drawn, kinds)
+    alphas = alphas[~np.isnan(alphas)]
+    if not len(alphas):
+        return None, None
+    low, high = np.quantile(alphas, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)
+
+
+def _nominal_alphas(drawn: NDArray[np.int64], kinds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Alpha [r] of each resample, which has so many [r, k] items of each kind, by counts [k, v]; NaN for one value only."""
+    answers = kinds.sum(axis=1)
+    differing = (answers**2 - (kinds**2).sum(axis=1)) / (answers - 1)
+    totals = drawn @ kinds  # (r, v)
+    n = totals.sum(axis=1)
+    expected = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
+    alphas: NDArray[np.float64] = 1 - drawn @ differing / np.where(expected > 0, expected, np.nan)
+    return alphas
 
 
 def _known(alpha: float) -> float | None:

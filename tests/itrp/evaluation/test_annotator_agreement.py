@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from itrp.errors import DataError
-from itrp.evaluation.annotator_agreement import Grade, grade_alpha, measure_agreement
+from itrp.evaluation.annotator_agreement import Grade, grade_alpha, krippendorff_alpha, measure_agreement
+from itrp.evaluation.bootstrap import resampled_interval
 
 Answer = tuple[str, str, int]
 
@@ -77,16 +78,33 @@ def test_the_interval_is_repeatable_and_narrows() -> None:
     assert few.high - few.low > found.high - found.low
 
 
-def test_the_interval_covers_the_truth() -> None:
-    """Two people who each err in 10 % about equally frequent classes: they differ in 18 %, alpha is 1 - 0.18 / 0.5."""
-    rng = np.random.default_rng(8)
+def test_the_interval_is_that_of_items_drawn_one_by_one() -> None:
+    """Ragged answers of three people with three values, resampled the plain way with the package krippendorff."""
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 3, 500)
+    votes = np.stack([np.where(rng.random(500) < 0.7, truth, rng.integers(0, 3, 500)) for _ in range(3)], axis=1)
+    given = rng.random((500, 3)) < 0.8
+    item, person = np.nonzero(given)
+    found = measure_agreement(item, person, votes[given], resamples=4000)
+    counts = np.stack([((votes == value) & given).sum(axis=1) for value in range(3)], axis=1)
+    counts = counts[counts.sum(axis=1) > 1]
+    assert found.alpha == krippendorff_alpha(counts)
+    plain = resampled_interval(lambda rows: krippendorff_alpha(counts[rows]), len(counts), seed=0, resamples=2000)
+    assert (found.low, found.high) == pytest.approx(plain, abs=0.006)
+
+
+@pytest.mark.parametrize(("n", "error", "alpha"), [(120, 0.1, 0.64)])
+def test_the_interval_covers_the_truth(n: int, error: float, alpha: float) -> None:
+    """Two people who err in e of two equally frequent classes differ in 2e(1 - e): alpha is 1 - 2e(1 - e) / 0.5."""
+    assert alpha == pytest.approx(1 - 4 * error * (1 - error))
+    rng = np.random.default_rng(20261130)
     covered = 0
-    for _ in range(100):
-        truth = rng.integers(0, 2, 120)
-        votes = np.concatenate([truth ^ (rng.random(120) < 0.1) for _ in range(2)])
-        found = measure_agreement(np.tile(np.arange(120), 2), np.repeat(["a", "b"], 120), votes, resamples=200)
-        covered += found.low <= 0.64 <= found.high
-    assert 90 <= covered <= 99
+    for _ in range(1000):
+        truth = rng.integers(0, 2, n)
+        votes = np.concatenate([truth ^ (rng.random(n) < error) for _ in range(2)])
+        found = measure_agreement(np.tile(np.arange(n), 2), np.repeat(["a", "b"], n), votes, resamples=400)
+        covered += found.low <= alpha <= found.high
+    assert 930 <= covered <= 970
 
 
 def test_where_nobody_answers_what_another_did() -> None:
@@ -112,7 +130,8 @@ def test_where_all_answers_are_the_same() -> None:
 def test_no_difference_on_few_items_is_no_proof() -> None:
     """Of ten items without a difference, z^2 / (10 + z^2) = 28 % could have one."""
     found = measure([(str(item), name, item % 2) for item in range(10) for name in "ab"])
-    assert (found.alpha, found.grade) == (1, Grade.RELIABLE)
+    assert (found.alpha, found.grade, found.high) == (1, Grade.RELIABLE, 1)
+    assert found.low < 0.8
     assert "people could differ about 28 % and none be seen" in found.sentence
     assert found.unanimous.low == pytest.approx(1 - 0.277533, abs=1e-6)
 
