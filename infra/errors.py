@@ -9,6 +9,7 @@ InfraError                     one line for a person, no secret in it
     ObjectMissingError         no object lies at the key
   CatalogError                 the catalog is not up to date, or holds something else than was said
     CatalogUnavailableError    ... cannot do it now: try again later
+  ReviewError                  an answer, a person, a queue or a view of tweets that cannot be
   StackError                   a part of the stack that cannot be started
 """
 
@@ -47,6 +48,10 @@ class CatalogError(InfraError):
 
 class CatalogUnavailableError(CatalogError):
     """The database cannot do it now: no connection, a restart, a lock held too long. Worth trying again later."""
+
+
+class ReviewError(InfraError):
+    """An answer, a person, a queue, a filter or a cursor that cannot mean anything: whoever asks has to ask otherwise."""
 
 
 class StackError(InfraError):

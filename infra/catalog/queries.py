@@ -1,9 +1,10 @@
 """Questions to the catalog, and the records that several processes may write at once."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +26,8 @@ from infra.catalog.tables import (
 )
 from infra.errors import CatalogError
 
+Value = TypeVar("Value")
+
 
 class TweetOrigin(NamedTuple):
     """Where a stored tweet lies and where it came from."""
@@ -42,7 +45,7 @@ def get_dataset(session: Session, name: str) -> Dataset | None:
 
 def get_or_create_dataset(session: Session, name: str, layout: str) -> Dataset:
     """The data set of that name, made if need be. Raises CatalogError when it has another layout."""
-    _insert_unless_there(session, Dataset, ("name",), {"name": name, "layout": layout})
+    insert_unless_there(session, Dataset, ("name",), {"name": name, "layout": layout})
     dataset = session.scalars(select(Dataset).where(Dataset.name == name)).one()
     if dataset.layout != layout:
         raise CatalogError(
@@ -147,7 +150,7 @@ def record_label_file(
         "counts": counts,
         "flow_run_id": flow_run_id,
     }
-    entered = _insert_unless_there(session, LabelFile, ("shard_id", "text_version", "image_version"), row)
+    entered = insert_unless_there(session, LabelFile, ("shard_id", "text_version", "image_version"), row)
     query = select(LabelFile).where(
         LabelFile.shard_id == shard_id,
         LabelFile.text_version == text_version,
@@ -173,7 +176,7 @@ def set_aside_by(session: Session, label_files: Sequence[int]) -> list[tuple[Set
 
 def record_notice(session: Session, kind: str, again: timedelta) -> bool:
     """Enter that people are told of something now; False when they were within the time after which they are told again."""
-    if _insert_unless_there(session, Notice, ("kind",), {"kind": kind}):
+    if insert_unless_there(session, Notice, ("kind",), {"kind": kind}):
         return True
     statement = update(Notice).where(Notice.kind == kind, Notice.told_at <= now() - again).values(told_at=now())
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
@@ -201,7 +204,7 @@ def record_champion(session: Session, task: str, version: str, flow_run_id: str 
         return False
     position = known.position + 1 if known else 1
     row = {"task": task, "position": position, "version": version, "flow_run_id": flow_run_id}
-    return _insert_unless_there(session, ChampionMove, ("task", "position"), row)
+    return insert_unless_there(session, ChampionMove, ("task", "position"), row)
 
 
 def shards_of_run(session: Session, flow_run_id: str) -> list[Shard]:
@@ -217,9 +220,22 @@ def count_quarantined(session: Session) -> int:
     return int(rows or 0) + int(rest or 0)
 
 
-def _insert_unless_there(session: Session, table: type[Base], unique: tuple[str, ...], row: dict[str, Any]) -> bool:
+def insert_unless_there(session: Session, table: type[Base], unique: tuple[str, ...], row: dict[str, Any]) -> bool:
     """Insert a row; where one with the same unique columns lies, leave that one, without an error, and return False."""
-    dialect = {"sqlite": sqlite, "postgresql": postgresql}[session.get_bind().dialect.name]
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing(index_elements=unique)
+    statement = dialect_insert(session, table).values(**row).on_conflict_do_nothing(index_elements=unique)
     # what comes back tells; the count of rows does not: with PostgreSQL's driver it is -1 here
     return session.execute(statement.returning(getattr(table, unique[0]))).first() is not None
+
+
+def in_parts(values: Iterable[Value], size: int = 500) -> Iterator[list[Value]]:
+    """Values in lists of what one statement may hold."""
+    rest = iter(values)
+    while part := [*islice(rest, size)]:
+        yield part
+
+
+def dialect_insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT of the session's database, with its ON CONFLICT."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)

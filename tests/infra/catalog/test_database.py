@@ -10,15 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import alembic.command
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import StatementError
 
+import infra.catalog.review_tables  # noqa: F401  tables of Base's
 from infra.catalog.database import Catalog, alembic_config, open_catalog
 from infra.catalog.queries import (
     get_dataset,
@@ -29,6 +31,7 @@ from infra.catalog.queries import (
     unlabelled_shards,
 )
 from infra.catalog.tables import Base, Dataset, Shard
+from infra.catalog.words import WORDS
 from infra.errors import CatalogError
 
 
@@ -37,10 +40,19 @@ def make_shard(dataset: Dataset, position: int, name: str = "") -> Shard:
     return Shard(dataset=dataset, position=position, hash=digest, key=f"shards/{digest}", pairs=10, size=1000)
 
 
+def compare_tables(connection: Connection) -> Any:
+    """What the classes and the migrated tables differ in, the index of words aside, which has no class."""
+
+    def include_name(name: str | None, kind: str, _parents: Any) -> bool:
+        return not (kind == "table" and name is not None and name.startswith(WORDS))
+
+    return compare_metadata(MigrationContext.configure(connection, opts={"include_name": include_name}), Base.metadata)
+
+
 def test_migrations_build_exactly_the_tables(catalog: Catalog) -> None:
     with catalog.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-        tables = set(inspect(connection).get_table_names())
+        assert compare_tables(connection) == []
+        tables = {name for name in inspect(connection).get_table_names() if not name.startswith(WORDS)}
     assert tables == {*Base.metadata.tables, "alembic_version"}
     catalog.check()
 
@@ -49,7 +61,7 @@ def test_the_comparison_of_tables_notices_a_difference(catalog: Catalog) -> None
     with catalog.connect() as connection:
         connection.execute(text("ALTER TABLE shard ADD COLUMN colour VARCHAR(8)"))
     with catalog.connect() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+        difference = compare_tables(connection)
     assert [(change[0], change[2], change[3].name) for change in difference] == [("remove_column", "shard", "colour")]
 
 
@@ -57,7 +69,7 @@ def test_migrations_can_be_undone_and_done_again(catalog: Catalog) -> None:
     with catalog.connect() as connection:
         alembic.command.downgrade(alembic_config(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
-    with pytest.raises(CatalogError, match=r"at revision 0004, found no tables: any itrp command that writes"):
+    with pytest.raises(CatalogError, match=r"at revision 0005, found no tables: any itrp command that writes"):
         catalog.check()
     catalog.migrate()
     catalog.check()
@@ -179,7 +191,7 @@ def test_a_catalog_that_is_not_there(tmp_path: Path) -> None:
 def test_a_catalog_without_tables(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "catalog.db").execute("CREATE TABLE x (y)").connection.close()
     catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
-    with pytest.raises(CatalogError, match="at revision 0004, found no tables"):
+    with pytest.raises(CatalogError, match="at revision 0005, found no tables"):
         catalog.check()
     with (
         pytest.raises(CatalogError, match="no such table: dataset; any itrp command that writes"),

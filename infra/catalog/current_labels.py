@@ -1,0 +1,235 @@
+"""Labels as they hold now: each person's, what a tweet is taken to be, who has done how much, and where people disagree."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Select, and_, case, exists, func, select, tuple_
+from sqlalchemy.orm import Session, aliased
+
+from infra.catalog.annotations import EVERYTHING, PAGE, AnnotationFilter, latest_answers, of_tweet, same_question
+from infra.catalog.review_tables import TASKS, Annotation, IndexedTweet, Kind, Queue
+
+
+class CurrentLabel(NamedTuple):
+    """A person's answer that holds now."""
+
+    id: int
+    """Of its annotation."""
+    dataset_id: int
+    tweet_id: str
+    task: str
+    value: int
+    """0 or 1."""
+    person: str
+    queue: str
+    """That the person had the tweet from when she gave this answer."""
+    random: bool
+    """Whether chance alone brought the tweet before this person, so that the label counts for measuring: she had it from the
+    random queue, or that queue has passed over it because she had answered already."""
+    seconds: float | None
+    note: str | None
+    guideline: str
+    created_at: datetime
+
+
+class SettledLabel(NamedTuple):
+    """What a tweet is taken to be in a task."""
+
+    dataset_id: int
+    tweet_id: str
+    task: str
+    value: int
+    zeros: int
+    """People whose current label is 0."""
+    ones: int
+    decided: bool
+    """By a decision; otherwise by the majority."""
+    random: bool
+    """Whether a label of the tweet counts for measuring (`CurrentLabel.random`)."""
+
+
+class Work(NamedTuple):
+    """What a person has said in a queue, as it holds now."""
+
+    person: str
+    queue: str
+    tweets: int
+    """With a label or a skip."""
+    labels: int
+    skips: int
+    seconds: float
+    """Spent on what was measured."""
+
+
+class WaitingDecision(NamedTuple):
+    """A tweet that people label differently, and that nobody has decided."""
+
+    dataset_id: int
+    tweet_id: str
+    task: str
+    answers: list[CurrentLabel]
+
+
+def current_labels(
+    session: Session, wanted: AnnotationFilter = EVERYTHING, *, random: bool = False
+) -> list[CurrentLabel]:
+    """Each person's answers that hold now, by data set, tweet, task and person; if `random`, those that count for measuring.
+
+    The filter's queues are those of the answers that hold, not of former ones.
+    """
+    latest = latest_answers(replace(wanted, queues=None))
+    query = (
+        select(Annotation, latest.c.drawn, IndexedTweet.random_key)
+        .join(latest, latest.c.id == Annotation.id)
+        .outerjoin(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
+        .where(Annotation.kind == Kind.LABEL, *wanted.conditions())
+        .order_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
+    )
+    reached = _reached(session, wanted.dataset_id)
+    labels = [_as_label(row, bool(drawn), key, reached) for row, drawn, key in session.execute(query)]
+    return [label for label in labels if label.random] if random else labels
+
+
+def settled_labels(
+    session: Session, wanted: AnnotationFilter = EVERYTHING, *, random: bool = False
+) -> list[SettledLabel]:
+    """What each labelled tweet is taken to be: the newest decision, else the majority of the labels that are asked for.
+
+    None on a tie. Without any restriction to queues, people or random, a tweet that only a decision speaks of is among them.
+    """
+    votes: dict[_Question, list[CurrentLabel]] = {}
+    for label in current_labels(session, wanted, random=random):
+        votes.setdefault((label.dataset_id, label.tweet_id, label.task), []).append(label)
+    decisions = _decisions(session, replace(wanted, queues=None, people=None))
+    if wanted.queues is None and wanted.people is None and not random:
+        votes |= {question: [] for question in decisions if question not in votes}
+    settled = (_settle(question, cast, decisions.get(question)) for question, cast in sorted(votes.items()))
+    return [each for each in settled if each is not None]
+
+
+def count_work(session: Session, dataset_id: int | None = None) -> list[Work]:
+    """Who has said how much in which queue, by person and queue."""
+    latest = latest_answers(AnnotationFilter(dataset_id=dataset_id))
+    held = (
+        select(
+            Annotation.person,
+            Annotation.queue,
+            func.max(case((Annotation.kind == Kind.LABEL, 1), else_=0)).label("labelled"),
+            func.max(Annotation.seconds).label("seconds"),
+        )
+        .join(latest, latest.c.id == Annotation.id)
+        .where(Annotation.kind.in_((Kind.LABEL, Kind.SKIP)))
+        .group_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.person, Annotation.queue)
+        .subquery()
+    )
+    query = (
+        select(
+            held.c.person,
+            held.c.queue,
+            func.count(),
+            func.sum(held.c.labelled),
+            func.coalesce(func.sum(held.c.seconds), 0.0),
+        )
+        .group_by(held.c.person, held.c.queue)
+        .order_by(held.c.person, held.c.queue)
+    )
+    return [
+        Work(person, queue, int(tweets), int(labelled), int(tweets) - int(labelled), float(seconds))
+        for person, queue, tweets, labelled, seconds in session.execute(query)
+    ]
+
+
+def disagreements(dataset_id: int, tasks: Collection[str] = TASKS) -> Select[str, str]:
+    """A query for (tweet id, task) of the tweets whose current labels differ and that no decision holds for."""
+    latest = latest_answers(AnnotationFilter(dataset_id=dataset_id, tasks=tasks))
+    last = aliased(Annotation)
+    newest = select(func.max(last.id)).where(*same_question(last, Annotation), last.kind == Kind.DECISION)
+    decision = aliased(Annotation)
+    decided = exists().where(decision.id == newest.correlate(Annotation).scalar_subquery(), decision.value.is_not(None))
+    differing = (
+        select(func.max(Annotation.id).label("id"))
+        .join(latest, latest.c.id == Annotation.id)
+        .where(Annotation.kind == Kind.LABEL)
+        .group_by(Annotation.tweet_id, Annotation.task)
+        .having(func.min(Annotation.value) < func.max(Annotation.value))
+        .subquery()
+    )
+    return select(Annotation.tweet_id, Annotation.task).join(differing, differing.c.id == Annotation.id).where(~decided)
+
+
+def waiting_decisions(
+    session: Session,
+    dataset_id: int,
+    *,
+    tasks: Collection[str] = TASKS,
+    after: tuple[str, str] | None = None,
+    limit: int = 50,
+) -> list[WaitingDecision]:
+    """Tweets whose current labels differ and that no decision holds for, by (tweet id, task), those behind `after`."""
+    query = disagreements(dataset_id, tasks)
+    if after is not None:
+        query = query.where(tuple_(Annotation.tweet_id, Annotation.task) > after)
+    found = [
+        (tweet_id, task) for tweet_id, task in session.execute(query.order_by(None).order_by(*_QUESTION).limit(limit))
+    ]
+    asked = AnnotationFilter(dataset_id=dataset_id, tasks=tasks, tweet_ids=[tweet_id for tweet_id, _ in found])
+    labels = current_labels(session, asked)
+    return [
+        WaitingDecision(
+            dataset_id, tweet_id, task, [each for each in labels if (each.tweet_id, each.task) == (tweet_id, task)]
+        )
+        for tweet_id, task in found
+    ]
+
+
+_Question = tuple[int, str, str]
+_QUESTION = (Annotation.tweet_id, Annotation.task)
+
+
+def _reached(session: Session, dataset_id: int | None) -> dict[tuple[int, str], int]:
+    """(data set, person) -> the greatest `random_key` that the random queue has brought her to on the page."""
+    query = (
+        select(Annotation.dataset_id, Annotation.person, func.max(IndexedTweet.random_key))
+        .join(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
+        .where(Annotation.queue == Queue.RANDOM, Annotation.source == PAGE, Annotation.kind != Kind.DECISION)
+        .group_by(Annotation.dataset_id, Annotation.person)
+    )
+    if dataset_id is not None:
+        query = query.where(Annotation.dataset_id == dataset_id)
+    return {(dataset, person): key for dataset, person, key in session.execute(query)}
+
+
+def _as_label(
+    row: Annotation, drawn: bool, random_key: int | None, reached: dict[tuple[int, str], int]
+) -> CurrentLabel:
+    passed_over = random_key is not None and random_key <= reached.get((row.dataset_id, row.person), -1)
+    assert row.value is not None
+    return CurrentLabel(
+        row.id, row.dataset_id, row.tweet_id, row.task, row.value, row.person, row.queue, drawn or passed_over,
+        row.seconds, row.note, row.guideline, row.created_at,
+    )  # fmt: skip
+
+
+def _decisions(session: Session, wanted: AnnotationFilter) -> dict[_Question, int | None]:
+    """The newest decision of each question; None where it says that none holds."""
+    newest = (
+        select(func.max(Annotation.id).label("id"))
+        .where(*wanted.conditions(), Annotation.kind == Kind.DECISION)
+        .group_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task)
+        .subquery()
+    )
+    rows = session.scalars(select(Annotation).join(newest, newest.c.id == Annotation.id))
+    return {(row.dataset_id, row.tweet_id, row.task): row.value for row in rows}
+
+
+def _settle(question: _Question, labels: Sequence[CurrentLabel], decision: int | None) -> SettledLabel | None:
+    ones = sum(label.value for label in labels)
+    zeros = len(labels) - ones
+    if decision is None and ones == zeros:
+        return None
+    value = decision if decision is not None else int(ones > zeros)
+    return SettledLabel(
+        *question, value, zeros, ones, decision is not None, any(label.random for label in labels)
+    )  # fmt: skip
