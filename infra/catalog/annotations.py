@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Subquery, case, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from infra.catalog.people import find_or_add_person
 from infra.catalog.queries import dialect_insert, in_parts
-from infra.catalog.review_tables import TASKS, Annotation, Kind, Queue
+from infra.catalog.review_tables import TASKS, Annotation, IndexedTweet, Kind, Queue
 from infra.catalog.tables import StoredTweet, now
 from infra.errors import ReviewError
 
@@ -188,17 +188,22 @@ def newest_annotation(session: Session) -> int:
     return session.scalar(select(func.max(Annotation.id))) or 0
 
 
-def answered(person: str, tweet: Any, tasks: Collection[str] = TASKS, after: Any = 0) -> ColumnElement[bool]:
-    """Whether a person has a label or skip that holds, entered past an id, in any of the tasks; `tweet` is a row's table."""
-    said, newer = aliased(Annotation), aliased(Annotation)
-    return exists().where(
-        *of_tweet(said, tweet),
-        said.task.in_(tasks),
-        said.person == person,
-        said.kind.in_((Kind.LABEL, Kind.SKIP)),
-        said.id > after,
-        ~exists().where(*same_answer(newer, said), newer.id > said.id),
-    )
+class HeldAnswers(NamedTuple):
+    """Answers and skips of a tweet that hold, for a subquery about a row of another query."""
+
+    said: type[Annotation]
+    """An alias: one row an answer."""
+    conditions: list[ColumnElement[bool]]
+
+
+def held_answers(
+    tweet: ColumnElement[int], *, tasks: Collection[str] = TASKS, kinds: Collection[Kind] = (Kind.LABEL, Kind.SKIP)
+) -> HeldAnswers:
+    """Answers of these kinds, in any of the tasks, of the tweet that is `IndexedTweet.id` in a row of the query around."""
+    place, said, newer = aliased(IndexedTweet), aliased(Annotation), aliased(Annotation)
+    replaced = exists().where(*same_answer(newer, said), newer.id > said.id)
+    conditions = [place.id == tweet, *of_tweet(said, place), said.task.in_(tasks), said.kind.in_(kinds), ~replaced]
+    return HeldAnswers(said, conditions)
 
 
 def _check_choice(what: str, found: object, choices: Collection[object]) -> None:
@@ -225,11 +230,12 @@ def _columns(annotation: NewAnnotation) -> dict[str, Any]:
 
 
 def latest_answers(wanted: AnnotationFilter) -> Subquery:
-    """For each person, tweet and task: `id` of the row that holds, `drawn` = 1 where she ever had it from the random queue."""
+    """For each person, tweet and task: `id` of the row that holds, `first` row's, `drawn` = 1 if it ever was a random one."""
     key = (Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
     return (
         select(
             func.max(Annotation.id).label("id"),
+            func.min(Annotation.id).label("first"),
             func.max(case((Annotation.queue == Queue.RANDOM, 1), else_=0)).label("drawn"),
         )
         .where(*wanted.conditions(), Annotation.kind != Kind.DECISION)

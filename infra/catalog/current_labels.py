@@ -1,14 +1,24 @@
 """Labels as they hold now: each person's, what a tweet is taken to be, who has done how much, and where people disagree."""
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import accumulate
 from typing import NamedTuple
 
-from sqlalchemy import Select, and_, case, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
-from infra.catalog.annotations import EVERYTHING, PAGE, AnnotationFilter, latest_answers, of_tweet, same_question
+from infra.catalog.annotations import (
+    EVERYTHING,
+    PAGE,
+    AnnotationFilter,
+    held_answers,
+    latest_answers,
+    of_tweet,
+    same_question,
+)
 from infra.catalog.review_tables import TASKS, Annotation, IndexedTweet, Kind, Queue
 
 
@@ -81,14 +91,17 @@ def current_labels(
     """
     latest = latest_answers(replace(wanted, queues=None))
     query = (
-        select(Annotation, latest.c.drawn, IndexedTweet.random_key)
+        select(Annotation, latest.c.first, latest.c.drawn, IndexedTweet.random_key)
         .join(latest, latest.c.id == Annotation.id)
         .outerjoin(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
         .where(Annotation.kind == Kind.LABEL, *wanted.conditions())
         .order_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
     )
-    reached = _reached(session, wanted.dataset_id)
-    labels = [_as_label(row, bool(drawn), key, reached) for row, drawn, key in session.execute(query)]
+    walks = _follow_walks(session, wanted.dataset_id)
+    labels = []
+    for row, first, drawn, key in session.execute(query):
+        walk = walks.get((row.dataset_id, row.person), _NOWHERE)
+        labels.append(_as_label(row, bool(drawn) or walk.passes(key, first)))
     return [label for label in labels if label.random] if random else labels
 
 
@@ -159,6 +172,24 @@ def disagreements(dataset_id: int, tasks: Collection[str] = TASKS) -> Select[str
     return select(Annotation.tweet_id, Annotation.task).join(differing, differing.c.id == Annotation.id).where(~decided)
 
 
+def labelled_tweets(dataset_id: int, *, disagreed: bool = False) -> Select[int]:
+    """A query for `IndexedTweet.id` of the tweets with a label that holds, or only of those that wait for a decision."""
+    if disagreed:
+        chosen = disagreements(dataset_id).subquery()
+    else:
+        latest = latest_answers(AnnotationFilter(dataset_id=dataset_id))
+        held = select(Annotation.tweet_id).join(latest, latest.c.id == Annotation.id)
+        chosen = held.where(Annotation.kind == Kind.LABEL).subquery()
+    return select(IndexedTweet.id).where(
+        IndexedTweet.dataset_id == dataset_id, IndexedTweet.tweet_id.in_(select(chosen.c.tweet_id))
+    )
+
+
+def has_label(tweet: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether anybody's label of the tweet (`IndexedTweet.id` in a row of a query) holds."""
+    return exists().where(*held_answers(tweet, kinds=(Kind.LABEL,)).conditions)
+
+
 def waiting_decisions(
     session: Session,
     dataset_id: int,
@@ -171,9 +202,8 @@ def waiting_decisions(
     query = disagreements(dataset_id, tasks)
     if after is not None:
         query = query.where(tuple_(Annotation.tweet_id, Annotation.task) > after)
-    found = [
-        (tweet_id, task) for tweet_id, task in session.execute(query.order_by(None).order_by(*_QUESTION).limit(limit))
-    ]
+    rows = session.execute(query.order_by(Annotation.tweet_id, Annotation.task).limit(limit))
+    found = [(row.tweet_id, row.task) for row in rows]
     asked = AnnotationFilter(dataset_id=dataset_id, tasks=tasks, tweet_ids=[tweet_id for tweet_id, _ in found])
     labels = current_labels(session, asked)
     return [
@@ -185,29 +215,48 @@ def waiting_decisions(
 
 
 _Question = tuple[int, str, str]
-_QUESTION = (Annotation.tweet_id, Annotation.task)
 
 
-def _reached(session: Session, dataset_id: int | None) -> dict[tuple[int, str], int]:
-    """(data set, person) -> the greatest `random_key` that the random queue has brought her to on the page."""
+class _Walk(NamedTuple):
+    """How far the random queue brought a person on the page, answer by answer."""
+
+    ids: list[int]
+    """Of her annotations from it, ascending."""
+    reached: list[int]
+    """The greatest `random_key` of that annotation and those after it."""
+
+    def passes(self, random_key: int | None, first_id: int) -> bool:
+        """Whether the queue has come past a tweet after she had said something of it elsewhere: it would have asked her."""
+        place = bisect_right(self.ids, first_id)
+        return random_key is not None and place < len(self.ids) and random_key <= self.reached[place]
+
+
+_NOWHERE = _Walk([], [])
+
+
+def _follow_walks(session: Session, dataset_id: int | None) -> dict[tuple[int, str], _Walk]:
+    """(data set, person) -> how far the random queue brought her."""
     query = (
-        select(Annotation.dataset_id, Annotation.person, func.max(IndexedTweet.random_key))
+        select(Annotation.dataset_id, Annotation.person, Annotation.id, IndexedTweet.random_key)
         .join(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
         .where(Annotation.queue == Queue.RANDOM, Annotation.source == PAGE, Annotation.kind != Kind.DECISION)
-        .group_by(Annotation.dataset_id, Annotation.person)
+        .order_by(Annotation.id)
     )
     if dataset_id is not None:
         query = query.where(Annotation.dataset_id == dataset_id)
-    return {(dataset, person): key for dataset, person, key in session.execute(query)}
+    steps: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    for dataset, person, id_, key in session.execute(query):
+        steps.setdefault((dataset, person), []).append((id_, key))
+    return {
+        who: _Walk([id_ for id_, _ in taken], [*accumulate((key for _, key in reversed(taken)), max)][::-1])
+        for who, taken in steps.items()
+    }
 
 
-def _as_label(
-    row: Annotation, drawn: bool, random_key: int | None, reached: dict[tuple[int, str], int]
-) -> CurrentLabel:
-    passed_over = random_key is not None and random_key <= reached.get((row.dataset_id, row.person), -1)
-    assert row.value is not None
+def _as_label(row: Annotation, random: bool) -> CurrentLabel:
+    assert row.value is not None  # of a label, says `NewAnnotation`
     return CurrentLabel(
-        row.id, row.dataset_id, row.tweet_id, row.task, row.value, row.person, row.queue, drawn or passed_over,
+        row.id, row.dataset_id, row.tweet_id, row.task, row.value, row.person, row.queue, random,
         row.seconds, row.note, row.guideline, row.created_at,
     )  # fmt: skip
 
