@@ -129,7 +129,7 @@ def withdraw(
             token=token,
             source=source,
         )
-        for row in session.scalars(held)
+        for row in session.scalars(held.order_by(Annotation.id))
     ]
     return record_annotations(session, rows)
 
@@ -145,8 +145,11 @@ def undo(
 ) -> Annotation | None:
     """Take back the person's newest answer or skip that holds, in every task of its tweet: a row of it, None when none holds.
 
-    Called again with another token it goes one tweet further back.
+    Called again with another token it goes one tweet further back; with the same one it does nothing more.
     """
+    done = select(Annotation).where(Annotation.token == token, Annotation.person == person)
+    if (again := session.scalars(done.limit(1)).first()) is not None:
+        return again
     newer = aliased(Annotation)
     query = select(Annotation).where(
         Annotation.person == person,
