@@ -15,8 +15,9 @@ from infra.catalog.annotations import (
     PAGE,
     AnnotationFilter,
     held_answers,
-    latest_answers,
+    holds,
     of_tweet,
+    same_answer,
     same_question,
 )
 from infra.catalog.review_tables import TASKS, Annotation, IndexedTweet, Kind, Queue
@@ -89,19 +90,20 @@ def current_labels(
 
     The filter's queues are those of the answers that hold, not of former ones.
     """
-    latest = latest_answers(replace(wanted, queues=None))
+    earlier = aliased(Annotation)
+    first = select(func.min(earlier.id)).where(*same_answer(earlier, Annotation)).scalar_subquery()
+    drawn = exists().where(*same_answer(earlier, Annotation), earlier.queue == Queue.RANDOM)
     query = (
-        select(Annotation, latest.c.first, latest.c.drawn, IndexedTweet.random_key)
-        .join(latest, latest.c.id == Annotation.id)
+        select(Annotation, first, drawn, IndexedTweet.random_key)
         .outerjoin(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
-        .where(Annotation.kind == Kind.LABEL, *wanted.conditions())
+        .where(Annotation.kind == Kind.LABEL, *wanted.conditions(), holds(Annotation))
         .order_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
     )
     walks = _follow_walks(session, wanted.dataset_id)
     labels = []
-    for row, first, drawn, key in session.execute(query):
+    for row, first_id, was_drawn, key in session.execute(query):
         walk = walks.get((row.dataset_id, row.person), _NOWHERE)
-        labels.append(_as_label(row, bool(drawn) or walk.passes(key, first)))
+        labels.append(_as_label(row, bool(was_drawn) or walk.passes(key, first_id)))
     return [label for label in labels if label.random] if random else labels
 
 
@@ -124,7 +126,6 @@ def settled_labels(
 
 def count_work(session: Session, dataset_id: int | None = None) -> list[Work]:
     """Who has said how much in which queue, by person and queue."""
-    latest = latest_answers(AnnotationFilter(dataset_id=dataset_id))
     held = (
         select(
             Annotation.person,
@@ -132,8 +133,8 @@ def count_work(session: Session, dataset_id: int | None = None) -> list[Work]:
             func.max(case((Annotation.kind == Kind.LABEL, 1), else_=0)).label("labelled"),
             func.max(Annotation.seconds).label("seconds"),
         )
-        .join(latest, latest.c.id == Annotation.id)
-        .where(Annotation.kind.in_((Kind.LABEL, Kind.SKIP)))
+        .where(*AnnotationFilter(dataset_id=dataset_id).conditions())
+        .where(Annotation.kind.in_((Kind.LABEL, Kind.SKIP)), holds(Annotation))
         .group_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.person, Annotation.queue)
         .subquery()
     )
@@ -156,33 +157,37 @@ def count_work(session: Session, dataset_id: int | None = None) -> list[Work]:
 
 def disagreements(dataset_id: int, tasks: Collection[str] = TASKS) -> Select[str, str]:
     """A query for (tweet id, task) of the tweets whose current labels differ and that no decision holds for."""
-    latest = latest_answers(AnnotationFilter(dataset_id=dataset_id, tasks=tasks))
-    last = aliased(Annotation)
-    newest = select(func.max(last.id)).where(*same_question(last, Annotation), last.kind == Kind.DECISION)
-    decision = aliased(Annotation)
-    decided = exists().where(decision.id == newest.correlate(Annotation).scalar_subquery(), decision.value.is_not(None))
     differing = (
-        select(func.max(Annotation.id).label("id"))
-        .join(latest, latest.c.id == Annotation.id)
-        .where(Annotation.kind == Kind.LABEL)
+        select(Annotation.tweet_id, Annotation.task)
+        .where(*AnnotationFilter(dataset_id=dataset_id, tasks=tasks).conditions())
+        .where(Annotation.kind == Kind.LABEL, holds(Annotation))
         .group_by(Annotation.tweet_id, Annotation.task)
         .having(func.min(Annotation.value) < func.max(Annotation.value))
         .subquery()
     )
-    return select(Annotation.tweet_id, Annotation.task).join(differing, differing.c.id == Annotation.id).where(~decided)
+    decision, newer = aliased(Annotation), aliased(Annotation)
+    taken_back = exists().where(*same_question(newer, decision), newer.kind == Kind.DECISION, newer.id > decision.id)
+    decided = exists().where(
+        decision.dataset_id == dataset_id,
+        decision.tweet_id == differing.c.tweet_id,
+        decision.task == differing.c.task,
+        decision.kind == Kind.DECISION,
+        decision.value.is_not(None),
+        ~taken_back,
+    )
+    return select(differing.c.tweet_id, differing.c.task).where(~decided)
 
 
-def labelled_tweets(dataset_id: int, *, disagreed: bool = False) -> Select[int]:
-    """A query for `IndexedTweet.id` of the tweets with a label that holds, or only of those that wait for a decision."""
+def labelled_tweets(session: Session, dataset_id: int, *, disagreed: bool = False) -> set[int]:
+    """`IndexedTweet.id` of the tweets with a label that holds, or only of those that wait for a decision."""
     if disagreed:
         chosen = disagreements(dataset_id).subquery()
     else:
-        latest = latest_answers(AnnotationFilter(dataset_id=dataset_id))
-        held = select(Annotation.tweet_id).join(latest, latest.c.id == Annotation.id)
-        chosen = held.where(Annotation.kind == Kind.LABEL).subquery()
-    return select(IndexedTweet.id).where(
-        IndexedTweet.dataset_id == dataset_id, IndexedTweet.tweet_id.in_(select(chosen.c.tweet_id))
-    )
+        wanted = AnnotationFilter(dataset_id=dataset_id).conditions()
+        held = select(Annotation.tweet_id).where(*wanted, Annotation.kind == Kind.LABEL, holds(Annotation))
+        chosen = held.distinct().subquery()
+    place = and_(IndexedTweet.dataset_id == dataset_id, IndexedTweet.tweet_id == chosen.c.tweet_id)
+    return {*session.scalars(select(IndexedTweet.id).join(chosen, place))}
 
 
 def has_label(tweet: ColumnElement[int]) -> ColumnElement[bool]:
@@ -200,9 +205,10 @@ def waiting_decisions(
 ) -> list[WaitingDecision]:
     """Tweets whose current labels differ and that no decision holds for, by (tweet id, task), those behind `after`."""
     query = disagreements(dataset_id, tasks)
+    question = query.selected_columns
     if after is not None:
-        query = query.where(tuple_(Annotation.tweet_id, Annotation.task) > after)
-    rows = session.execute(query.order_by(Annotation.tweet_id, Annotation.task).limit(limit))
+        query = query.where(tuple_(question.tweet_id, question.task) > after)
+    rows = session.execute(query.order_by(question.tweet_id, question.task).limit(limit))
     found = [(row.tweet_id, row.task) for row in rows]
     asked = AnnotationFilter(dataset_id=dataset_id, tasks=tasks, tweet_ids=[tweet_id for tweet_id, _ in found])
     labels = current_labels(session, asked)
@@ -263,14 +269,8 @@ def _as_label(row: Annotation, random: bool) -> CurrentLabel:
 
 def _decisions(session: Session, wanted: AnnotationFilter) -> dict[_Question, int | None]:
     """The newest decision of each question; None where it says that none holds."""
-    newest = (
-        select(func.max(Annotation.id).label("id"))
-        .where(*wanted.conditions(), Annotation.kind == Kind.DECISION)
-        .group_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task)
-        .subquery()
-    )
-    rows = session.scalars(select(Annotation).join(newest, newest.c.id == Annotation.id))
-    return {(row.dataset_id, row.tweet_id, row.task): row.value for row in rows}
+    query = select(Annotation).where(*wanted.conditions(), Annotation.kind == Kind.DECISION).order_by(Annotation.id)
+    return {(row.dataset_id, row.tweet_id, row.task): row.value for row in session.scalars(query)}
 
 
 def _settle(question: _Question, labels: Sequence[CurrentLabel], decision: int | None) -> SettledLabel | None:

@@ -1,12 +1,13 @@
 """Questions to the catalog, and the records that several processes may write at once."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, CursorResult, Integer, any_, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -239,3 +240,11 @@ def dialect_insert(session: Session, table: type[Base]) -> sqlite.Insert | postg
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(table)
     return postgresql.insert(table)
+
+
+def is_one_of(session: Session, column: ColumnElement[int], numbers: Iterable[int]) -> ColumnElement[bool]:
+    """Whether a column holds one of any many numbers: one parameter, where IN would be one a number."""
+    if session.get_bind().dialect.name == "sqlite":
+        each = func.json_each(json.dumps(sorted(numbers))).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(literal(sorted(numbers), ARRAY(Integer)))

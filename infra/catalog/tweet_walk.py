@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from infra.catalog.current_labels import has_label, labelled_tweets
 from infra.catalog.cursors import Place
+from infra.catalog.queries import is_one_of
 from infra.catalog.review_tables import UNDATED, IndexedTweet, TweetLabel, to_microseconds
 from infra.catalog.tweet_filter import ALL_PROBABILITIES, Human, Order, TweetFilter
 from infra.catalog.words import are_rare, has_words, matching_tweets
@@ -89,12 +90,12 @@ def plan_walk(
 ) -> Walk:
     """How to go through the tweets that a filter leaves; `further` conditions are about `tweet_of(wanted)`."""
     table = IndexedTweet if wanted.pair_id is None else TweetLabel
-    rare = bool(wanted.words) and are_rare(session, wanted.words)
-    few = rare or wanted.human in (Human.LABELLED, Human.DISAGREEMENT)
-    conditions = [*_own_conditions(wanted, table), *_other_conditions(session, wanted, rare), *further]
-    if few:
+    few = _gather(session, wanted)
+    conditions = [*_own_conditions(wanted, table), *_other_conditions(session, wanted), *further]
+    if few is not None:
         some = [] if wanted.pair_id is None else [TweetLabel.relation.in_(sorted(wanted.relations))]
-        branches = [[table.dataset_id + 0 == wanted.dataset_id, *some, *conditions]]
+        gathered = is_one_of(session, tweet_of(wanted), few)
+        branches = [[table.dataset_id + 0 == wanted.dataset_id, gathered, *some, *conditions]]
     elif wanted.pair_id is None:
         branches = [[table.dataset_id == wanted.dataset_id, *conditions]]
     else:
@@ -102,7 +103,7 @@ def plan_walk(
             [table.dataset_id == wanted.dataset_id, TweetLabel.relation == relation, *conditions]
             for relation in sorted(wanted.relations)
         ]
-    index = None if few else f"ix_{table.__tablename__}_{_INDEXES[order]}"
+    index = None if few is not None else f"ix_{table.__tablename__}_{_INDEXES[order]}"
     key = table.__table__.c[_KEYS[order]]
     return Walk(session, table, key, tweet_of(wanted), order is Order.NEWEST, index, branches)
 
@@ -139,20 +140,26 @@ def _label_conditions(wanted: TweetFilter, pair_id: int) -> list[Condition]:
     return conditions
 
 
-def _other_conditions(session: Session, wanted: TweetFilter, rare: bool) -> list[Condition]:
-    """What other tables decide; `rare` words are gathered, others asked for tweet by tweet."""
+def _other_conditions(session: Session, wanted: TweetFilter) -> list[Condition]:
+    """What is asked tweet by tweet, having been left by the walk's index."""
     tweet = tweet_of(wanted)
     conditions: list[Condition] = []
     if wanted.human is Human.UNLABELLED:
         conditions.append(~has_label(tweet))
-    elif wanted.human is not Human.ANY:
-        labelled = labelled_tweets(wanted.dataset_id, disagreed=wanted.human is Human.DISAGREEMENT)
-        conditions.append(tweet.in_(labelled))
-    if rare:
-        conditions.append(tweet.in_(matching_tweets(session, wanted.words)))
-    elif wanted.words:
+    if wanted.words:
         conditions.append(has_words(session, wanted.words, tweet))
     return conditions
+
+
+def _gather(session: Session, wanted: TweetFilter) -> set[int] | None:
+    """Few tweets, among which all are that the filter leaves; None where no part of it leaves few."""
+    few: set[int] | None = None
+    if wanted.human in (Human.LABELLED, Human.DISAGREEMENT):
+        few = labelled_tweets(session, wanted.dataset_id, disagreed=wanted.human is Human.DISAGREEMENT)
+    if wanted.words and are_rare(session, wanted.words):
+        found = {*session.scalars(matching_tweets(session, wanted.words))}
+        few = found if few is None else few & found
+    return few
 
 
 def _sort(key: ColumnElement[Any], tweet: ColumnElement[int], falling: bool) -> list[ColumnElement[Any]]:

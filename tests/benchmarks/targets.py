@@ -22,6 +22,7 @@ ALIGNED_TRAINING = "whole training by alignment, 1,500 pairs, small encoders, te
 ALIGNED_SCORING = "scoring both tasks by two frozen passes instead of four"
 ALIGNMENT_MEMORY = "memory: peak RSS while aligning 10k, 100k, 1 million pairs"
 ALIGNMENT_TIME = "growth: aligning 10k, 100k, 1 million pairs"
+REVIEW_VIEWS = "review: views and queues of 1 million tweets"
 START_HELP = "start-up: itrp --help"
 START_SCORE = "start-up: itrp score with nothing to do"
 START_DOCTOR = "start-up: itrp doctor"
@@ -67,6 +68,7 @@ TARGETS = (
     Target(GROWTH_INGEST, "linear: time per pair within 15 %", "growth"),
     Target(ALIGNMENT_MEMORY, "flat: at most 100 private bytes a pair", "alignment_growth", of_machine=False),
     Target(ALIGNMENT_TIME, "no more a pair with more pairs", "alignment_growth"),
+    Target(REVIEW_VIEWS, "every view <= 0.2 s", "review_catalog"),
     Target(START_HELP, "<= 0.5 s", "start_up"),
     Target(
         START_SCORE,
