@@ -203,9 +203,8 @@ def held_answers(
     tweet: ColumnElement[int], *, tasks: Collection[str] = TASKS, kinds: Collection[Kind] = (Kind.LABEL, Kind.SKIP)
 ) -> HeldAnswers:
     """Answers of these kinds, in any of the tasks, of the tweet that is `IndexedTweet.id` in a row of the query around."""
-    place, said = aliased(IndexedTweet), aliased(Annotation)
-    conditions = [place.id == tweet, *of_tweet(said, place), said.task.in_(tasks), said.kind.in_(kinds), holds(said)]
-    return HeldAnswers(said, conditions)
+    here = [_PLACE.id == tweet, *_SAID_THERE]
+    return HeldAnswers(_SAID, [*here, _SAID.task.in_(tasks), _SAID.kind.in_(kinds), _SAID_HOLDS])
 
 
 def _check_choice(what: str, found: object, choices: Collection[object]) -> None:
@@ -236,8 +235,7 @@ def holds(said: Any) -> ColumnElement[bool]:
 
     Asked row by row, by an index, rather than by joining groups: quick whatever a database knows of how many rows there are.
     """
-    newer = aliased(Annotation)
-    return ~exists().where(*same_answer(newer, said), newer.id > said.id)
+    return ~exists().where(*same_answer(_NEWER, said), _NEWER.id > said.id)
 
 
 def of_tweet(one: Any, other: Any) -> tuple[ColumnElement[bool], ...]:
@@ -250,3 +248,8 @@ def same_question(one: Any, other: Any) -> tuple[ColumnElement[bool], ...]:
 
 def same_answer(one: Any, other: Any) -> tuple[ColumnElement[bool], ...]:
     return (*same_question(one, other), one.person == other.person, one.kind != Kind.DECISION)
+
+
+# made once: to make them anew for every view takes longer than to answer it
+_NEWER, _SAID, _PLACE = aliased(Annotation), aliased(Annotation), aliased(IndexedTweet)
+_SAID_THERE, _SAID_HOLDS = of_tweet(_SAID, _PLACE), holds(_SAID)

@@ -99,9 +99,11 @@ def current_labels(
         .where(Annotation.kind == Kind.LABEL, *wanted.conditions(), holds(Annotation))
         .order_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
     )
-    walks = _follow_walks(session, wanted.dataset_id)
+    rows = session.execute(query).all()
+    chosen = {row.person for row, _, was_drawn, _ in rows if not was_drawn}
+    walks = _follow_walks(session, replace(wanted, people=chosen)) if chosen else {}
     labels = []
-    for row, first_id, was_drawn, key in session.execute(query):
+    for row, first_id, was_drawn, key in rows:
         walk = walks.get((row.dataset_id, row.person), _NOWHERE)
         labels.append(_as_label(row, bool(was_drawn) or walk.passes(key, first_id)))
     return [label for label in labels if label.random] if random else labels
@@ -240,16 +242,15 @@ class _Walk(NamedTuple):
 _NOWHERE = _Walk([], [])
 
 
-def _follow_walks(session: Session, dataset_id: int | None) -> dict[tuple[int, str], _Walk]:
-    """(data set, person) -> how far the random queue brought her."""
+def _follow_walks(session: Session, wanted: AnnotationFilter) -> dict[tuple[int, str], _Walk]:
+    """(data set, person) -> how far the random queue brought each of the filter's people, in any task."""
     query = (
         select(Annotation.dataset_id, Annotation.person, Annotation.id, IndexedTweet.random_key)
         .join(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
         .where(Annotation.queue == Queue.RANDOM, Annotation.source == PAGE, Annotation.kind != Kind.DECISION)
+        .where(*AnnotationFilter(dataset_id=wanted.dataset_id, people=wanted.people).conditions())
         .order_by(Annotation.id)
     )
-    if dataset_id is not None:
-        query = query.where(Annotation.dataset_id == dataset_id)
     steps: dict[tuple[int, str], list[tuple[int, int]]] = {}
     for dataset, person, id_, key in session.execute(query):
         steps.setdefault((dataset, person), []).append((id_, key))
