@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session, sessionmaker
 
+from infra.catalog.words import HOLDS_WORDS, holds_words
 from infra.errors import CatalogError, CatalogUnavailableError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -207,6 +208,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function(HOLDS_WORDS, 2, holds_words, deterministic=True)
         _use_write_ahead_log(connection)
 
     @event.listens_for(engine, "begin")

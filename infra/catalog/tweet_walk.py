@@ -6,7 +6,7 @@ human label) these are gathered first, by their ids, and then sorted: `+ 0` keep
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select, tuple_, union_all
@@ -90,8 +90,10 @@ def plan_walk(
 ) -> Walk:
     """How to go through the tweets that a filter leaves; `further` conditions are about `tweet_of(wanted)`."""
     table = IndexedTweet if wanted.pair_id is None else TweetLabel
-    few = _gather(session, wanted)
-    conditions = [*_own_conditions(wanted, table), *_other_conditions(session, wanted), *further]
+    rare = bool(wanted.words) and are_rare(session, wanted.words)
+    few = _gather(session, wanted, rare)
+    asked = _other_conditions(session, wanted if not rare else replace(wanted, words=""))
+    conditions = [*_own_conditions(wanted, table), *asked, *further]
     if few is not None:
         some = [] if wanted.pair_id is None else [TweetLabel.relation.in_(sorted(wanted.relations))]
         gathered = is_one_of(session, tweet_of(wanted), few)
@@ -151,12 +153,12 @@ def _other_conditions(session: Session, wanted: TweetFilter) -> list[Condition]:
     return conditions
 
 
-def _gather(session: Session, wanted: TweetFilter) -> set[int] | None:
+def _gather(session: Session, wanted: TweetFilter, rare: bool) -> set[int] | None:
     """Few tweets, among which all are that the filter leaves; None where no part of it leaves few."""
     few: set[int] | None = None
     if wanted.human in (Human.LABELLED, Human.DISAGREEMENT):
         few = labelled_tweets(session, wanted.dataset_id, disagreed=wanted.human is Human.DISAGREEMENT)
-    if wanted.words and are_rare(session, wanted.words):
+    if rare:
         found = {*session.scalars(matching_tweets(session, wanted.words))}
         few = found if few is None else few & found
     return few
