@@ -31,6 +31,13 @@ CLASS_NAMES: dict[Task, tuple[str, ...]] = {
 }
 """Names of the classes by class index."""
 
+PERSON_WORDS: dict[Task, tuple[str, ...]] = {
+    Task.TEXT: ("not-represented", "represented"),
+    Task.IMAGE: ("does-not-add", "adds"),
+    Task.IMAGE_TEXT: CLASS_NAMES[Task.IMAGE_TEXT],
+}
+"""What a person types for a class, by class index."""
+
 RELATIONS: dict[str, str] = {
     "00": "text not represented, image does not add",
     "01": "text not represented, image adds",

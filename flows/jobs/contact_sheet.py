@@ -15,9 +15,8 @@ from itrp.analysis.cases import read_shown_tweets
 from itrp.analysis.contact_sheet import ClusterSample, render_contact_sheet, sample_clusters
 from itrp.data.inputs import ShardFile, find_set_aside, read_contents
 from itrp.errors import WrongUseError
-from itrp.evaluation.class_mapping import PERSON_WORDS
 from itrp.files import write_atomically
-from itrp.labels import CLASS_NAMES, Task
+from itrp.labels import CLASS_NAMES, PERSON_WORDS, Task
 from serving.assessment import own_round
 from serving.files import local_shards
 from serving.registry import CHALLENGER, DATASET_TAG, MODEL_NAMES, SUPERVISED_TAG, ModelVersion, connect_mlflow

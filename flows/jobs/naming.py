@@ -14,10 +14,10 @@ from flows.jobs.seed_agreement import open_predictions
 from flows.platform import Platform
 from flows.tracking.provenance import find_person
 from itrp.errors import WrongUseError
-from itrp.evaluation.class_mapping import PERSON_WORDS, SimilarityChoice, SimilarityNaming, name_by_person
+from itrp.evaluation.class_mapping import SimilarityChoice, SimilarityNaming, name_by_person
 from itrp.evaluation.protocols import RoundPredictions
 from itrp.inference.prediction import VECTOR_MODELS
-from itrp.labels import CLASS_NAMES, UNLABELLED, Task
+from itrp.labels import CLASS_NAMES, PERSON_WORDS, UNLABELLED, Task
 from itrp.models.dual_encoder import load_dual_encoder
 from itrp.systems import load_system
 from serving.assessment import own_round

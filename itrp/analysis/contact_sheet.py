@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itrp.analysis.cases import Tweet, make_thumbnail, render_page
-from itrp.evaluation.class_mapping import PERSON_WORDS
-from itrp.labels import CLASS_NAMES, RELATIONS, Task
+from itrp.labels import CLASS_NAMES, PERSON_WORDS, RELATIONS, Task
 
 TEMPLATE = "contact_sheet.html.jinja"
 TYPICAL, RANDOM = 6, 6

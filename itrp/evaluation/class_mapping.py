@@ -19,17 +19,10 @@ from numpy.typing import NDArray
 from itrp.clustering.mapping import Mapping
 from itrp.errors import DataError, WrongUseError
 from itrp.evaluation.protocols import Choice, Protocol, RoundPredictions, choose_round
-from itrp.labels import CLASS_NAMES, UNLABELLED, Task
+from itrp.labels import CLASS_NAMES, PERSON_WORDS, UNLABELLED, Task
 
 SURE = 2.0
 """A difference of mean cosines of fewer standard errors than this may be chance."""
-
-PERSON_WORDS: dict[Task, tuple[str, ...]] = {
-    Task.TEXT: ("not-represented", "represented"),
-    Task.IMAGE: ("does-not-add", "adds"),
-    Task.IMAGE_TEXT: CLASS_NAMES[Task.IMAGE_TEXT],
-}
-"""What a person types for a class, by class index."""
 
 
 class NamingRule(Interface):
