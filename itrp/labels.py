@@ -9,6 +9,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+GUIDELINE_VERSION = "2026-11"
+"""Of the guidelines that people who label have before them; kept with each of their answers."""
 UNLABELLED = -1
 """The label of a pair that nobody has labelled."""
 

@@ -23,6 +23,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "person": ("person", "annotator", "annotator_id", "coder", "rater", "labeller", "labeler", "completed_by", "worker"),
     "queue": ("queue",),
     "seconds": ("seconds", "lead_time", "duration"),
+    "guideline": ("guideline", "guidelines"),
     "note": ("note", "notes", "comment", "comments", "remark", "remarks"),
 }  # fmt: skip
 """Role -> usual names, the most telling first; `human_…` are those of `itrp export`."""

@@ -128,10 +128,11 @@ def _make_label(annotation: Mapping[str, Any], meta: Mapping[str, Any], label: H
         label.tweet_id,
         label.task,
         label.value,
-        person=(read_text(meta.get("person")) or _name_person(annotation.get("completed_by")))[:128] or None,
+        person=(read_text(meta.get("person")) or _name_person(annotation.get("completed_by"))) or None,
         queue=read_queue(meta.get("queue")),
         seconds=own,
         note=read_text(meta.get("note")),
+        guideline=read_text(meta.get("guideline"))[:32] or None,
         is_decision=annotation.get("ground_truth") is True,
         place=label.place,
     )
@@ -176,7 +177,13 @@ def _name_person(completed_by: Any) -> str:
 
 
 def _describe(label: HumanLabel) -> dict[str, Any]:
-    told = {"person": label.person, "queue": label.queue, "seconds": label.seconds, "note": label.note}
+    told = {
+        "person": label.person,
+        "queue": label.queue,
+        "seconds": label.seconds,
+        "note": label.note,
+        "guideline": label.guideline,
+    }
     return {name: value for name, value in told.items() if value not in (None, "")}
 
 

@@ -24,12 +24,12 @@ def read_answers(record: Mapping[str, Any], line: int) -> Iterator[LabelRow]:
     except RejectedError as error:
         yield BadRow(line, error.reason)
         return
-    person, note = (read_text(record.get(role)) for role in ("person", "note"))
+    person, note, guideline = (read_text(record.get(role)) for role in ("person", "note", "guideline"))
     queue = read_queue(record.get("queue"))
     seconds = read_seconds(record.get("seconds"))
     for task, answer in answers.items():
         value = None if answer == SKIPPED else int(answer)
-        yield HumanLabel(line, tweet_id, task, value, person[:128] or None, queue, seconds, note)
+        yield HumanLabel(line, tweet_id, task, value, person or None, queue, seconds, note, guideline[:32] or None)
 
 
 def read_queue(value: Any) -> str | None:

@@ -22,6 +22,8 @@ class HumanLabel:
     """Of `itrp.datasets.label_files.columns.QUEUES`, where the file tells it."""
     seconds: float | None = None
     note: str = ""
+    guideline: str | None = None
+    """Version of the guidelines that the person had, where the file tells it."""
     is_decision: bool = False
     """Whether this settles the tweet, whatever others have said (Label Studio's ground truth)."""
     place: int = 0
