@@ -11,6 +11,8 @@ from serving.errors import NotFoundError
 
 LANDING = "landing"
 """The data set that tweets from the landing zone go to, and that scoring labels."""
+REVIEWED = "reviewed"
+"""The data set that is made of people's labels (`flows.jobs.reviewed`)."""
 
 
 @dataclass(frozen=True)
