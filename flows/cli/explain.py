@@ -1,4 +1,4 @@
-"""`itrp explain`: a tweet traced back to models, data and the object it came in."""
+"""`itrp explain`: a tweet, what models and people say of it, and where it comes from."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -12,17 +12,21 @@ if TYPE_CHECKING:
 
 def add_parser(commands: "Commands") -> None:
     """`itrp explain`."""
-    parser = add_command(commands, "explain", "trace a tweet's labels back to models, data and the object it came in")
+    parser = add_command(
+        commands,
+        "explain",
+        "show a tweet, its labels by models and people, and where they come from",
+        "Begins with text, the picture's place and the labels in words; --verbose adds hashes, ETags and runs, --json has all.",
+    )
     parser.add_argument("id", help="tweet id")
 
 
 def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Everything known of a tweet."""
     settings = start(args)
-    import yaml
-
     from flows.jobs.explain import explain_tweet
+    from flows.jobs.explain_text import describe_tweet
     from flows.platform import open_platform
 
     report = explain_tweet(open_platform(settings), args.id)
-    return report, yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=120).rstrip()
+    return report, describe_tweet(report, verbose=args.verbose)
