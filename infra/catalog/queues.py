@@ -23,7 +23,7 @@ from infra.catalog.tweet_walk import Condition, Stretch, plan_walk, tweet_of
 from infra.errors import ReviewError
 
 WINDOW = 8
-"""Open tweets looked at for each one that is asked for."""
+"""Open tweets at the front of a queue that a person gets hers from; whoever asks for more gets the front itself."""
 CLUSTER_TWEETS = 12
 """Tweets of each relation that the queue "clusters" shows."""
 
@@ -52,7 +52,7 @@ def next_tweets(
     Raises ReviewError for browse and import, which are no queues, and where the pairs that it needs do not exist.
     """
     open_tweets = _open_tweets(
-        session, queue, Asked(dataset_id, person, people, tasks), pair_id, other_pair_id, WINDOW * limit
+        session, queue, Asked(dataset_id, person, people, tasks), pair_id, other_pair_id, max(WINDOW, limit)
     )
     return read_tweets(session, _prefer(session, open_tweets, person, tasks)[:limit])
 
