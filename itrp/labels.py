@@ -9,10 +9,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-GUIDELINE_VERSION = "2026-11"
-"""Of the guidelines that people who label have before them; kept with each of their answers."""
 UNLABELLED = -1
 """The label of a pair that nobody has labelled."""
+
+GUIDELINE_VERSION = "2026-11"
+"""Of what people are told about both tasks before they label; every label of theirs keeps the version."""
 
 
 class Task(StrEnum):

@@ -1,12 +1,11 @@
 """`itrp export`: labelled tweets as a file."""
 
 import argparse
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from flows.cli.console import Report, start
-from flows.cli.parsing import add_command, whole
+from flows.cli.parsing import add_command, version_pair, whole
 from itrp.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -38,7 +37,10 @@ def add_parser(commands: "Commands") -> None:
     parser.add_argument("--data", metavar="NAME", help="data set (default: landing)")
     parser.add_argument("--since", metavar="DATE", help="only tweets written since then, for example 2026-11-29")
     parser.add_argument(
-        "--version", type=_pair, metavar="TEXT,IMAGE", help="only labels by these model versions, for example 3,2"
+        "--version",
+        type=version_pair,
+        metavar="TEXT,IMAGE",
+        help="only labels by these model versions, for example 3,2",
     )
     parser.add_argument(
         "--relation", choices=("00", "01", "10", "11"), action="append", default=[],
@@ -85,10 +87,3 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             overwrite=args.overwrite, progress=progress,
         )  # fmt: skip
     return asdict(report), str(report)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    found = re.fullmatch(r"v?([0-9]{1,9}),v?([0-9]{1,9})", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"expected a text and an image version, for example 3,2, found {text[:40]!r}")
-    return found[1], found[2]

@@ -35,3 +35,11 @@ def whole(text: str) -> int:
     if not re.fullmatch("[0-9]{1,19}", text) or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**63 - 1:,}, found {text[:40]!r}")
     return int(text)
+
+
+def version_pair(text: str) -> tuple[str, str]:
+    """The versions of a text and an image model."""
+    found = re.fullmatch(r"v?([0-9]{1,9}),v?([0-9]{1,9})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected a text and an image version, for example 3,2, found {text[:40]!r}")
+    return found[1], found[2]
