@@ -58,5 +58,6 @@ def evaluate_itrp(
     """
     report = evaluate_task(open_platform_task(), models, data, protocol, set_name, map_with, seed)
     told = f"{report.task}, {report.set}, protocol {report.protocol}\n\n```\n{report.ranking_table}\n```"
+    told += f"\n\n{report.caution}" if report.caution else ""
     create_table_artifact(key="evaluation", table=report.rows, description=told)
     return report

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from itrp.alignment.gate import GATE, area, area_interval, compare_areas
 from itrp.evaluation.bootstrap import paired_bootstrap
 from itrp.evaluation.results import weighted_f1
+from itrp.evaluation.sampled_figures import FEW_LABELS
 from serving.matching import MatchScores
 
 CONFIDENCE = 0.95
@@ -53,6 +54,11 @@ def decide_on_labels(
         f"difference {compared.difference:+.3f} (95 % interval {compared.low:+.3f} to {compared.high:+.3f}), better in "
         f"{compared.probability_better:.1%} of resamples (needed {CONFIDENCE:.0%})"
     )
+    if len(labels) < FEW_LABELS:
+        reason += (
+            f"; {len(labels)} labels are few: the interval is {100 * (compared.high - compared.low):.0f} points wide, about "
+            f"{3 * len(labels)} more would halve it"
+        )
     return GateDecision(passed, reason, figures)
 
 

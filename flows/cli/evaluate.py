@@ -63,9 +63,11 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     settings = start(args, flows=flows)
     if args.map_with is not None and not args.map_with.isdecimal():
         from flows.jobs.datasets import find_data
+        from flows.jobs.reviewed import refresh_if_reviewed
         from flows.platform import open_platform
 
         platform = open_platform(settings)
+        refresh_if_reviewed(platform, args.data)
         if find_data(platform.catalog, args.data).dataset.annotations_key is None:
             return _name_unlabelled(platform, args)
     if flows:
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             protocol=args.protocol, set_name=args.set, map_with=args.map_with, seed=args.seed,
         )  # fmt: skip
     figures = {key: value for key, value in dataclasses.asdict(report).items() if key not in ("table", "ranking_table")}
-    lines = [report.table, report.ranking_table, report.naming, f"models: {', '.join(report.models)}"]
+    lines = [report.table, report.caution, report.ranking_table, report.naming, f"models: {', '.join(report.models)}"]
     return figures, "\n".join(filter(None, lines))
 
 

@@ -46,9 +46,11 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     flows = uses_flows()
     settings = start(args, flows=flows, told=f"{args.experiment} on {args.data}: loading libraries")
     from flows.jobs.datasets import find_data
+    from flows.jobs.reviewed import refresh_if_reviewed
     from flows.platform import open_platform
 
     platform = open_platform(settings)
+    refresh_if_reviewed(platform, args.data)
     find_data(platform.catalog, args.data)
     if flows:
         from flows.train import train_itrp

@@ -11,17 +11,23 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotifi
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
 
 from flows.deployment.deployments import group_by_pool
+from flows.jobs.datasets import REVIEWED
 from flows.runtime.events import (
     ALERT_LABEL,
     ATTENTION_NEEDED,
     BACKFILL_LABEL,
     CHAMPION_MOVED,
     LABELS_BEHIND,
+    LABELS_HUNDRED,
     MAPPED_LABEL,
+    MEASURABLE_LABELS,
     MODEL_REGISTERED,
     QUARANTINE_GREW,
+    TRAINABLE_LABEL,
     TWEETS_SET_ASIDE,
 )
+from itrp.labels import Task
+from serving.registry import CHAMPION, MODEL_NAMES
 
 HEARTBEAT_SECONDS = 30
 """How often a run says that it is alive: PREFECT_FLOWS_HEARTBEAT_FREQUENCY of every worker."""
@@ -67,7 +73,7 @@ def apply_automations(deployments: Mapping[str, UUID], notify_url: str | None) -
 
 
 def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore]:
-    """Backfill, promotion and zombies."""
+    """Backfill, promotion, what new labels start, and zombies."""
     yield AutomationCore(
         name="itrp: a new champion labels the archive",
         description="follow-champions has found that the alias moved, or that the pair is behind and nobody scores: every "
@@ -92,6 +98,7 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
             RunDeployment(deployment_id=deployments["promote-models"], parameters={"task": "{{ event.payload.task }}"})
         ],
     )  # fmt: skip
+    yield from _use_labels(deployments)
     yield AutomationCore(
         name="itrp: a run without a heartbeat has crashed",
         description=f"Its worker or machine died. Heartbeats come every {HEARTBEAT_SECONDS} s "
@@ -104,6 +111,31 @@ def plan_automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore
             ChangeFlowRunState(state=StateType.CRASHED, message=f"no heartbeat for {SILENCE_SECONDS} s: its worker died")
         ],
     )  # fmt: skip
+
+
+def _use_labels(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore]:
+    """What every new hundred of people's labels start. The head that is trained goes to the gate as any named challenger."""
+    measured = [
+        (
+            f"itrp: a hundred new labels measure the {task} champion", label, "evaluate-itrp",
+            {"models": [f"{MODEL_NAMES[Task(task)]}@{CHAMPION}"], "data": REVIEWED},
+        )
+        for task, label in MEASURABLE_LABELS.items()
+    ]  # fmt: skip
+    head = {"experiment": "labelled-head", "data": REVIEWED}
+    for name, label, deployment, parameters in (
+        *measured,
+        ("itrp: a hundred new labels train a head", TRAINABLE_LABEL, "train-itrp", head),
+    ):
+        yield AutomationCore(
+            name=name,
+            description="follow-labels has counted another hundred tweets that people have labelled.",
+            trigger=EventTrigger(
+                expect={LABELS_HUNDRED}, match=ResourceSpecification({label: "yes"}), posture=Posture.Reactive,
+                threshold=1, within=timedelta(0),
+            ),
+            actions=[RunDeployment(deployment_id=deployments[deployment], parameters=parameters)],
+        )  # fmt: skip
 
 
 def plan_notifications(block: UUID, pools: Mapping[str, Sequence[UUID]]) -> Iterator[AutomationCore]:

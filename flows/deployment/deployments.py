@@ -19,6 +19,7 @@ from prefect.workers.process import ProcessWorker
 from flows.agreement import watch_agreement
 from flows.evaluate import evaluate_itrp
 from flows.follow_champions import follow_champions
+from flows.follow_labels import follow_labels
 from flows.ingest import ingest_tweets
 from flows.pipeline import itrp_pipeline
 from flows.promote import promote_models
@@ -64,6 +65,10 @@ def plan_deployments() -> list[Plan]:
         Plan(promote_models, "cpu", ["champions"], limit=ONE_AT_A_TIME),
         Plan(
             follow_champions, "cpu", ["champions"], [Interval(timedelta(minutes=10), slug="every-10-minutes")],
+            limit=ONE_AT_A_TIME,
+        ),
+        Plan(
+            follow_labels, "cpu", ["labels"], [Interval(timedelta(minutes=10), slug="every-10-minutes")],
             limit=ONE_AT_A_TIME,
         ),
         Plan(watch_agreement, "cpu", ["champions"], [Cron("0 5 * * *", slug="daily")], limit=ONE_AT_A_TIME),

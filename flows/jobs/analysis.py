@@ -1,6 +1,7 @@
 """The five analyses on the platform's data and models: no Prefect in here."""
 
 import hashlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flows.jobs.analysis_record import AnalysisReport, Subject, record_analysis
+from flows.jobs.doubts import queue_doubts
 from flows.jobs.model_predictions import find_models, open_assessor, predict_classes
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.platform import Platform
 from flows.tracking.provenance import find_commit
 from itrp.analysis.annotators import measure_alpha, read_annotation_tables
@@ -167,14 +170,22 @@ def analyse_errors(
     out: Path | None = None,
     flow_run_id: str | None = None,
 ) -> AnalysisReport:
-    """Test labels ranked by how suspect they are, beside the published corrections. Errors as for `analyse_cases`."""
+    """Test labels ranked by how suspect they are, beside the published corrections; those flagged wait in the queue "errors".
+
+    Errors as for `analyse_cases`.
+    """
     labelled, versions = _load(platform, data), find_models(platform, models)
     predictions = predict_classes(platform, versions, labelled)
     if len(predictions) == 2:
         predictions[Task.IMAGE_TEXT] = relation_probabilities(predictions[Task.TEXT], predictions[Task.IMAGE])
     found = {task: rank_label_errors(task, predictions[task], labelled.annotations) for task in predictions}
     rows = tabulate_errors(found)
-    notes = []
+    queued = queue_doubts(platform, data, found, [*map(str, versions)])
+    notes = [
+        f"{number} tweets with doubtful labels wait in the queue errors: itrp review, or itrp sample {number} --queue errors "
+        f"--data {shlex.quote(name)} --out FOLDER"
+        for name, number in queued.items()
+    ]
     if not labelled.annotations.controversial.any():
         notes.append(
             f"the data set {data!r} has no controversial samples, so candidates are ranked but compared with nothing; "
@@ -182,7 +193,7 @@ def analyse_errors(
         )
     findings = Findings(
         summary=format_table(rows),
-        figures=_error_figures(found),
+        figures={**_error_figures(found), "queued": float(sum(queued.values()))},
         tables={"label_errors_summary.csv": rows, **_error_tables(found, labelled)},
         images={"label_errors.png": plot_label_errors(found)},
         notes=notes,
@@ -238,6 +249,7 @@ def run_analysis(
 
 
 def _load(platform: Platform, data: str) -> LabelledSet:
+    refresh_if_reviewed(platform, data)
     return load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
 
 

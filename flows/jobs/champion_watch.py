@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flows.jobs.datasets import find_labelled_name
 from flows.jobs.promotion import PromoteReport, review
+from flows.jobs.reviewed import choose_judging_data
 from flows.platform import Platform
 from infra.catalog.database import Catalog
 from infra.catalog.queries import last_champion, record_champion
@@ -53,7 +53,7 @@ def review_move(platform: Platform, move: ChampionMove, set_name: str = "raw") -
 
     Nothing is taken back: whoever moved the alias has decided. Raises UnmappedModelError when it has no class names.
     """
-    return review(platform, move.version, move.before, find_labelled_name(platform.catalog), set_name)
+    return review(platform, move.version, move.before, choose_judging_data(platform, move.version.task), set_name)
 
 
 def remember_move(catalog: Catalog, move: ChampionMove, flow_run_id: str | None) -> bool:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from flows.jobs.data_names import name_file
 from flows.jobs.datasets import KnownData, find_data
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.jobs.seed_agreement import open_predictions
 from flows.platform import Platform
 from infra.catalog.tables import Shard
@@ -112,6 +113,7 @@ def find_unsupervised(platform: Platform, reference: str) -> ModelVersion:
 
 def find_shown_data(platform: Platform, version: ModelVersion, data: str | None) -> KnownData:
     """The named data set, by default the one the version was trained on. Raises NotFoundError."""
+    refresh_if_reviewed(platform, data)
     return find_data(platform.catalog, data or version.tags.get(DATASET_TAG, ""))
 
 

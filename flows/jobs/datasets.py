@@ -43,11 +43,11 @@ def find_data(catalog: Catalog, name: str) -> KnownData:
         return KnownData(dataset, shards, dataset_hash(session, dataset))
 
 
-def find_labelled_name(catalog: Catalog) -> str | None:
-    """The newest data set with human labels, None when there is none."""
+def find_labelled_name(catalog: Catalog, *, without: str | None = None) -> str | None:
+    """The newest data set with human labels, None when there is none. without: a layout that does not count."""
     query = (
         select(Dataset.name)
-        .where(Dataset.annotations_key.is_not(None))
+        .where(Dataset.annotations_key.is_not(None), Dataset.layout != (without or ""))
         .order_by(Dataset.created_at.desc(), Dataset.id.desc())
     )
     with catalog.session() as session:

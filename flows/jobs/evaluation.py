@@ -11,6 +11,7 @@ from flows.jobs.baseline_rows import evaluate_baselines
 from flows.jobs.class_mapping import Naming, open_naming
 from flows.jobs.model_predictions import open_assessor
 from flows.jobs.rankings import list_figures, list_rows, rank_versions
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.jobs.training_warnings import tags_until
 from flows.platform import Platform
 from flows.tracking.plots import plot_confusion
@@ -28,6 +29,7 @@ from itrp.evaluation.results import (
     evaluate_together,
     format_evaluations,
 )
+from itrp.evaluation.sampled_figures import FEW_LABELS
 from itrp.inference.prediction import VECTOR_MODELS
 from itrp.labels import Task
 from itrp.models.itrp_model import ItrpModel
@@ -64,6 +66,8 @@ class EvaluateReport:
     """AUC of each model, and the text model's correlation with ratings; None where a figure is not defined."""
     ranking_table: str = field(default="", repr=False)
     """The same as text."""
+    caution: str = ""
+    """How wide the interval is, where the test split has few labels."""
 
 
 def run_evaluation(
@@ -86,6 +90,7 @@ def run_evaluation(
     versions = [platform.registry.resolve(reference) for reference in references]
     if len(versions) > 2 or len({version.task for version in versions}) != len(versions):
         raise WrongUseError(f"expected one model, or a text and an image model together, found {', '.join(references)}")
+    refresh_if_reviewed(platform, data)
     labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
     assessor = open_assessor(platform)
     naming = open_naming(protocol, map_with, seed, assessor, labelled)
@@ -104,6 +109,16 @@ def run_evaluation(
     rankings = rank_versions(assessor, versions, labelled, result)
     _log(platform.settings, versions, result, rankings)
     return _report(result, versions, rows, naming, rankings)
+
+
+def tell_width(n: int, low: float, high: float) -> str:
+    """A sentence on a weighted F1 of fewer than FEW_LABELS labels; empty for more."""
+    if n >= FEW_LABELS:
+        return ""
+    return (
+        f"{n} test labels only: the 95 % interval of the F1 is {100 * (high - low):.0f} points wide ({low:.2f} to {high:.2f}); "
+        f"about {3 * n} more would halve it"
+    )
 
 
 def _find_cost(registry: Registry, versions: Sequence[ModelVersion], costs: CostBook) -> Cost:
@@ -220,4 +235,5 @@ def _report(
         naming="; ".join(dict.fromkeys(filter(None, told))),
         rankings=list_rows(rankings),
         ranking_table=format_rankings(rankings),
+        caution=tell_width(result.n, result.low, result.high),
     )

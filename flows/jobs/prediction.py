@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.jobs.datasets import find_data
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.jobs.seed_agreement import choose_watched, open_predictions
 from flows.platform import Platform
 from infra.catalog.tables import Shard
@@ -68,6 +69,7 @@ def run_prediction(
     reason and no label. Predictions are kept as everybody's are. Raises WrongUseError, NotFoundError, UnmappedModelError.
     """
     check_prediction_file(out, overwrite=overwrite)
+    refresh_if_reviewed(platform, data)
     known = find_data(platform.catalog, data)
     version, alias = find_version(platform, reference)
     if version.mapping is None:

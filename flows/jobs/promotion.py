@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.jobs.datasets import find_labelled_name
 from flows.jobs.flip_preview import FlipPreview, preview_flips
 from flows.jobs.model_predictions import open_assessor
+from flows.jobs.reviewed import choose_judging_data, refresh_if_reviewed
 from flows.jobs.seed_agreement import (
     find_unlabelled,
     measure_agreement,
@@ -123,7 +123,7 @@ def run_promotion(
         return PromoteReport(
             str(task), str(challenger), str(champion), False, "the challenger is the champion already: nothing to do"
         )
-    judged = _judge(platform, challenger, champion, data or find_labelled_name(platform.catalog), set_name, accept)
+    judged = _judge(platform, challenger, champion, data or choose_judging_data(platform, task), set_name, accept)
     preview = preview_flips(platform, challenger) if dry_run else None
     if not dry_run:
         _write_gate(platform.registry, challenger, champion, judged, _name_person(flow_run_id) if accept else None)
@@ -192,6 +192,7 @@ def _judge(
         decision = decide(platform, challenger, champion, accept)
         same = compare_if_possible(partial(compare_unlabelled, platform, challenger))
     else:
+        refresh_if_reviewed(platform, data)
         labelled = load_labelled_set(platform.store, platform.catalog, data, platform.settings.cache_dir)
         assessor = open_assessor(platform)
         decision = _decide_on_labels(assessor, challenger, champion, labelled, set_name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flows.jobs.alignment import run_alignment
 from flows.jobs.datasets import KnownData, find_data
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.jobs.seed_agreement import record_agreement
 from flows.jobs.supervised import compare_with_champions, run_labelled_head, train_supervised
 from flows.jobs.trained_run import TrainedRun, open_embeddings, register_trained
@@ -83,6 +84,8 @@ def run_training(
     Raises WrongUseError, NotFoundError, WeightsUnavailableError.
     """
     config = override(find_trainable(experiment), overrides)
+    if peers.alone:  # where there are others, the data set stays what it is: they read it too
+        refresh_if_reviewed(platform, data, flow_run_id)
     if isinstance(config, SupervisedConfig):
         trained = train_supervised(platform, config, data, flow_run_id=flow_run_id)
     elif isinstance(config, ALIGNED_CONFIGS):

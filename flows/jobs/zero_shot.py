@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flows.jobs.baseline_rows import evaluate_majority
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.platform import Platform
 from flows.tracking.runs import TrackedData, log_figures, track_run
 from itrp.baselines.config import ZeroShotConfig
@@ -55,6 +56,7 @@ def run_zero_shot(
     method = "similarity" if is_dual_encoder(model) else "vlm"
     config = ZeroShotConfig(name=f"zero-shot-{method}", method=method, model=model)
     settings = platform.settings
+    refresh_if_reviewed(platform, data)
     labelled = load_labelled_set(platform.store, platform.catalog, data, settings.cache_dir)
     costs = CostBook(settings.cache_dir / "costs", labelled.shards[0], choose_device(settings.device))
     tracked = TrackedData(data, labelled.hash, len(labelled.annotations), platform.store.url)

@@ -6,6 +6,7 @@ from typing import Any
 from prefect.events import emit_event
 
 from flows.jobs.ingestion.report import IngestReport
+from flows.jobs.label_watch import NewHundred
 from flows.jobs.night_watch import Finding
 from flows.jobs.scoring import ScoringReport
 from infra.catalog.tables import Shard
@@ -19,6 +20,8 @@ CHAMPION_MOVED = "itrp.champion.moved"
 LABELS_WRITTEN = "itrp.labels.written"
 LABELS_BEHIND = "itrp.labels.behind"
 """The champions' pair has shards to label, and nobody has scored for an hour."""
+LABELS_HUNDRED = "itrp.labels.hundred"
+"""People have labelled another hundred tweets."""
 TWEETS_SET_ASIDE = "itrp.tweets.set-aside"
 """Tweets in a shard that could not be labelled; the others of the shard are."""
 ATTENTION_NEEDED = "itrp.attention.needed"
@@ -28,6 +31,10 @@ ALERT_LABEL = "itrp.alert"
 """Label of `itrp.quarantine.grew`: "yes" when so many tweets were rejected that somebody should know."""
 BACKFILL_LABEL = "itrp.backfill"
 """Label of `itrp.champion.moved` and `itrp.labels.behind`: "yes" where the archive is to be labelled (ITRP_BACKFILL)."""
+MEASURABLE_LABELS = {"text": "itrp.measurable.text", "image": "itrp.measurable.image"}
+"""Labels of `itrp.labels.hundred`: "yes" when the task has a champion, and random labels to measure it by."""
+TRAINABLE_LABEL = "itrp.trainable"
+"""Label of `itrp.labels.hundred`: "yes" when there are labels enough to train on."""
 MAPPED_LABEL = "itrp.mapped"
 """Label of `itrp.models.itrp_model.registered`: "yes" when the version's clusters have class names."""
 
@@ -86,6 +93,14 @@ def emit_behind(pair: ModelPair, shards: int) -> None:
     """The pair has so many shards to label."""
     name = f"text-{pair.text.short}_image-{pair.image.short}"
     _emit(LABELS_BEHIND, f"itrp.labels.{name}", f"labels of {name}", {"shards": shards}, {BACKFILL_LABEL: "yes"})
+
+
+def emit_hundred(hundred: NewHundred) -> None:
+    """Another hundred labelled tweets, and what can be done with them."""
+    payload = {"labels": hundred.labels, "train": hundred.reviewed.train, "test": hundred.reviewed.test}
+    told = {MEASURABLE_LABELS[task]: "yes" if found else "no" for task, found in hundred.measurable.items()}
+    labels = {**told, TRAINABLE_LABEL: "yes" if hundred.trainable else "no"}
+    _emit(LABELS_HUNDRED, "itrp.labels.human", f"{hundred.labels} labelled tweets", payload, labels)
 
 
 def emit_findings(findings: Iterable[Finding]) -> None:

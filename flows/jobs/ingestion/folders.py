@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import select
 
 from flows.jobs.data_names import check_data_name
+from flows.jobs.datasets import REVIEWED
 from flows.jobs.ingestion.checking import Record, open_pool
 from flows.jobs.ingestion.commit import Target
 from flows.jobs.ingestion.landing import LANDING_DATASET, ingest_records
@@ -106,6 +107,10 @@ def fingerprint_files(paths: Sequence[Path]) -> str:
 
 
 def _check_name(catalog: Catalog, name: str) -> None:
+    if name == REVIEWED:
+        raise WrongUseError(
+            f"expected a name of your own, found {name!r}, which is made of people's labels: choose another"
+        )
     if name == LANDING_DATASET:
         raise WrongUseError(f"expected a name of your own, found {name!r}, which is the landing zone's: choose another")
     with catalog.session() as session:

@@ -11,8 +11,11 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows.deployment import automations
-from flows.deployment.automations import FORMER_NAMES, apply_automations, plan_notifications
+from flows.deployment.automations import FORMER_NAMES, apply_automations, plan_automations, plan_notifications
 from flows.deployment.deployments import POOLS, group_by_pool, plan_deployments
+from flows.jobs.label_watch import NewHundred
+from flows.jobs.reviewed import ReviewedReport
+from flows.runtime.events import emit_hundred
 
 WINDOW_SECONDS = 10
 """The shortest that Prefect allows."""
@@ -117,6 +120,27 @@ def test_a_queue_and_a_restart_are_no_alarm(prefect_server: str, known: dict[str
     tell(prefect_server, of_pool("ready", "cpu", restarted))
     time.sleep(LOOKED_SECONDS)
     assert [count_fired(prefect_server, name) for name in names] == before
+
+
+def test_new_labels_measure_champions_and_train_a_head(prefect_server: str, deployments: dict[str, UUID]) -> None:
+    """An event of follow-labels sets off what its labels say, and no more."""
+    planned = {each.name: each for each in plan_automations(deployments) if "hundred new labels" in each.name}
+    parameters = {name: each.actions[0].parameters for name, each in planned.items()}
+    text, image, head = planned
+    assert parameters[text] == {"models": ["itrp-text-task@champion"], "data": "reviewed"}
+    assert parameters[image] == {"models": ["itrp-image-task@champion"], "data": "reviewed"}
+    assert parameters[head] == {"experiment": "labelled-head", "data": "reviewed"}
+    with get_client(sync_client=True) as client:
+        for each in planned.values():
+            client.create_automation(each)
+    reviewed = ReviewedReport(100, 100, {"text": 50, "image": 10}, {"text": 50, "image": 0})
+
+    def emit_and_look() -> bool:
+        emit_hundred(NewHundred(100, reviewed, {"text": True, "image": False}))
+        return bool(count_fired(prefect_server, text)) and bool(count_fired(prefect_server, head))
+
+    assert wait_until(emit_and_look)
+    assert count_fired(prefect_server, image) == 0
 
 
 def test_every_deployment_is_in_one_pool() -> None:

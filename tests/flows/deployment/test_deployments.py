@@ -33,7 +33,7 @@ def read(name: str) -> Any:
 def test_every_flow_has_its_deployment(deployed: dict[str, UUID]) -> None:
     assert set(deployed) == {
         "ingest-tweets", "score-tweets", "train-itrp", "evaluate-itrp", "promote-models", "itrp-pipeline",
-        "follow-champions", "watch-agreement",
+        "follow-champions", "follow-labels", "watch-agreement",
     }  # fmt: skip
     for name in deployed:
         found = read(name)
@@ -99,7 +99,7 @@ def test_scoring_can_have_a_pool_of_its_own(deployed: dict[str, UUID], monkeypat
 
 def test_automations_are_replaced_not_repeated(deployed: dict[str, UUID]) -> None:
     first = apply_automations(deployed, None)
-    assert len(first) == 3
+    assert len(first) == 6
     told = apply_automations(deployed, "json://127.0.0.1:9/x")
     with get_client(sync_client=True) as client:
         found = {each.name: each for each in client.read_automations() if each.name.startswith("itrp: ")}
