@@ -19,6 +19,9 @@ OTHERS_SECRETS = (
 )  # fmt: skip
 """Variables of the libraries we use whose values must not stand in a log either (user:password: neither must the password)."""
 
+SHORTEST_SECRET = 32
+"""Characters of a secret that signs what browsers keep."""
+
 
 class Settings(BaseSettings):
     """The settings of one process. What is not set lies in `work_dir`; an empty variable is not set."""
@@ -56,6 +59,15 @@ class Settings(BaseSettings):
     """Tweets quarantined by one run from which somebody is notified."""
     scoring_pool: str = Field(default="cpu", pattern=r"[A-Za-z0-9_-]{1,64}")
     """The work pool of score-tweets: `cpu`, or one of its own, whose workers need no right to change a model."""
+    review_secret: SecretStr | None = None
+    """Signs the sessions and forms of `itrp review`. With it the page asks for a name and a password; without, it is for one
+    person on this machine."""
+    review_url: str | None = None
+    """Where people open the review page, such as https://review.example.org; it answers under no other name."""
+    review_people: int = Field(default=2, ge=1, le=100)
+    """How many people label a tweet of a queue: two or more, and their agreement can be measured."""
+    review_password: SecretStr | None = None
+    """What `itrp review add-person` takes as the password, in place of asking for it."""
 
     @property
     def cache_dir(self) -> Path:
@@ -71,7 +83,10 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that must not stand in a log."""
-        held = (self.object_store_access_key, self.object_store_secret_key, self.webhook_secret, self.notify_url)
+        held = (
+            *(self.object_store_access_key, self.object_store_secret_key, self.webhook_secret, self.notify_url),
+            *(self.review_secret, self.review_password),
+        )
         return (
             *[secret.get_secret_value() for secret in held if secret],
             *_passwords(self.catalog_url),
@@ -112,12 +127,21 @@ class Settings(BaseSettings):
             raise ValueError(f"expected http://host:port or sqlite:////folder/file.db, found {_name_scheme(value)}")
         return _check_address(value)
 
-    @field_validator("mlflow_page_url", "bridge_url")
+    @field_validator("mlflow_page_url", "bridge_url", "review_url")
     @classmethod
     def _check_page_url(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://", value):
             raise ValueError(f"expected http://host:port, found {_name_scheme(value)}")
         return value and _check_address(value)
+
+    @field_validator("review_secret")
+    @classmethod
+    def _check_review_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(
+                f"expected {SHORTEST_SECRET} characters or more, found fewer: openssl rand -hex 24 makes some"
+            )
+        return value
 
     @field_validator("notify_url")
     @classmethod

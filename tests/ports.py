@@ -20,5 +20,5 @@ def free_ports(count: int) -> list[int]:
 
 def choose_ports() -> Ports:
     """Ports that nobody listens at."""
-    postgres, objects, master, volume, filer, admin, mlflow, prefect, bridge = free_ports(9)
-    return Ports(postgres, objects, (master, volume, filer, admin), mlflow, prefect, bridge)
+    postgres, objects, master, volume, filer, admin, mlflow, prefect, bridge, review = free_ports(10)
+    return Ports(postgres, objects, (master, volume, filer, admin), mlflow, prefect, bridge, review)

@@ -54,6 +54,7 @@ def _tell(stack: Stack) -> None:
         f"  for collectors {stack.write_collectors_keys()}: keys that write tweets under landing/ and open nothing else"
     )
     print(f"  logs           {stack.logs}")
+    print("  review         make an account: itrp review add-person NAME, in a shell with the line below")
     print(f"In another shell: source {file} && prefect deployment run score-tweets")
     print("Ctrl-C stops it; its data stays.", flush=True)
 

@@ -15,10 +15,11 @@ class Ports:
     mlflow: int = 5000
     prefect: int = 4200
     bridge: int = 4300
+    review: int = 4400
 
     def taken(self) -> list[int]:
         """Those that something else listens at already."""
-        mine = (self.postgres, self.objects, *self.weed, self.mlflow, self.prefect, self.bridge)
+        mine = (self.postgres, self.objects, *self.weed, self.mlflow, self.prefect, self.bridge, self.review)
         return [port for port in mine if not is_free(port)]
 
 

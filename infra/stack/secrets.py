@@ -40,6 +40,7 @@ class Secrets:
     mlflow_webhook_key: str = field(default_factory=_draw_fernet_key, repr=False)
     prefect_password: str = field(default_factory=_draw, repr=False)
     webhook_secret: str = field(default_factory=_draw, repr=False)
+    review_secret: str = field(default_factory=_draw, repr=False)
 
     @property
     def values(self) -> list[str]:

@@ -69,6 +69,7 @@ class Stack:
         self._run(make_prefect(self.folder / "prefect", ports, secrets, self.log("prefect")))
         self.deploy()
         self._run(self._make_bridge())
+        self._run(self._make_review())
         self._end_engines()  # of an earlier stack in this folder that was killed
         for pool in dict.fromkeys((*POOLS, self.scoring_pool)):
             self.start_worker(pool)
@@ -149,6 +150,7 @@ class Stack:
         return {
             "Prefect": f"http://127.0.0.1:{self.ports.prefect}",
             "MLflow": f"http://127.0.0.1:{self.ports.mlflow}",
+            "Review": f"http://127.0.0.1:{self.ports.review}",
             "objects (S3)": f"http://127.0.0.1:{self.ports.objects}, buckets {BUCKET} and {mlflow_server.BUCKET}",
             "PostgreSQL": f"127.0.0.1:{self.ports.postgres}, databases prefect, mlflow and itrp",
         }
@@ -174,6 +176,13 @@ class Stack:
         command = [find_program("itrp", "pip install itrp"), "bridge", "--host", "127.0.0.1", "--port", str(port)]
         address = f"http://127.0.0.1:{port}/health"
         return Service("bridge", command, self.log("bridge"), lambda: responds(address), self.environment)
+
+    def _make_review(self) -> Service:
+        port = self.ports.review
+        command = [find_program("itrp", "pip install itrp"), "review", "--port", str(port)]
+        address = f"http://127.0.0.1:{port}"
+        environment = {**self.environment, "ITRP_REVIEW_SECRET": self.secrets.review_secret, "ITRP_REVIEW_URL": address}
+        return Service("review", command, self.log("review"), lambda: responds(f"{address}/health"), environment)
 
     def _describe_environment(self) -> dict[str, str]:
         """What workers and people need to talk to the stack: an environment without any of the caller's settings."""

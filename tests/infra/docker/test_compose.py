@@ -33,9 +33,10 @@ def test_the_parts_that_were_promised_are_there() -> None:
         "prepare-volumes", "prepare-databases", "prepare-object-store", "migrate-mlflow", "migrate-prefect", "deploy"
     }  # fmt: skip
     assert SERVICES.keys() - jobs == {
-        "postgres", "queue", "object-store", "mlflow", "prefect-server", "prefect-services", "bridge", "cpu", "scoring", "gpu"
+        "postgres", "queue", "object-store", "mlflow", "prefect-server", "prefect-services", "bridge", "review", "cpu", "scoring",
+        "gpu",
     }  # fmt: skip
-    assert len(SECRETS) == 19
+    assert len(SECRETS) == 20
     # nobody outside speaks to these two
     assert [
         name for name in ("bridge", "queue") if "ports" in SERVICES[name] or SERVICES[name]["networks"] != ["inside"]

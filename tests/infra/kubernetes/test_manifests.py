@@ -249,7 +249,7 @@ def test_images_are_those_of_compose() -> None:
     assert used == built == {f"itrp-{target}:{version}" for target in ("servers", "cpu", "gpu")}
 
 
-@pytest.mark.parametrize("name", ["mlflow", "bridge"])
+@pytest.mark.parametrize("name", ["mlflow", "bridge", "review"])
 def test_services_are_those_of_compose(name: str) -> None:
     deployment = next(
         each
@@ -305,7 +305,7 @@ def test_the_pages_edits_reach_every_address_and_image(tmp_path: Path) -> None:
     edited = {file.name: file.read_text() for file in (tmp_path / "site").iterdir()}
     used = "\n".join(edited[name] for name in ("services.yaml", "work-pool-cpu.json", "work-pool-gpu.json"))
     images = re.findall(r"\S*itrp-(?:cpu|gpu|servers):\S+", used)
-    assert len(images) == 5
+    assert len(images) == 6
     assert all("registry.example.org/team/itrp-" in each for each in images)
     assert "object-store" not in used
     assert "value: postgres" not in used
