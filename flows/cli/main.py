@@ -27,6 +27,7 @@ from flows.cli import (
     quarantine,
     report,
     reproduce,
+    review,
     sample,
     score,
     synthetic,
@@ -65,6 +66,7 @@ COMMANDS: dict[str, Command] = {
     "promote": promote,
     "score": score,
     "predict": predict,
+    "review": review,
     "sample": sample,
     "import-labels": import_labels,
     "export": export,
@@ -80,7 +82,7 @@ COMMANDS: dict[str, Command] = {
     "bridge": bridge,
 }
 """In the order of `itrp --help`."""
-SERVING = ("bridge",)
+SERVING = ("bridge", "review")
 """Commands that serve until a signal comes, and end in their own way."""
 GOING_ON = {
     "train": "continues where it stopped",
