@@ -1,6 +1,6 @@
 """The flow `follow-labels`: every new hundred labelled tweets start an evaluation of the champions and a training on them."""
 
-from flows.jobs.label_watch import NewHundred, find_new_hundred, remember_hundred
+from flows.jobs.reviewed.label_watch import NewHundred, find_new_hundred, remember_hundred
 from flows.platform import Platform
 from flows.runtime.artifacts import rename_run
 from flows.runtime.events import emit_hundred

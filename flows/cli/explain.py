@@ -24,8 +24,7 @@ def add_parser(commands: "Commands") -> None:
 def run(args: argparse.Namespace) -> tuple[Report, str]:
     """Everything known of a tweet."""
     settings = start(args)
-    from flows.jobs.explain import explain_tweet
-    from flows.jobs.explain_text import describe_tweet
+    from flows.jobs.explain import describe_tweet, explain_tweet
     from flows.platform import open_platform
 
     report = explain_tweet(open_platform(settings), args.id)

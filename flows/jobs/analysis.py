@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flows.jobs.analysis_record import AnalysisReport, Subject, record_analysis
-from flows.jobs.doubts import queue_doubts
 from flows.jobs.model_predictions import find_models, open_assessor, predict_classes
 from flows.jobs.reviewed import refresh_if_reviewed
+from flows.jobs.reviewed.doubts import queue_doubts
 from flows.platform import Platform
 from flows.tracking.provenance import find_commit
 from itrp.analysis.annotators import measure_alpha, read_annotation_tables

@@ -6,8 +6,8 @@ from typing import Any
 from prefect.events import emit_event
 
 from flows.jobs.ingestion.report import IngestReport
-from flows.jobs.label_watch import NewHundred
 from flows.jobs.night_watch import Finding
+from flows.jobs.reviewed.label_watch import NewHundred
 from flows.jobs.scoring import ScoringReport
 from infra.catalog.tables import Shard
 from serving.registry import ModelPair, ModelVersion

@@ -6,9 +6,9 @@ import pytest
 
 from flows.jobs.analysis import run_analysis
 from flows.jobs.evaluation import run_evaluation
-from flows.jobs.label_watch import find_new_hundred, remember_hundred
 from flows.jobs.promotion import run_promotion
 from flows.jobs.reviewed import choose_judging_data, refresh_reviewed
+from flows.jobs.reviewed.label_watch import find_new_hundred, remember_hundred
 from flows.jobs.training import run_training
 from infra.catalog.annotations import NewAnnotation, record_annotations
 from infra.catalog.queries import get_dataset, list_shards

@@ -13,8 +13,8 @@ from prefect.client.orchestration import get_client
 from flows.deployment import automations
 from flows.deployment.automations import FORMER_NAMES, apply_automations, plan_automations, plan_notifications
 from flows.deployment.deployments import POOLS, group_by_pool, plan_deployments
-from flows.jobs.label_watch import NewHundred
 from flows.jobs.reviewed import ReviewedReport
+from flows.jobs.reviewed.label_watch import NewHundred
 from flows.runtime.events import emit_hundred
 
 WINDOW_SECONDS = 10

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flows.jobs.datasets import find_data
-from flows.jobs.explain import explain_tweet
+from flows.jobs.explain import describe_tweet, explain_tweet
 from flows.jobs.ingestion import ingest_landing
+from infra.catalog.annotations import NewAnnotation, record_annotations
 from infra.catalog.queries import find_tweet
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import generate_tweets
@@ -63,6 +64,45 @@ def test_a_scored_tweet_is_traced_to_its_origin(scoring: "Platform", built: Any)
         assert model["dataset_hash"] == data_hash
         assert model["flow_run"] == f"train-{task}"
         assert model["git_commit"]
+
+
+def test_it_is_told_in_words_before_any_hash(scoring: "Platform", built: Any) -> None:
+    line = first_lines(built, "batch-0002")[3]
+    scorer = pin_scorer(scoring)
+    for shard in find_work(scoring.catalog, scorer.pair, backfill=False):
+        scorer.score(shard, "score-1")
+    with scoring.catalog.session() as session:
+        (origin,) = find_tweet(session, line["id"])
+        said = {"dataset_id": origin.dataset.id, "tweet_id": line["id"], "task": "image", "guideline": "2026-11"}
+        record_annotations(
+            session,
+            [
+                NewAnnotation(**said, kind="label", value=1, person="ada", queue="random", token="1", seconds=3.2),
+                NewAnnotation(**said, kind="label", value=0, person="bo", queue="browse", token="2", note="no\nnews"),
+                NewAnnotation(**said, kind="decision", value=1, person="cy", queue="disagree", token="3"),
+            ],
+        )
+    report = explain_tweet(scoring, line["id"])
+    (stored,) = report["stored"]
+    assert stored["text"] == line["text"]
+    assert [each["person"] for each in stored["human"]["history"]] == ["ada", "bo", "cy"]
+    told, verbose = describe_tweet(report), describe_tweet(report, verbose=True)
+    first, *rest = told.splitlines()
+    assert first == line["text"]
+    assert rest[1].startswith(f"tweet {line['id']} of ")
+    assert rest[2].startswith("picture: ")
+    assert ", row 3 of shards/" in rest[2]
+    assert rest[3].startswith("came in landing/batch-0002/tweets.jsonl, line 4, ingested ")
+    label = stored["labels"][0]
+    assert f"  {label['relation']}: " in told
+    assert "by itrp-text-task/2 and itrp-image-task/2, scored " in told
+    assert "  image adds (decided)" in told
+    assert "ada says image adds (queue random, in 3 s)" in told
+    assert "bo says image does not add (queue browse): no news" in told
+    assert "cy decided image adds (queue disagree)" in told
+    hashes = (origin.landing_object.etag, stored["image_sha256"], origin.shard.key, label["models"][0]["dataset_hash"])
+    assert [each in told for each in hashes] == [False] * 4
+    assert [each in verbose for each in hashes] == [True] * 4
 
 
 def test_a_tweet_that_was_set_aside_tells_why(scoring: "Platform") -> None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from flows.jobs.datasets import REVIEWED
-from flows.jobs.reviewed import find_origins
+from flows.jobs.reviewed.data_set import find_origins
 from flows.platform import Platform
 from infra.catalog.queries import get_dataset
 from infra.catalog.queues import add_doubtful

@@ -10,7 +10,7 @@ LONGEST_TEXT = 2000
 
 
 def describe_tweet(report: Mapping[str, Any], *, verbose: bool = False) -> str:
-    """The report of `flows.jobs.explain.explain_tweet` in words; hashes, ETags and runs only with `verbose`."""
+    """The report of `explain_tweet` in words; hashes, ETags and runs only with `verbose`."""
     parts = [[*_describe_stored(report["id"], stored, verbose)] for stored in report["stored"]]
     parts += [_describe_rejection(report["id"], rejected) for rejected in report["quarantined"]]
     return "\n\n".join("\n".join(part) for part in parts)
@@ -82,7 +82,7 @@ def _describe_annotation(row: Mapping[str, Any]) -> str:
     }[row["kind"]]()
     took = f", in {row['seconds']:.0f} s" if row["seconds"] is not None else ""
     came = "" if row["source"] == "page" else f", from {row['source']}"
-    note = f": {row['note']}" if row["note"] else ""
+    note = f": {' '.join(row['note'].split())}" if row["note"] else ""
     return f"{row['person']} {said} (queue {row['queue']}{took}{came}){note}"
 
 

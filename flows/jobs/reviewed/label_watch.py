@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flows.jobs.reviewed import ReviewedReport, refresh_reviewed
+from flows.jobs.reviewed.data_set import ReviewedReport, refresh_reviewed
 from flows.platform import Platform
 from infra.catalog.annotations import count_labels
 from infra.catalog.database import Catalog
