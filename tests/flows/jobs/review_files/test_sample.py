@@ -60,6 +60,7 @@ def test_a_folder_holds_what_a_person_needs(zone: LabelledZone, tmp_path: Path) 
     told = (folder / "README.txt").read_text()
     assert "11 tweets of the data set landing to label" in told
     assert "drawn at random" in told
+    assert "text_is_represented: Does the picture show what the text says?\n  1  " in told
     assert max(map(len, told.splitlines())) <= 130
 
 
