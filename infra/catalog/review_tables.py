@@ -25,6 +25,8 @@ from infra.catalog.tables import Base, now
 
 TASKS = ("text", "image")
 """What people are asked of a tweet: is the text represented, does the image add."""
+REVIEWED_LAYOUT = "reviewed"
+"""Layout of the data set that is made of people's labels: its tweets are labelled where they came from."""
 UNDATED = -(2**62)
 """`created_us` of a tweet whose time is not known: it comes after all others where the newest come first."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from infra.catalog.annotations import AnnotationFilter, annotation_history
 from infra.catalog.browse import BrowsedTweet, get_tweet
 from infra.catalog.queries import get_dataset
-from infra.catalog.review_tables import TASKS, Annotation, Kind
+from infra.catalog.review_tables import REVIEWED_LAYOUT, TASKS, Annotation, Kind
 from infra.catalog.tables import Dataset, Shard
 from serving.review.questions import UNSURE
 
@@ -18,8 +18,9 @@ LANDING = "landing"
 
 
 def list_datasets(session: Session) -> list[Dataset]:
-    """The data sets that hold tweets, the landing zone first, then by name."""
-    query = select(Dataset).where(Dataset.id.in_(select(Shard.dataset_id))).order_by(Dataset.name)
+    """The data sets that hold tweets, the landing zone first, then by name; not the one that is made of people's labels."""
+    query = select(Dataset).where(Dataset.id.in_(select(Shard.dataset_id)), Dataset.layout != REVIEWED_LAYOUT)
+    query = query.order_by(Dataset.name)
     return sorted(session.scalars(query), key=lambda each: (each.name != LANDING, each.name))
 
 

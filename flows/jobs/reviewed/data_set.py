@@ -21,6 +21,7 @@ from flows.platform import Platform
 from infra.catalog.annotations import EVERYTHING, newest_annotation
 from infra.catalog.current_labels import SettledLabel, settled_labels
 from infra.catalog.queries import get_dataset, in_parts
+from infra.catalog.review_tables import REVIEWED_LAYOUT
 from infra.catalog.tables import Dataset, LandingObject, Shard, StoredTweet
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Pair
@@ -31,7 +32,6 @@ from serving.files import local_file
 
 logger = logging.getLogger(__name__)
 
-LAYOUT = "reviewed"
 TASKS = (Task.TEXT, Task.IMAGE)
 FEWEST_TO_JUDGE = 30
 """Labels of the test split with which the gate decides by this data set without being told to."""
@@ -96,7 +96,7 @@ def choose_judging_data(platform: Platform, task: Task) -> str | None:
         said = newest_annotation(session)
     if said and _is_ours(platform) and refresh_reviewed(platform).test[str(task)] >= FEWEST_TO_JUDGE:
         return REVIEWED
-    return find_labelled_name(platform.catalog, without=LAYOUT)
+    return find_labelled_name(platform.catalog, without=REVIEWED_LAYOUT)
 
 
 def refresh_reviewed(platform: Platform, flow_run_id: str | None = None) -> ReviewedReport:
@@ -135,7 +135,7 @@ def _is_ours(platform: Platform) -> bool:
     """Whether the name is free or this module's: an earlier version let people ingest under it."""
     with platform.catalog.session() as session:
         dataset = get_dataset(session, REVIEWED)
-    return dataset is None or dataset.layout == LAYOUT
+    return dataset is None or dataset.layout == REVIEWED_LAYOUT
 
 
 def _refresh(platform: Platform, flow_run_id: str | None) -> ReviewedReport:
@@ -144,7 +144,7 @@ def _refresh(platform: Platform, flow_run_id: str | None) -> ReviewedReport:
     new = _find_new(state)
     if not new and state.dataset is None:
         return ReviewedReport(0, 0, *({str(task): 0 for task in TASKS} for _ in range(2)))
-    pending = Pending(platform.store, Target(platform.catalog, REVIEWED, LAYOUT, flow_run_id))
+    pending = Pending(platform.store, Target(platform.catalog, REVIEWED, REVIEWED_LAYOUT, flow_run_id))
     copied = _copy(platform, pending, new, state.names)
     annotations = annotate([*state.stored, *copied], state.settled, _read_splits(platform, state.dataset))
     key = _store(platform, annotations)
