@@ -19,8 +19,8 @@ def add_parser(commands: "Commands") -> None:
         commands,
         "sample",
         "write tweets to label in a spreadsheet: a CSV, small pictures, guidelines",
-        "Writes tweets.csv with empty columns for the answers, pictures/ and README.txt. No label of a model or another person "
-        "is shown. `itrp import-labels` takes the filled-in table back.",
+        "Writes tweets.csv with empty columns for the answers, tweets.html, pictures/ and README.txt. No label of a "
+        "model or another person is shown. `itrp import-labels` takes the filled-in table back.",
     )
     parser.add_argument("number", type=whole, metavar="N", help="how many tweets")
     parser.add_argument(

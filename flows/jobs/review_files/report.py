@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from flows.jobs.review_files.day_chart import HEIGHT, WIDTH, build_chart
 from flows.jobs.review_files.human_labels import Settled, read_settled
 from flows.jobs.review_files.next_steps import Situation, suggest_steps
 from flows.jobs.review_files.pictures import read_row
+from flows.jobs.review_files.rendering import render
 from flows.jobs.review_files.scored_tweets import Pick, ScoredData, Tally, find_scored, tally
 from flows.platform import Platform
 from infra.catalog.browse import list_pairs
@@ -176,14 +176,9 @@ def _render(
     steps: Sequence[Any],
     seed: int,
 ) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["percent"] = lambda share, places=0: f"{100 * share:.{places}f} %"
-    environment.filters["whole"] = lambda number: f"{number:,}"
     first, last = scored.scored
-    return environment.get_template("report.html.jinja").render(
+    return render(
+        "report.html.jinja",
         data=scored.known.dataset.name,
         models=[f"{MODEL_NAMES[task]}/{version}" for task, version in zip(TASKS, _versions(scored), strict=True)],
         scored=scored,

@@ -3,7 +3,7 @@
 import csv
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from flows.jobs.datasets import LANDING, find_data
 from flows.jobs.review_files.pictures import PictureFolder, read_places
+from flows.jobs.review_files.rendering import render
 from flows.jobs.review_files.sample_readme import write_readme
 from flows.platform import Platform
 from flows.tracking.provenance import find_person
@@ -23,13 +24,13 @@ from itrp.labels import GUIDELINE_VERSION
 from itrp.progress import Progress, count_stage, ignore_progress
 from serving.review.tweet_index import update_index
 
-TABLE, README, PICTURES = "tweets.csv", "README.txt", "pictures"
+TABLE, README, PAGE, PICTURES = "tweets.csv", "README.txt", "tweets.html", "pictures"
 MOST = 5000
 """Rows that a person can be asked to fill in, and pictures that one folder shows."""
 LONGEST = 800
 """Longest side of a picture, in pixels."""
 COLUMNS = (
-    "id", "picture", "text", "text_is_represented", "image_adds", "note", "created_at", "lang", "queue", "guidelines",
+    "nr", "id", "picture", "text", "text_is_represented", "image_adds", "note", "created_at", "lang", "queue", "guidelines",
 )  # fmt: skip
 """Of the table. The answers are empty; no model's label is shown."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -55,7 +56,7 @@ class SampleReport:
         command = shlex.join(["itrp", "import-labels", str(table), "--data", self.data, "--person", self.person])
         return (
             f"{self.tweets} tweets of {self.data} (queue {self.queue}) for {self.person} in {self.folder}{lost}\n"
-            f"next: fill in text_is_represented and image_adds of {table}, save it as CSV, then\n"
+            f"next: look at {Path(self.folder) / PAGE}, fill in text_is_represented and image_adds of {table}, save it as CSV\n"
             f"  {command}"
         )
 
@@ -86,7 +87,7 @@ def draw_sample(
             f"the queue {queue} holds no tweet of {known.dataset.name!r} for {person}: all are answered, or none is in it"
         )
     with _new_folder(folder) as draft:
-        lost = _write_table(platform, draft, queue, tweets, progress)
+        lost = _write_table(platform, draft, known.dataset.name, queue, tweets, progress)
         write_readme(draft / README, queue, len(tweets), known.dataset.name, person)
     return SampleReport(str(folder), known.dataset.name, queue, person, len(tweets), lost)
 
@@ -100,9 +101,9 @@ def check_sample(number: int, folder: Path) -> None:
 
 
 def _write_table(
-    platform: Platform, folder: Path, queue: str, tweets: Sequence[BrowsedTweet], progress: Progress
+    platform: Platform, folder: Path, data: str, queue: str, tweets: Sequence[BrowsedTweet], progress: Progress
 ) -> int:
-    """Table and pictures; the number of pictures that cannot be shown."""
+    """Table, page and pictures; the number of pictures that cannot be shown."""
     pictures = PictureFolder(folder / PICTURES, LONGEST)
     count, written = count_stage(progress, "pictures written", len(tweets)), dict[tuple[str, int], str]()
     places = [(tweet.shard_key, tweet.row) for tweet in tweets]
@@ -114,15 +115,26 @@ def _write_table(
     with (folder / TABLE).open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
-        for tweet in tweets:
-            table.writerow(_make_row(tweet, written[tweet.shard_key, tweet.row], queue))
+        for number, tweet in enumerate(tweets, start=1):
+            table.writerow(_make_row(number, tweet, written[tweet.shard_key, tweet.row], queue))
+    _write_page(folder / PAGE, data, tweets, written)
     return sum(not name for name in written.values())
 
 
-def _make_row(tweet: BrowsedTweet, picture: str, queue: str) -> list[str]:
+def _write_page(path: Path, data: str, tweets: Sequence[BrowsedTweet], written: Mapping[tuple[str, int], str]) -> None:
+    """Texts beside pictures, in the table's order: a spreadsheet shows no picture."""
+    shown = [
+        {"number": number, "text": tweet.text, "picture": written[tweet.shard_key, tweet.row]}
+        for number, tweet in enumerate(tweets, start=1)
+    ]
+    path.write_text(render("sample.html.jinja", data=data, tweets=shown), encoding="utf-8", errors="replace")
+
+
+def _make_row(number: int, tweet: BrowsedTweet, picture: str, queue: str) -> list[str]:
     written = tweet.created_at.strftime("%Y-%m-%d %H:%M") if tweet.created_at else ""
     return [
-        keep_digits(tweet.tweet_id), picture or "(cannot be shown)", disarm(tweet.text), "", "", "", written, tweet.lang or "",
+        str(number), keep_digits(tweet.tweet_id), picture or "(cannot be shown)", disarm(tweet.text), "", "", "", written,
+        tweet.lang or "",
         queue, GUIDELINE_VERSION,
     ]  # fmt: skip
 

@@ -22,14 +22,14 @@ COLUMNS = {Task.TEXT: "text_is_represented", Task.IMAGE: "image_adds"}
 """Where the answers go."""
 
 OPENING = (
-    "Open tweets.csv in a spreadsheet. The column picture names the file to look at beside each text. There are two questions "
-    "and a column for each: write 1 for yes and 0 for no. A question mark says that you cannot tell; an empty cell is not "
-    "answered yet. The column note is yours."
+    "Open tweets.html in a browser: it shows each tweet with its picture and its number. Open tweets.csv beside it in a "
+    "spreadsheet, where the column nr has the same number. There are two questions and a column for each: write 1 for yes and "
+    "0 for no. A question mark says that you cannot tell; an empty cell is not answered yet. The column note is yours."
 )
 SAVING = (
-    "Leave the columns id and queue as they are. The ids are long numbers, which spreadsheets round: here they are written as "
-    'formulas (="...") that keep every digit. Save the table as CSV in UTF-8 ("CSV UTF-8"), with the same columns. Then, on the '
-    "machine that runs itrp:"
+    "Leave the columns nr, id and queue as they are. The ids are long numbers, which spreadsheets round: here they are written "
+    'as formulas (="...") that keep every digit. Save the table as CSV in UTF-8 ("CSV UTF-8"), with the same columns. Then, on '
+    "the machine that runs itrp:"
 )
 AGAIN = "You may import it again after more rows were filled in: what is known is not entered twice."
 

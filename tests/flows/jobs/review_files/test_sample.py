@@ -16,7 +16,7 @@ from infra.errors import ReviewError
 from itrp.errors import WrongUseError
 from tests.flows.labelled_zone import LabelledZone, open_zone
 
-TEXTS = [f"words {number}" for number in range(9)] + ["=HYPERLINK(1)", "@ada\nlook"]
+TEXTS = [f"words {number}" for number in range(9)] + ["=HYPERLINK(1)", "@ada\nlook <b>"]
 
 
 @pytest.fixture
@@ -53,10 +53,15 @@ def test_a_folder_holds_what_a_person_needs(zone: LabelledZone, tmp_path: Path) 
     rows = read(folder)
     assert [*rows[0]] == [*COLUMNS]
     assert {row["id"] for row in rows} == {f'="{tweet_id}"' for tweet_id in zone.ids}
-    assert {row["text"] for row in rows} == {*TEXTS[:9], "'=HYPERLINK(1)", "'@ada\nlook"}
+    assert {row["text"] for row in rows} == {*TEXTS[:9], "'=HYPERLINK(1)", "'@ada\nlook <b>"}
     assert {(row["text_is_represented"], row["image_adds"], row["queue"]) for row in rows} == {("", "", "random")}
     with Image.open(folder / rows[0]["picture"]) as image:
         assert image.size[0] == 800
+    page = (folder / "tweets.html").read_text(encoding="utf-8")
+    assert [f'src="{row["picture"]}"' in page for row in rows] == [True] * 11
+    assert [row["nr"] for row in rows] == [str(number) for number in range(1, 12)]
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
     told = (folder / "README.txt").read_text()
     assert "11 tweets of the data set landing to label" in told
     assert "drawn at random" in told
