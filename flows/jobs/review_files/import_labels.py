@@ -9,11 +9,11 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from flows.jobs.review_files.human_labels import read_said
 from flows.jobs.review_files.import_report import ImportReport
 from flows.jobs.review_files.known_ids import choose_dataset, find_similar
 from flows.tracking.provenance import find_person
-from infra.catalog.annotations import AnnotationFilter, NewAnnotation, known_tweets, record_annotations
-from infra.catalog.current_labels import current_labels, settled_labels
+from infra.catalog.annotations import NewAnnotation, known_tweets, record_annotations
 from infra.catalog.database import Catalog
 from infra.catalog.people import NAME_CHARACTERS
 from infra.catalog.queries import in_parts
@@ -124,18 +124,20 @@ def _leave_out_repeated(session: Session, under_way: _Import, rows: Sequence[_Ro
 
 def _leave_out_known(session: Session, under_way: _Import, rows: Sequence[_Row]) -> list[NewAnnotation]:
     """Without those that say what holds already. One of the random queue is entered where the known one does not measure."""
-    asked = AnnotationFilter(dataset_id=under_way.dataset_id, tweet_ids={row.tweet_id for _, row in rows})
+    said = read_said(session, under_way.dataset_id, {row.tweet_id for _, row in rows})
     held: dict[_Question, tuple[int | None, bool]] = {
-        (each.tweet_id, each.task, each.person): (each.value, each.random) for each in current_labels(session, asked)
-    }
-    held |= {
-        (each.tweet_id, each.task, ""): (each.value, True) for each in settled_labels(session, asked) if each.decided
+        (each.tweet_id, str(each.task), "" if each.is_decision else each.person or ""): (
+            each.value,
+            each.queue == Queue.RANDOM or each.value is None or each.is_decision,
+        )
+        for labels in said.values()
+        for each in labels
     }
     new = []
     for label, row in rows:
         question = (row.tweet_id, row.task, "" if label.is_decision else row.person)
         value, measures = held.get(question, (None, False))
-        if row.value is not None and row.value == value and (measures or row.queue != Queue.RANDOM):
+        if question in held and row.value == value and (measures or row.queue != Queue.RANDOM):
             under_way.report.unchanged += 1
         else:
             new.append(row)

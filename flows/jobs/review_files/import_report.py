@@ -86,12 +86,10 @@ class ImportReport:
     def __str__(self) -> str:
         """For people."""
         kinds = f"{self.labels} labels, {self.skips} passed over, {self.decisions} decisions"
-        lines = [
-            f"{self.answers} answers read from {self.file}; entered {kinds}, about {self.tweets} tweets of {self.data}"
-        ]
-        lines += [f"columns: {', '.join(f'{column} as {role}' for role, column in self.columns.items())}"] * bool(
-            self.columns
-        )
+        about = f", about {self.tweets} tweets of {self.data}" if self.entered else f" of {self.data}"
+        lines = [f"{self.answers} answers read from {self.file}; entered {kinds}{about}"]
+        guessed = [f"{column} as {role}" for role, column in self.columns.items() if column != role]
+        lines += [f"columns: {', '.join(guessed)}"] * bool(guessed)
         lines += [f"by {', '.join(f'{name} ({count})' for name, count in self.people.items())}"] * bool(self.people)
         lines += [f"queues: {', '.join(f'{name} ({count})' for name, count in self.queues.items())}"] * bool(
             self.queues
@@ -115,6 +113,6 @@ class ImportReport:
     def _tell_bad(self) -> list[str]:
         if not self.bad:
             return []
-        lines = [f"{self.bad} rows or values are left out:"]
+        lines = [f"{self.bad} {'rows or values are' if self.bad > 1 else 'row or value is'} left out:"]
         lines += [f"  line {row.line}: {row.told}" for row in self.bad_rows[:SHOWN]]
         return [*lines, f"  and {self.bad - SHOWN} more (--json lists them)"] if self.bad > SHOWN else lines

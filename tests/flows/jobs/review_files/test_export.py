@@ -180,7 +180,7 @@ def test_label_studio_there_and_back_loses_nothing(zone: LabelledZone, tmp_path:
     second = json.loads(again.read_text(encoding="utf-8"))
     assert [task["annotations"] for task in second] == [task["annotations"] for task in tasks]
     home = import_labels(zone.platform.catalog, path)
-    assert (home.labels, home.decisions) == (0, 0)
+    assert (home.entered, home.unchanged) == (0, home.answers)
 
 
 def test_label_studio_serves_pictures_from_a_folder(zone: LabelledZone, tmp_path: Path) -> None:
