@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from flows.jobs.datasets import REVIEWED
 from itrp.labels import CLASS_NAMES, Task
 
 LONGEST_TEXT = 2000
@@ -11,7 +12,14 @@ LONGEST_TEXT = 2000
 
 def describe_tweet(report: Mapping[str, Any], *, verbose: bool = False) -> str:
     """The report of `explain_tweet` in words; hashes, ETags and runs only with `verbose`."""
-    parts = [[*_describe_stored(report["id"], stored, verbose)] for stored in report["stored"]]
+    # where it was ingested to comes first: the copy that the data set of labels holds says nothing new
+    stored = sorted(report["stored"], key=lambda each: each["dataset"] == REVIEWED)
+    parts = [
+        [_describe_copy(each)]
+        if each["dataset"] == REVIEWED and len(stored) > 1 and not verbose
+        else [*_describe_stored(report["id"], each, verbose)]
+        for each in stored
+    ]
     parts += [_describe_rejection(report["id"], rejected) for rejected in report["quarantined"]]
     return "\n\n".join("\n".join(part) for part in parts)
 
@@ -21,10 +29,10 @@ def _describe_stored(tweet_id: str, stored: Mapping[str, Any], verbose: bool) ->
     yield text[:LONGEST_TEXT] + (" …" if len(text) > LONGEST_TEXT else "")
     yield ""
     lang = f", language {stored['lang']}" if stored["lang"] else ""
-    yield f"tweet {tweet_id} of {stored['created_at'] or 'an unknown time'}{lang}, in the data set {stored['dataset']}"
+    yield f"tweet {tweet_id} of {_tell_time(stored['created_at'])}{lang}, in the data set {stored['dataset']}"
     shard, landing = stored["shard"], stored["landing_object"]
     yield f"picture: {stored['image_path'] or 'without a name'}, row {shard['row']} of {_shorten(shard['key'], verbose)}"
-    yield f"came in {landing['key']}, line {landing['line']}, ingested {landing['ingested_at'][:16].replace('T', ' ')} UTC"
+    yield f"came in {landing['key']}, line {landing['line']}, ingested {_tell_time(landing['ingested_at'])}"
     if verbose:
         yield f"  image sha256 {stored['image_sha256']}"
         yield f"  landing object etag {landing['etag']}, flow run {landing['flow_run'] or 'none'}"
@@ -34,6 +42,12 @@ def _describe_stored(tweet_id: str, stored: Mapping[str, Any], verbose: bool) ->
     yield from _describe_people(stored["human"], verbose)
 
 
+def _describe_copy(stored: Mapping[str, Any]) -> str:
+    return (
+        f"also in the data set {REVIEWED} (row {stored['shard']['row']} of {_shorten(stored['shard']['key'], False)})"
+    )
+
+
 def _describe_labels(labels: Iterable[Mapping[str, Any]], verbose: bool) -> Iterator[str]:
     """The newest first: what the tweet counts as now."""
     labels = [*labels][::-1]
@@ -41,7 +55,7 @@ def _describe_labels(labels: Iterable[Mapping[str, Any]], verbose: bool) -> Iter
     for label in labels:
         pair = " and ".join(model["model"] for model in label["models"])
         yield f"  {_describe_label(label)}"
-        yield f"    by {pair}, scored {label['scored_at'][:16].replace('T', ' ')} UTC"
+        yield f"    by {pair}, scored {_tell_time(label['scored_at'])}"
         for model in label["models"]:
             taught = f"{model['experiment'] or 'an unknown experiment'} on {model['dataset'] or 'unknown data'}"
             yield f"      {model['model']}: {taught}" + (f" ({_trace(model)})" if verbose else "")
@@ -67,7 +81,7 @@ def _describe_people(human: Mapping[str, Any], verbose: bool) -> Iterator[str]:
         how = "decided" if each["decided"] else f"{agree} of {people}"
         yield f"  {CLASS_NAMES[Task(each['task'])][each['value']]} ({how})"
     for each in history:
-        yield f"    {each['at'][:16].replace('T', ' ')} {_describe_annotation(each)}" + (
+        yield f"    {_tell_time(each['at'])} {_describe_annotation(each)}" + (
             f" [token {each['token']}, guidelines {each['guideline']}]" if verbose else ""
         )
 
@@ -87,11 +101,18 @@ def _describe_annotation(row: Mapping[str, Any]) -> str:
 
 
 def _describe_rejection(tweet_id: str, row: Mapping[str, Any]) -> list[str]:
-    state = f"brought in by a replay at {row['resolved_at'][:16]}" if row["resolved_at"] else "still in quarantine"
+    state = (
+        f"brought in by a replay at {_tell_time(row['resolved_at'])}" if row["resolved_at"] else "still in quarantine"
+    )
     return [
-        f"tweet {tweet_id} was rejected at {row['at'][:16].replace('T', ' ')} UTC ({row['code']}), {state}",
+        f"tweet {tweet_id} was rejected at {_tell_time(row['at'])} ({row['code']}), {state}",
         f"  {row['object']}, line {row['line']}: {row['reason']}",
     ]
+
+
+def _tell_time(moment: str | None) -> str:
+    """A point in time, ISO 8601 in UTC, to the minute."""
+    return f"{moment[:16].replace('T', ' ')} UTC" if moment else "an unknown time"
 
 
 def _shorten(key: str, verbose: bool) -> str:

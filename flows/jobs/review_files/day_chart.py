@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from itrp.labels import RELATIONS
 
 MOST_BARS = 70
+NAME_WIDTH = 80
+"""Room that a bar's name needs."""
 WIDTH, HEIGHT = 1000, 260
 """Of the drawing, without the room for its labels."""
 
@@ -65,9 +67,12 @@ def build_chart(days: Mapping[date, Mapping[str, int]]) -> DayChart | None:
     every = -(-len(starts) // 12)
     width = WIDTH / len(starts)
     bars = [
-        Bar(name(start), place * width, width, sums[start].total(), _stack(sums[start], highest), place % every == 0)
+        Bar(
+            name(start), place * width, width, sums[start].total(), _stack(sums[start], highest),
+            place % every == 0 and place * width <= WIDTH - NAME_WIDTH,
+        )
         for place, start in enumerate(starts)
-    ]
+    ]  # fmt: skip
     return DayChart(step, tuple(bars), highest)
 
 

@@ -194,6 +194,7 @@ def _render(
         rejected=rejected,
         good=good,
         codes=tuple(RELATIONS),
+        meanings=RELATIONS,
         steps=steps,
     )
 

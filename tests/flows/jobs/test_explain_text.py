@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flows.jobs.reviewed import refresh_reviewed
 from tests.flows.labelled_zone import open_zone
 
 
@@ -16,12 +17,16 @@ def test_the_command_begins_with_the_text(itrp: Callable[..., Any], tmp_path: Pa
     assert done.status == 0, done.err
     lines = done.out.splitlines()
     assert lines[0] == "two lines  [31m", "what a terminal would obey is not printed"
-    assert lines[2] == f"tweet {zone.ids[1]} of 2026-11-02T12:00:00+00:00, language en, in the data set landing"
+    assert lines[2] == f"tweet {zone.ids[1]} of 2026-11-02 12:00 UTC, language en, in the data set landing"
     assert lines[3].startswith(f"picture: {zone.ids[1]}.jpg, row 1 of shards/")
     assert "models say nothing yet: itrp score labels what is new" in lines
     assert "  text represented (1 of 1)" in lines
     report = json.loads(itrp(work, "explain", zone.ids[1], "--json").out)
     assert report["stored"][0]["text"] == "two\nlines \x1b[31m"
+    refresh_reviewed(zone.platform)
+    with_copy = itrp(work, "explain", zone.ids[1]).out.splitlines()
+    assert with_copy[:4] == lines[:4]
+    assert with_copy[-1].startswith("also in the data set reviewed (row 0 of shards/")
     long = itrp(work, "explain", zone.ids[2]).out.splitlines()[0]
     assert (len(long), long[-2:]) == (2002, " …")
     assert "of an unknown time" in itrp(work, "explain", zone.ids[2]).out

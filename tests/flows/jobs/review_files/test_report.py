@@ -63,7 +63,7 @@ def test_the_page_counts_and_needs_nothing_else(zone: LabelledZone, tmp_path: Pa
     report, page, words = make(zone, tmp_path / "a.html")
     assert (report.tweets, report.set_aside) == (15, 1)
     assert report.relations == {"00": 2, "01": 2, "10": 9, "11": 2}
-    assert "15 tweets with pictures have labels; 1 have none" in words
+    assert "15 tweets with pictures have labels; 1 has none" in words
     assert "itrp-text-task/2 and itrp-image-task/3" in words
     assert "Nothing: every tweet that came in is stored." in words
     assert {each.split(",")[0] for each in page.references} == {"data:image/jpeg;base64", "#good"}
