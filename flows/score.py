@@ -35,9 +35,9 @@ from serving.scorer import BatchScorer
 
 
 @io_task("pin-champions", "pin the champions and find what to label")
-def pin_task(platform: Platform, *, backfill: bool) -> tuple[Champions, Backlog]:
+def pin_task(platform: Platform, data: str, *, backfill: bool) -> tuple[Champions, Backlog]:
     """Choose models and shards."""
-    return pin_work(platform.registry, platform.catalog, backfill=backfill)
+    return pin_work(platform.registry, platform.catalog, data, backfill=backfill)
 
 
 @io_task("score-shards", "score {what}")
@@ -69,8 +69,8 @@ class _TaskSteps(ScoringSteps):
     def ingest(self, platform: Platform) -> IngestReport:
         return ingest_task(platform, LANDING)
 
-    def pin(self, platform: Platform, *, backfill: bool) -> tuple[Champions, Backlog]:
-        return pin_task(platform, backfill=backfill)
+    def pin(self, platform: Platform, data: str, *, backfill: bool) -> tuple[Champions, Backlog]:
+        return pin_task(platform, data, backfill=backfill)
 
     def begin(self, backlog: Backlog) -> None:
         rename_run(f"{_name_run()} {backlog.total} shards{' backfill' if backlog.archive else ''}")
@@ -110,7 +110,9 @@ def _name_run() -> str:
 
 
 @watched_flow("score-tweets", _name_run, hours=24)
-def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: str | None = None) -> ScoringReport:
+def score_tweets(
+    backfill: bool = False, engine: Engine = "local", ray_address: str | None = None, data: str | None = None
+) -> ScoringReport:
     """Label every newly collected tweet once, and then the archive as far as the champions have not labelled it.
 
     What is to be done follows from the champions' pair and the ledger alone: whatever killed a run, the next one goes on.
@@ -119,9 +121,10 @@ def score_tweets(backfill: bool = False, engine: Engine = "local", ray_address: 
         backfill: Label the archive with the current pair of champions also where ITRP_BACKFILL=false keeps runs to new shards.
         engine: local labels shard after shard in this process; ray spreads the shards over a Ray cluster.
         ray_address: Of the cluster: auto, host:port or ray://host:port; none starts one on this machine.
+        data: Ingest nothing, and label all of this stored data set that the champions have not labelled.
     """
     return run_scoring(
-        open_platform_task(), backfill, engine, ray_address, flow_run_id=current_flow_run_id(), steps=_TaskSteps()
+        open_platform_task(), backfill, engine, ray_address, data, flow_run_id=current_flow_run_id(), steps=_TaskSteps()
     )
 
 

@@ -19,6 +19,11 @@ def add_parser(commands: "Commands") -> None:
         "--backfill", action="store_true", help="label everything that the current champions have not labelled"
     )
     parser.add_argument(
+        "--data",
+        metavar="NAME",
+        help="ingest nothing, and label all of this stored data set that the current champions have not labelled",
+    )
+    parser.add_argument(
         "--engine",
         choices=("local", "ray"),
         default="local",
@@ -42,12 +47,12 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
     if flows:
         from flows.score import score_tweets
 
-        report = score_tweets(args.backfill, args.engine, args.ray_address)
+        report = score_tweets(args.backfill, args.engine, args.ray_address, args.data)
     else:
         from flows.jobs.scoring import run_scoring
         from flows.platform import open_platform
 
-        report = run_scoring(open_platform(settings), args.backfill, args.engine, args.ray_address)
+        report = run_scoring(open_platform(settings), args.backfill, args.engine, args.ray_address, args.data)
     lines = [
         f"{report.pairs} tweets in {report.shards} shards labelled by text {report.text_version}, image {report.image_version}"
     ]
@@ -59,6 +64,7 @@ def run(args: argparse.Namespace) -> tuple[Report, str]:
             f"{report.set_aside} tweets set aside without labels:",
             *(f"  {line}" for line in report.set_aside_lines),
         ]
-    lines += ["ingested before:", *(f"  {line}" for line in describe(report.ingested).splitlines())]
+    if args.data is None:
+        lines += ["ingested before:", *(f"  {line}" for line in describe(report.ingested).splitlines())]
     lines += [f"attention: {warning}" for warning in report.warnings]
     return dataclasses.asdict(report), "\n".join(lines)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from flows.jobs.datasets import LANDING
+from flows.jobs.datasets import LANDING, find_data
 from flows.jobs.ingestion.report import IngestReport
 from flows.jobs.ingestion.run import run_ingestion
 from flows.platform import Platform
@@ -55,9 +55,9 @@ class ScoringSteps:
         """Store what is new in the landing zone."""
         return run_ingestion(platform.store, platform.catalog)
 
-    def pin(self, platform: Platform, *, backfill: bool) -> "tuple[Champions, Backlog]":
+    def pin(self, platform: Platform, data: str, *, backfill: bool) -> "tuple[Champions, Backlog]":
         """Choose models and shards."""
-        return pin_work(platform.registry, platform.catalog, backfill=backfill)
+        return pin_work(platform.registry, platform.catalog, data, backfill=backfill)
 
     def begin(self, backlog: "Backlog") -> None:
         """Called once it is known what is to be labelled."""
@@ -95,6 +95,7 @@ def run_scoring(
     backfill: bool = False,
     engine: Engine = "local",
     ray_address: str | None = None,
+    data: str | None = None,
     *,
     flow_run_id: str | None = None,
     steps: ScoringSteps | None = None,
@@ -102,12 +103,15 @@ def run_scoring(
     """Label every newly collected tweet once, and then the archive as far as the champions have not labelled it.
 
     What is to be done follows from the champions' pair and the ledger alone: whatever killed a run, the next one goes on.
-    The arguments are those of the flow `score-tweets`. Raises NotReadyError without champions, ShardsFailedError at the end
-    where shards could not be labelled, and in any case after too many of them.
+    The arguments are those of the flow `score-tweets`. Raises NotReadyError without champions, NotFoundError for a data set
+    that there is not, ShardsFailedError at the end where shards could not be labelled, and in any case after too many of them.
     """
     steps = steps or ScoringSteps()
-    ingested = steps.ingest(platform)
-    champions, backlog = steps.pin(platform, backfill=backfill or platform.settings.backfill)
+    if data is not None:
+        find_data(platform.catalog, data)
+    ingested = steps.ingest(platform) if data is None else IngestReport()
+    asked_for = backfill or data is not None or platform.settings.backfill
+    champions, backlog = steps.pin(platform, data or LANDING, backfill=asked_for)
     logger.info("champions: %s", champions.pair)
     steps.begin(backlog)
     scorer, rows, bar = open_scorer(platform, champions.pair), dict[int, LabelFile](), ProgressBar()
@@ -152,13 +156,13 @@ def label_shards(
         keep(row)
 
 
-def pin_work(registry: Registry, catalog: Catalog, *, backfill: bool) -> "tuple[Champions, Backlog]":
+def pin_work(registry: Registry, catalog: Catalog, data: str, *, backfill: bool) -> "tuple[Champions, Backlog]":
     """The pair of versions this run keeps to, whatever happens to the aliases meanwhile, and its shards."""
     champions = find_champions(registry, catalog)
-    work, archive = find_new(catalog), find_archive(catalog, champions.pair)
+    work, archive = find_new(catalog, data), find_archive(catalog, champions.pair, data)
     if archive:
         _log_archive(champions, len(work), len(archive), backfill)
-    return champions, Backlog(catalog, work, archive if backfill else ())
+    return champions, Backlog(catalog, work, archive if backfill else (), data)
 
 
 def open_scorer(platform: Platform, pair: ModelPair) -> BatchScorer:
@@ -175,17 +179,17 @@ def open_scorer(platform: Platform, pair: ModelPair) -> BatchScorer:
     )
 
 
-def find_new(catalog: Catalog) -> list[Shard]:
-    """Shards of the landing data set that no pair of versions has labelled, oldest first."""
+def find_new(catalog: Catalog, data: str = LANDING) -> list[Shard]:
+    """Shards of a data set that no pair of versions has labelled, oldest first."""
     with catalog.session() as session:
-        return unlabelled_shards(session, LANDING)
+        return unlabelled_shards(session, data)
 
 
-def find_archive(catalog: Catalog, pair: ModelPair) -> list[Shard]:
+def find_archive(catalog: Catalog, pair: ModelPair, data: str = LANDING) -> list[Shard]:
     """Shards that other pairs have labelled and this one has not, newest first."""
     with catalog.session() as session:
-        behind = unlabelled_shards(session, LANDING, pair.text.short, pair.image.short)
-        new = {shard.id for shard in unlabelled_shards(session, LANDING)}
+        behind = unlabelled_shards(session, data, pair.text.short, pair.image.short)
+        new = {shard.id for shard in unlabelled_shards(session, data)}
     return [shard for shard in reversed(behind) if shard.id not in new]
 
 
@@ -204,12 +208,15 @@ def list_set_aside(catalog: Catalog, rows: Sequence[LabelFile]) -> list[dict[str
 class Backlog:
     """What a run has yet to label, a group at a time. Shards that come meanwhile go before the archive."""
 
-    def __init__(self, catalog: Catalog, new: Sequence[Shard], archive: Sequence[Shard] = ()) -> None:
+    def __init__(
+        self, catalog: Catalog, new: Sequence[Shard], archive: Sequence[Shard] = (), data: str = LANDING
+    ) -> None:
         self.shards = {shard.id: shard for shard in (*new, *archive)}
         """Everything the run has taken on, what is labelled included."""
         self.archive = len(archive)
         """How many of them other pairs have labelled."""
         self._catalog = catalog
+        self._data = data
         self._waiting = deque([*new, *archive])
         self._taken = 0
 
@@ -227,7 +234,7 @@ class Backlog:
         return group
 
     def _add_new(self) -> None:
-        new = [shard for shard in find_new(self._catalog) if shard.id not in self.shards]
+        new = [shard for shard in find_new(self._catalog, self._data) if shard.id not in self.shards]
         self.shards.update((shard.id, shard) for shard in new)
         self._waiting.extendleft(reversed(new))
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from flows.jobs.ingestion import ingest_landing
-from flows.jobs.scoring import Backlog, find_archive, find_new
+from flows.jobs.scoring import Backlog, find_archive, find_new, run_scoring
 from infra.catalog.queries import list_shards, record_label_file
 from infra.catalog.tables import LabelFile
 from itrp.data.pairs import Pair
@@ -135,6 +136,23 @@ def test_an_alias_that_moves_during_a_run_changes_nothing_in_it(scoring: "Platfo
     assert {(row.text_version, row.image_version) for row in [first, *rest]} == {("2", "2")}
     assert all(row.key.startswith("labels/text-2_image-2/") for row in rest)
     assert pin_scorer(scoring).pair.text.version == "3"
+
+
+def test_a_stored_data_set_is_labelled_where_it_is_asked_for(scoring: "Platform") -> None:
+    """All of it and nothing else, once; tweets that wait in the landing zone go on waiting."""
+    (scoring.settings.work_dir / "objects/landing").mkdir(exist_ok=True)
+    (scoring.settings.work_dir / "objects/landing/late.jsonl").write_text("{}\n")
+    with scoring.catalog.session() as session:
+        wanted = [shard.id for shard in list_shards(session, "unlabelled")]
+    report = run_scoring(scoring, data="unlabelled")
+    assert (report.shards, report.ingested.lines) == (len(wanted), 0)
+    with scoring.catalog.session() as session:
+        assert sorted(session.scalars(select(LabelFile.shard_id))) == sorted(wanted)
+    assert run_scoring(scoring, data="unlabelled").pairs == 0
+    add_version(scoring, "text")
+    assert run_scoring(scoring, data="unlabelled").pairs == report.pairs  # by the new pair
+    with pytest.raises(NotFoundError, match="no data set is called 'tweets'"):
+        run_scoring(scoring, data="tweets")
 
 
 def test_new_shards_come_before_the_archive_and_the_newest_of_it_first(scoring: "Platform") -> None:
