@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,7 @@ def add_hostile_tweets(platform: Platform) -> None:
     update_index(platform.catalog, platform.store)
 
 
+@cache
 def draw_large_picture() -> bytes:
     """A PNG of noise, just under 20 MiB."""
     noise = np.random.default_rng(1).integers(0, 256, (2_600, 2_600, 3), dtype=np.uint8)

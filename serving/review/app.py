@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException as PlainHTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from infra.errors import InfraError
+from infra.errors import InfraError, ReviewError
 from serving.review.desk import Desk, LoginNeededError, go
 from serving.review.guard import Guard, LoginLimit
 from serving.review.pages import PAGE_ROUTERS
@@ -71,6 +71,10 @@ def _explain_problems(app: FastAPI, desk: Desk) -> None:
         assert isinstance(error, PlainHTTPException)
         sentence = error.detail if isinstance(error, HTTPException) else "There is no such page."
         return show_problem(request, error.status_code, str(sentence))
+
+    @app.exception_handler(ReviewError)
+    def explain_wrong_use(request: Request, error: Exception) -> Response:
+        return show_problem(request, 400, f"{error}.")
 
     @app.exception_handler(InfraError)
     def explain_outage(request: Request, error: Exception) -> Response:

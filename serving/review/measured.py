@@ -7,18 +7,19 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.current_labels import settled_labels
-from infra.catalog.review_tables import IndexedTweet, ModelPair, TweetLabel
-from infra.catalog.tables import LabelFile, Shard
+from infra.catalog.review_tables import REVIEWED_LAYOUT, IndexedTweet, ModelPair, TweetLabel
+from infra.catalog.tables import Dataset, LabelFile, ModelRun, Shard
+from itrp.datasets.ltec import assign_split
 from itrp.evaluation.prediction_moments import PredictionMoments, moments_of_classes
 from itrp.evaluation.prediction_powered import EstimatedShare, estimate_share, estimate_shares, labels_to_halve
 from itrp.evaluation.reliability import ReliabilityBin, bin_reliability
 from itrp.evaluation.sampled_figures import SampledFigures, measure_sample
-from itrp.labels import RELATIONS, UNLABELLED, combine_labels
+from itrp.labels import RELATIONS, UNLABELLED, Task, combine_labels
 
 AT_ONCE = 500
 """Tweets a statement."""
@@ -32,6 +33,8 @@ class Sample:
     """Label of text and image (UNLABELLED for none), the models' relation, and both probabilities, a tweet."""
     counts: tuple[int, ...]
     """Tweets of the whole collection by the models' relation, 2 * text + image: the labelled ones included."""
+    held_out: bool = False
+    """Whether one of the models has learned from half of the random labels, so that only the other half is in the rows."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,16 @@ class HowGood:
 
 
 def collect_sample(session: Session, dataset_id: int, pair: ModelPair) -> Sample:
-    """The random labels of a data set and the pair's predictions. Tweets that the pair has not labelled are left out."""
+    """The random labels of a data set and the pair's predictions.
+
+    Tweets that the pair has not labelled are left out; so is, where one of the models has learned from the data set `reviewed`,
+    that data set's train split.
+    """
+    held_out = _has_learned_from_people(session, pair)
     said: dict[str, dict[str, int]] = {}
     for each in settled_labels(session, AnnotationFilter(dataset_id=dataset_id), random=True):
-        said.setdefault(each.tweet_id, {})[each.task] = each.value
+        if not held_out or assign_split(each.tweet_id) == "test":
+            said.setdefault(each.tweet_id, {})[each.task] = each.value
     rows = []
     for start in range(0, len(said), AT_ONCE):
         some = [*said][start : start + AT_ONCE]
@@ -81,7 +90,18 @@ def collect_sample(session: Session, dataset_id: int, pair: ModelPair) -> Sample
         for tweet_id, label in session.execute(query):
             text, image = (said[tweet_id].get(task, UNLABELLED) for task in ("text", "image"))
             rows.append((text, image, label.relation, label.text_probability, label.image_probability))
-    return Sample(tuple(sorted(rows)), _count_relations(session, dataset_id, pair))
+    return Sample(tuple(sorted(rows)), _count_relations(session, dataset_id, pair), held_out)
+
+
+def _has_learned_from_people(session: Session, pair: ModelPair) -> bool:
+    """Whether one of the versions was trained on the labels that are about to measure it."""
+    versions = ((Task.TEXT, pair.text_version), (Task.IMAGE, pair.image_version))
+    query = (
+        select(ModelRun.id)
+        .join(Dataset, Dataset.id == ModelRun.dataset_id)
+        .where(Dataset.layout == REVIEWED_LAYOUT, tuple_(ModelRun.task, ModelRun.model_version).in_(versions))
+    )
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def _count_relations(session: Session, dataset_id: int, pair: ModelPair) -> tuple[int, ...]:

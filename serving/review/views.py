@@ -1,6 +1,6 @@
 """A view of the tweets as its address says it: filter, order and place, so that every view has a permalink."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -87,8 +87,8 @@ def read_view(query: QueryParams, dataset: str, pairs: list[ModelPair]) -> View:
         after=query.get("after", "")[:400],
         before=query.get("before", "")[:400],
     )
-    problems = [*reader.problems, *_find_contradictions(view)]
-    return View(**{**{name: getattr(view, name) for name in view.__dataclass_fields__}, "problems": tuple(problems)})
+    problems, changes = _find_contradictions(view)
+    return replace(view, problems=(*reader.problems, *problems), **changes)
 
 
 def make_filter(view: View, dataset_id: int) -> TweetFilter:
@@ -113,13 +113,6 @@ def make_filter(view: View, dataset_id: int) -> TweetFilter:
     )
 
 
-def choose_order(view: View) -> Order:
-    """The order, the newest first where another one needs a pair of models and there is none."""
-    if view.order == Order.LEAST_CERTAIN and not view.models.isdigit():
-        return Order.NEWEST
-    return Order(view.order)
-
-
 def _bounds(least: str, most: str) -> tuple[float, float]:
     return (int(least) / 100 if least else 0.0, int(most) / 100 if most else 1.0)
 
@@ -128,19 +121,22 @@ def _start_of(day: str, days: int = 0) -> datetime | None:
     return datetime.combine(date.fromisoformat(day) + timedelta(days=days), time(), UTC) if day else None
 
 
-def _find_contradictions(view: View) -> list[str]:
-    found = []
+def _find_contradictions(view: View) -> tuple[list[str], dict[str, Any]]:
+    """What of the view no tweet can fulfil, in sentences, and the values that stand without it."""
+    problems: list[str] = []
+    changes: dict[str, Any] = {}
     if view.since and view.until and view.since > view.until:
-        found.append("The first day lies behind the last one: no tweet is in between.")
-    for name, least, most in (
-        ("shown", view.text_least, view.text_most),
-        ("adds", view.image_least, view.image_most),
-    ):
+        problems.append("The first day lies behind the last one: both are left out.")
+        changes |= {"since": "", "until": ""}
+    for name in ("text", "image"):
+        least, most = getattr(view, f"{name}_least"), getattr(view, f"{name}_most")
         if least and most and int(least) > int(most):
-            found.append(f"“{name}”: the least probability is above the greatest: no tweet is in between.")
+            problems.append("The least probability is above the greatest: both are left out.")
+            changes |= {f"{name}_least": "", f"{name}_most": ""}
     if view.order == Order.LEAST_CERTAIN and not view.models.isdigit():
-        found.append("“Least certain first” needs a pair of models: the newest tweets come first.")
-    return found
+        problems.append("“Least certain first” needs a pair of models: the newest tweets come first.")
+        changes["order"] = Order.NEWEST
+    return problems, changes
 
 
 class _Reader:

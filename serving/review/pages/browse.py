@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.browse import BrowsedTweet, TweetPage, browse, count_tweets, list_languages, list_pairs
 from infra.catalog.current_labels import current_labels
+from infra.catalog.tweet_filter import Order
 from infra.errors import ReviewError
 from serving.review.desk import DeskOf, VisitOf
 from serving.review.tweets import choose_dataset
-from serving.review.views import CODES, PAGE, View, choose_order, make_filter, read_view
+from serving.review.views import CODES, PAGE, View, make_filter, read_view
 
 router = APIRouter()
 
@@ -39,6 +40,7 @@ def show_view(request: Request, desk: DeskOf, visit: VisitOf) -> HTMLResponse:
         view=view,
         datasets=[each.name for each in datasets],
         pairs=pairs,
+        pair=next((each for each in pairs if str(each.id) == view.models), None),
         languages=languages,
         codes=CODES,
         page=page,
@@ -48,7 +50,7 @@ def show_view(request: Request, desk: DeskOf, visit: VisitOf) -> HTMLResponse:
 
 
 def _find_page(session: Session, view: View, dataset_id: int) -> TweetPage:
-    wanted, order, seed = make_filter(view, dataset_id), choose_order(view), int(view.seed)
+    wanted, order, seed = make_filter(view, dataset_id), Order(view.order), int(view.seed)
     try:
         return browse(
             session, wanted, order, seed=seed, after=view.after or None, before=view.before or None, limit=PAGE

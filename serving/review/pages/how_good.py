@@ -5,8 +5,7 @@ from fastapi.responses import HTMLResponse
 
 from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.browse import list_pairs
-from infra.catalog.current_labels import count_work, current_labels
-from infra.catalog.review_tables import Queue
+from infra.catalog.current_labels import current_labels
 from itrp.labels import RELATIONS
 from serving.review.desk import DeskOf, VisitOf
 from serving.review.measured import collect_sample, measure
@@ -27,10 +26,8 @@ def show_figures(request: Request, desk: DeskOf, visit: VisitOf, dataset: str = 
         pairs = list_pairs(session, chosen.id)
         pair = next((each for each in pairs if str(each.id) == models), pairs[0] if pairs else None)
         sample = collect_sample(session, chosen.id, pair) if pair else None
-        random = len(
-            {each.tweet_id for each in current_labels(session, AnnotationFilter(dataset_id=chosen.id), random=True)}
-        )
-        others = sum(each.tweets for each in count_work(session, chosen.id) if each.queue != Queue.RANDOM)
+        labels = current_labels(session, AnnotationFilter(dataset_id=chosen.id))
+    labelled, random = {each.tweet_id for each in labels}, {each.tweet_id for each in labels if each.random}
     return desk.show(
         request,
         visit,
@@ -40,8 +37,9 @@ def show_figures(request: Request, desk: DeskOf, visit: VisitOf, dataset: str = 
         pairs=pairs,
         pair=pair,
         found=measure(sample) if sample else None,
-        random=random,
-        others=others,
+        random=len(random),
+        held_out=sample.held_out if sample else False,
+        others=len(labelled - random),
         enough=ENOUGH,
         codes=tuple(RELATIONS),
     )
