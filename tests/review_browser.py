@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,13 +17,19 @@ from playwright.sync_api import Browser, sync_playwright
 from flows.platform import Platform
 from tests.ports import free_ports
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
+
+
+def find_chromium() -> str | None:
+    """The program: CHROMIUM's, Debian's Chromium, or Chrome; None when there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
 
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """Chromium without a window. --no-sandbox: in containers its sandbox has no rights."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    program = find_chromium()
     if program is None:
         raise FileNotFoundError("expected Chromium on the PATH, found none: apt install chromium")
     with sync_playwright() as playwright:
@@ -50,7 +57,10 @@ class PageServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log:
+            # a shell's background job ignores SIGINT, and so would what it starts
+            restored = signal.signal(signal.SIGINT, signal.default_int_handler)
             self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+            signal.signal(signal.SIGINT, restored)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -67,13 +77,13 @@ class PageServer:
     def kill(self) -> None:
         """As a power cut does: SIGKILL."""
         assert self._process is not None
-        self._process.kill()
+        self._process.kill()  # nothing happens to one that has ended
         self._process.wait(10)
 
-    def stop(self) -> int:
-        """Ask it to end (SIGTERM) and return its exit status."""
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end, and return its exit status."""
         assert self._process is not None
-        self._process.terminate()
+        self._process.send_signal(number)
         return self._process.wait(30)
 
     @property
