@@ -1,5 +1,6 @@
 """What stands before every page: who may ask at all, how much, and what the browser may do with the answer."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,6 +12,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
+
+logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -99,7 +102,7 @@ class Guard:
         return origin is None or origin in self._origins or origin == "null"
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = 0  # bytes
+        read, begun = 0, False
 
         async def receive_bounded() -> Message:
             nonlocal read
@@ -109,7 +112,18 @@ class Guard:
                 return {"type": "http.disconnect"}
             return message
 
-        await self._app(scope, receive_bounded, send)
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive_bounded, send_noting)
+        except Exception:  # a fault of ours: the log says where, the browser that there is one
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            if not begun:
+                sentence = "Something failed, and the server's log says what. What you had saved is saved."
+                await _answer(500, sentence)(scope, receive, send)
 
 
 def _answer(status: int, sentence: str) -> PlainTextResponse:

@@ -42,7 +42,7 @@ def keep_thumbnail(file: Path, image: bytes, size: str) -> Thumbnail:
     try:
         data = encode_thumbnail(image, SIZES[size])
     except RejectedError as error:
-        return draw_placeholder(str(error))
+        return draw_placeholder(error.reason)
     with write_atomically(file) as draft:
         draft.write_bytes(data)
     return Thumbnail(data, MEDIA_TYPE)

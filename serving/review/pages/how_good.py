@@ -5,13 +5,17 @@ from fastapi.responses import HTMLResponse
 
 from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.browse import list_pairs
-from infra.catalog.current_labels import current_labels
+from infra.catalog.current_labels import count_work, current_labels
+from infra.catalog.review_tables import Queue
+from itrp.evaluation.prediction_powered import IMBALANCED
 from itrp.labels import RELATIONS
 from serving.review.desk import DeskOf, VisitOf
 from serving.review.measured import collect_sample, measure
 from serving.review.tweets import choose_dataset
 
 router = APIRouter()
+FEW = 20
+"""Labels below which simulations saw intervals that cover too seldom."""
 ENOUGH = 100
 """Random labels with which an estimate is about 10 points to either side."""
 
@@ -27,7 +31,9 @@ def show_figures(request: Request, desk: DeskOf, visit: VisitOf, dataset: str = 
         pair = next((each for each in pairs if str(each.id) == models), pairs[0] if pairs else None)
         sample = collect_sample(session, chosen.id, pair) if pair else None
         labels = current_labels(session, AnnotationFilter(dataset_id=chosen.id))
+        skips = sum(each.skips for each in count_work(session, chosen.id) if each.queue == Queue.RANDOM)
     labelled, random = {each.tweet_id for each in labels}, {each.tweet_id for each in labels if each.random}
+    found = measure(sample) if sample else None
     return desk.show(
         request,
         visit,
@@ -36,10 +42,13 @@ def show_figures(request: Request, desk: DeskOf, visit: VisitOf, dataset: str = 
         dataset=chosen.name,
         pairs=pairs,
         pair=pair,
-        found=measure(sample) if sample else None,
+        found=found,
         random=len(random),
         held_out=sample.held_out if sample else False,
         others=len(labelled - random),
+        unlike=any(each.share.imbalance > IMBALANCED for each in found.estimates) if found else False,
+        skips=skips,
+        few=FEW,
         enough=ENOUGH,
         codes=tuple(RELATIONS),
     )
