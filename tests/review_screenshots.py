@@ -22,7 +22,7 @@ from tests.review_browser import open_browser, serve_page
 from tests.review_stage import Stage, build_stage
 
 FOLDER = Path(__file__).parents[1] / "docs/images/review"
-WIDTH, HEIGHT = 1000, 1500
+WIDTH, HEIGHT = 1000, 1150
 """Of a screenshot, in pixels; a longer page is cut."""
 COLOURS = 200
 LARGEST = 150_000
@@ -33,6 +33,7 @@ CAREFUL, HASTY = 0.96, 0.85
 SHOTS = {
     "home": "/",
     "browse": "/browse",
+    "queues": "/label",
     "label": "/label?queue=random",
     "agree": "/agree",
     "how-good": "/how-good",
@@ -73,7 +74,7 @@ def reduce_colours(picture: bytes) -> bytes:
     """The screenshot cut to its height, as a PNG with a palette."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     image = image.crop((0, 0, image.width, min(image.height, HEIGHT)))
-    for colours in (COLOURS, 96, 48, 24):
+    for colours in (COLOURS, 144, 96, 64, 40):
         sink = io.BytesIO()
         image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(sink, "PNG", optimize=True)
         if len(sink.getvalue()) <= LARGEST:

@@ -19,7 +19,7 @@ from PIL import Image
 from flows.jobs.ingestion import ingest_landing
 from flows.platform import Platform, open_platform
 from infra.catalog.queries import list_shards, record_label_file
-from infra.settings import Settings
+from infra.settings import load_settings
 from itrp.data.inputs import ShardFile, read_ids
 from itrp.data.pairs import Pair
 from itrp.datasets.synthetic import write_landing_layout
@@ -51,10 +51,12 @@ class Stage:
     truth: Truth
 
 
-def build_stage(folder: Path, tweets: int = 60, seed: int = 3, *, right: float = 0.85) -> Stage:
+def build_stage(
+    folder: Path, tweets: int = 60, seed: int = 3, *, right: float = 0.85, catalog_url: str | None = None
+) -> Stage:
     """Tweets ingested, labelled by two pairs of models and indexed. right: how often the newer models say the truth."""
     drawn = write_landing_layout(folder / "drawn", tweets, seed)
-    platform = open_platform(Settings(work_dir=folder / "work", device="cpu"))
+    platform = open_platform(load_settings(work_dir=folder / "work", device="cpu", catalog_url=catalog_url))
     drop_in_landing(platform, drawn)
     ingest_landing(platform.store, platform.catalog, shard_size=max(tweets // 2, 1))
     truth = read_truth(drawn / "truth.csv")

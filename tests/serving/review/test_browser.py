@@ -237,8 +237,8 @@ def test_a_server_killed_in_mid_label_loses_and_doubles_nothing(
         tweet, address = tweet_of(page), page.url
         page.keyboard.press("f")
         server.kill()
-        page.keyboard.press("j")  # sent to nobody
-        page.wait_for_url("chrome-error://**")
+        with page.expect_event("requestfailed"):
+            page.keyboard.press("j")  # sent to nobody
         assert count_entries(stage) == 10
         server.start()
         page.goto(address)

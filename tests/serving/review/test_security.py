@@ -123,6 +123,18 @@ def test_too_many_requests_have_to_wait() -> None:
     assert client.get("/").headers["retry-after"] == "60"
 
 
+def test_a_fault_of_ours_is_one_sentence_with_all_headers(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    answer = TestClient(Guard(app, addresses=(ADDRESS,)), base_url=ADDRESS).get("/")
+    assert answer.status_code == 500
+    assert "the server's log says what" in answer.text
+    assert "secret" not in answer.text
+    assert answer.headers["content-security-policy"] == POLICY
+    assert "a secret detail" in caplog.text
+
+
 def log_in(reader: Reader, password: str = "a short sentence", status: int = 200, **fields: str) -> str:
     reader.get("/login")
     return reader.send("/login", status=status, name="ana", password=password, **fields)
