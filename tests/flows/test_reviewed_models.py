@@ -24,35 +24,34 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def labelled(scoring: "Platform") -> "Platform":
-    """All 30 tweets of the landing zone labelled at random by somebody who answers by the parity of the id's last digit, but for
-    three texts."""
-    platform, rows = scoring, []
+    """Somebody has labelled all 30 tweets of the landing zone at random, and 20 of the others as she came across them."""
+    say(scoring, "landing", 30, "random")
+    say(scoring, "unlabelled", 20, "browse")
+    return scoring
+
+
+def say(platform: "Platform", data: str, tweets: int, queue: str) -> None:
+    """Labels of both tasks that alternate, but for three texts."""
     with platform.catalog.session() as session:
-        dataset, shards = get_dataset(session, "landing"), list_shards(session, "landing")
+        dataset, shards = get_dataset(session, data), list_shards(session, data)
     assert dataset is not None
-    ids = [
-        tweet
-        for shard in shards
-        for tweet in read_shard(platform.store.get(shard.key), ["id"]).column("id").to_pylist()
-    ]
-    for number, tweet_id in enumerate(ids):
-        for task in ("text", "image"):
-            value = (number + (task == "text" and number < 3)) % 2
-            rows.append(
-                NewAnnotation(
-                    dataset_id=dataset.id, tweet_id=tweet_id, task=task, kind="label", value=value, person="ada",
-                    queue="random", guideline=GUIDELINE_VERSION, token=f"{tweet_id}",
-                )
-            )  # fmt: skip
+    stored = [read_shard(platform.store.get(shard.key), ["id"]).column("id").to_pylist() for shard in shards]
+    rows = [
+        NewAnnotation(
+            dataset_id=dataset.id, tweet_id=tweet_id, task=task, kind="label", person="ada", queue=queue,
+            value=(number + (task == "text" and number < 3)) % 2, guideline=GUIDELINE_VERSION, token=f"{data}-{tweet_id}",
+        )
+        for number, tweet_id in enumerate([each for ids in stored for each in ids][:tweets])
+        for task in ("text", "image")
+    ]  # fmt: skip
     with platform.catalog.session() as session:
         record_annotations(session, rows)
-    return platform
 
 
 def test_reviewed_names_judges_teaches_and_doubts(labelled: "Platform") -> None:
     report = run_evaluation(labelled, ["itrp-text-task/1"], "reviewed")
     held = refresh_reviewed(labelled)
-    assert held.test["text"] + held.train["text"] == 30
+    assert held.test["text"] + held.train["text"] == 50
     assert report.n == held.test["text"]
     assert report.caution.startswith(f"{report.n} test labels only: the 95 % interval of the F1 is ")
     named = labelled.registry.resolve(report.models[0])
@@ -71,15 +70,15 @@ def test_a_new_hundred_is_told_once(labelled: "Platform") -> None:
     assert find_new_hundred(labelled) is None
     found = find_new_hundred(labelled, step=20)
     assert found is not None
-    assert (found.labels, found.measurable) == (20, {"text": True, "image": True})
-    assert found.trainable is (max(found.reviewed.train.values()) >= 20)
+    assert (found.labels, found.measurable) == (40, {"text": True, "image": True})
+    assert found.trainable
     assert find_new_hundred(labelled, step=20) is not None, "told is what is remembered"
     assert remember_hundred(labelled.catalog, found)
     assert not remember_hundred(labelled.catalog, found)
     assert find_new_hundred(labelled, step=20) is None
-    more = find_new_hundred(labelled, step=30)
+    more = find_new_hundred(labelled, step=50)
     assert more is not None
-    assert more.labels == 30
+    assert more.labels == 50
 
 
 def test_doubtful_labels_wait_in_their_queue(labelled: "Platform") -> None:

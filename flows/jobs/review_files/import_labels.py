@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flows.jobs.review_files.human_labels import read_said
+from flows.jobs.review_files.human_labels import Settled, read_said, read_settled
 from flows.jobs.review_files.import_report import ImportReport
 from flows.jobs.review_files.known_ids import choose_dataset, find_similar
 from flows.tracking.provenance import find_person
@@ -74,7 +74,7 @@ def import_labels(
         _enter(under_way, [row for row in rows if not _is_bad(row, report)])
         count(len(rows))
     report.columns, report.tweets = reader.roles, len(under_way.tweets)
-    report.rounded = find_similar(catalog, dataset.id, under_way.unknown)
+    report.rounded = find_similar(catalog, dataset.id, report.unknown_ids)
     return report
 
 
@@ -124,7 +124,8 @@ def _leave_out_repeated(session: Session, under_way: _Import, rows: Sequence[_Ro
 
 def _leave_out_known(session: Session, under_way: _Import, rows: Sequence[_Row]) -> list[NewAnnotation]:
     """Without those that say what holds already. One of the random queue is entered where the known one does not measure."""
-    said = read_said(session, under_way.dataset_id, {row.tweet_id for _, row in rows})
+    ids = {row.tweet_id for _, row in rows}
+    said, settled = (read(session, under_way.dataset_id, ids) for read in (read_said, read_settled))
     held: dict[_Question, tuple[int | None, bool]] = {
         (each.tweet_id, str(each.task), "" if each.is_decision else each.person or ""): (
             each.value,
@@ -137,13 +138,18 @@ def _leave_out_known(session: Session, under_way: _Import, rows: Sequence[_Row])
     for label, row in rows:
         question = (row.tweet_id, row.task, "" if label.is_decision else row.person)
         value, measures = held.get(question, (None, False))
-        if question in held and row.value == value and (measures or row.queue != Queue.RANDOM):
+        is_held = question in held and row.value == value and (measures or row.queue != Queue.RANDOM)
+        if is_held or (label.is_settled and _is_settled(settled.get(row.tweet_id), label)):
             under_way.report.unchanged += 1
         else:
             new.append(row)
         _note_contradiction(under_way, question, row.value)
         held[question] = (row.value, measures or row.queue == Queue.RANDOM)
     return new
+
+
+def _is_settled(known: Settled | None, label: HumanLabel) -> bool:
+    return known is not None and label.value is not None and known.value(label.task) == label.value
 
 
 def _note_contradiction(under_way: _Import, question: _Question, value: int | None) -> None:

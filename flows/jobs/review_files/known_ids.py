@@ -17,7 +17,8 @@ from serving.errors import NotFoundError
 
 LOOKED_AT = 2000
 """Answers of a file by which its data set is found."""
-HINTS = 3
+TRIED, HINTS = 20, 3
+"""Rounded ids that stored ones are looked up for, and those that are told with what they may be."""
 
 
 def choose_dataset(catalog: Catalog, rows: Iterable[LabelRow], name: str | None) -> Dataset:
@@ -54,13 +55,13 @@ def find_similar(catalog: Catalog, dataset_id: int, unknown: Iterable[str]) -> s
         return ""
     hints = []
     with catalog.session() as session:
-        for tweet_id in [each for each in ids if is_long(each)][:HINTS]:
+        for tweet_id in [each for each in ids if is_long(each)][:TRIED]:
             start = tweet_id[:SPREADSHEET_DIGITS]
             query = select(StoredTweet.tweet_id).where(
                 StoredTweet.dataset_id == dataset_id, StoredTweet.tweet_id.between(start, start + ":")
             )
             found = [*session.scalars(query.limit(HINTS))]
-            hints += [f"{tweet_id} may be {' or '.join(found)}"] if found else []
+            hints += [f"{tweet_id} may be {' or '.join(found)}"] if found and len(hints) < HINTS else []
     return str(rounding) + (f". {'; '.join(hints)}" if hints else "")
 
 

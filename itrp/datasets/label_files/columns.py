@@ -59,6 +59,12 @@ def find_roles(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]
     return found
 
 
+def find_settled(roles: Mapping[str, str]) -> frozenset[Task]:
+    """Tasks whose answers stand in columns that `itrp export` writes settled labels to."""
+    tasks = [ANSWERS[role] for role, column in roles.items() if role in ANSWERS and column.startswith("human_")]
+    return frozenset((Task.TEXT, Task.IMAGE) if Task.IMAGE_TEXT in tasks else tasks)
+
+
 def check_given(given: Mapping[str, str]) -> None:
     """Raises ColumnError for a role that does not exist."""
     if unknown := [role for role in given if role not in ROLES]:

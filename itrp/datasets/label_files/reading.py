@@ -8,12 +8,13 @@ from typing import IO, Any
 from itrp.data.rejections import RejectedError
 from itrp.datasets.delimited import Dialect, TextTable
 from itrp.datasets.json_array import iter_array
-from itrp.datasets.label_files.columns import check_given, find_roles
+from itrp.datasets.label_files.columns import check_given, find_roles, find_settled
 from itrp.datasets.label_files.label_studio import is_task, read_task
 from itrp.datasets.label_files.records import read_answers
 from itrp.datasets.label_files.rows import BadRow, LabelRow
 from itrp.datasets.lines import iter_lines
 from itrp.errors import ColumnError, DataError
+from itrp.labels import Task
 
 _MARK = b"\xef\xbb\xbf"
 """With which some writers begin UTF-8."""
@@ -38,12 +39,14 @@ class LabelFileReader:
         """table, json or parquet."""
         self.roles: dict[str, str] = {}
         """Role -> column, once a table or the first record was read."""
+        self._settled: frozenset[Task] = frozenset()
 
     def __iter__(self) -> Iterator[LabelRow]:
         yield from {"table": self._read_table, "json": self._read_json, "parquet": self._read_parquet}[self.form]()
 
     def _find_roles(self, names: Sequence[str]) -> dict[str, str]:
         self.roles = find_roles(names, self.columns)
+        self._settled = find_settled(self.roles)
         return self.roles
 
     def _read_table(self) -> Iterator[LabelRow]:
@@ -55,7 +58,7 @@ class LabelFileReader:
                 yield BadRow(line, f"expected {len(names)} fields, found {len(row)}: put quotes around the longer one")
             else:
                 cells = {role: row[place] for role, place in places.items() if place < len(row)}
-                yield from read_answers(cells, line)
+                yield from read_answers(cells, line, self._settled)
 
     def _read_parquet(self) -> Iterator[LabelRow]:
         import pyarrow as pa
@@ -68,7 +71,9 @@ class LabelFileReader:
                 for batch in file.iter_batches(PARQUET_ROWS, columns=[*dict.fromkeys(roles.values())]):
                     for row in batch.to_pylist():
                         line += 1
-                        yield from read_answers({role: row[column] for role, column in roles.items()}, line)
+                        yield from read_answers(
+                            {role: row[column] for role, column in roles.items()}, line, self._settled
+                        )
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"expected a Parquet file at {self.path}, it cannot be read: {str(error)[:200]}") from error
 
@@ -92,7 +97,7 @@ class LabelFileReader:
                 raise DataError(f"{self.path}, line {line}: {error}") from error
             yield BadRow(line, str(error))
             return
-        yield from read_answers({role: value[column] for role, column in roles.items()}, line)
+        yield from read_answers({role: value[column] for role, column in roles.items()}, line, self._settled)
 
 
 def _find_form(path: Path) -> str:

@@ -1,6 +1,6 @@
 """From one record, a row's cells by role, to answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from itrp.data.rejections import RejectedError
@@ -13,8 +13,11 @@ MOST_CHARACTERS = 2000
 """Of a note."""
 
 
-def read_answers(record: Mapping[str, Any], line: int) -> Iterator[LabelRow]:
-    """The answers of a row, role -> cell; one bad value does not stop the row's others. A row without any answer is silent."""
+def read_answers(record: Mapping[str, Any], line: int, settled: Collection[Task] = ()) -> Iterator[LabelRow]:
+    """The answers of a row, role -> cell; one bad value does not stop the row's others. A row without any answer is silent.
+
+    settled: tasks whose cells are settled labels.
+    """
     answers, faults = _collect(record)
     yield from (BadRow(line, fault) for fault in faults)
     if not answers:
@@ -29,7 +32,8 @@ def read_answers(record: Mapping[str, Any], line: int) -> Iterator[LabelRow]:
     seconds = read_seconds(record.get("seconds"))
     for task, answer in answers.items():
         value = None if answer == SKIPPED else int(answer)
-        yield HumanLabel(line, tweet_id, task, value, person or None, queue, seconds, note, guideline[:32] or None)
+        told = (person or None, queue, seconds, note, guideline[:32] or None)
+        yield HumanLabel(line, tweet_id, task, value, *told, is_settled=task in settled)
 
 
 def read_queue(value: Any) -> str | None:

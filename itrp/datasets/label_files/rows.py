@@ -26,6 +26,8 @@ class HumanLabel:
     """Version of the guidelines that the person had, where the file tells it."""
     is_decision: bool = False
     """Whether this settles the tweet, whatever others have said (Label Studio's ground truth)."""
+    is_settled: bool = False
+    """Whether it is what the tweet was taken to be, as `itrp export` writes it, and no one person's answer."""
     place: int = 0
     """0-based among several answers of one row: Label Studio's annotations of a task."""
 

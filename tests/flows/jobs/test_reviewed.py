@@ -1,5 +1,6 @@
 """People's labels as a data set: who is in which split, and that it follows what people say."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,16 @@ def test_it_grows_by_shards_and_does_nothing_twice(zone: LabelledZone) -> None:
     assert [shard.hash for shard in after.shards][:1] == [shard.hash for shard in before.shards]
     assert [shard.pairs for shard in after.shards] == [1, 2]
     assert [*found] == [first, second, third]
+
+
+def test_refreshes_at_once_store_every_tweet_once(zone: LabelledZone) -> None:
+    for tweet_id in zone.ids[:7]:
+        zone.say(tweet_id, 1, 0)
+    with ThreadPoolExecutor(4) as pool:
+        reports = [*pool.map(lambda _: refresh_reviewed(zone.platform), range(4))]
+    assert {report.tweets for report in reports} == {7}
+    assert sum(report.added for report in reports) == 7
+    assert len(refresh(zone)[1]) == 7
 
 
 def test_corrected_withdrawn_and_decided_labels_are_followed(zone: LabelledZone) -> None:

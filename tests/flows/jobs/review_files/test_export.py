@@ -183,6 +183,20 @@ def test_label_studio_there_and_back_loses_nothing(zone: LabelledZone, tmp_path:
     assert (home.entered, home.unchanged) == (0, home.answers)
 
 
+def test_an_export_that_comes_home_makes_up_no_person(zone: LabelledZone, tmp_path: Path) -> None:
+    """Settled labels are nobody's answers; one that somebody has changed in the table is hers."""
+    rows = export(zone, tmp_path / "a.csv")
+    home = import_labels(zone.platform.catalog, tmp_path / "a.csv", person="cy")
+    assert (home.answers, home.unchanged, home.entered) == (2, 2, 0)
+    rows[2]["human_text_is_represented"] = "1"
+    with (tmp_path / "b.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, EXPORT_SCHEMA.names)
+        table.writeheader()
+        table.writerows(rows)
+    changed = import_labels(zone.platform.catalog, tmp_path / "b.csv", person="cy")
+    assert (changed.entered, changed.unchanged, changed.people) == (1, 1, {"cy": 1})
+
+
 def test_label_studio_serves_pictures_from_a_folder(zone: LabelledZone, tmp_path: Path) -> None:
     pictures = PictureFolder(tmp_path / "pictures", 320)
     tasks = export(zone, tmp_path / "tasks.json", ExportFilter(human_only=True), form="label-studio", pictures=pictures)
