@@ -125,7 +125,8 @@ def _leave_out_repeated(session: Session, under_way: _Import, rows: Sequence[_Ro
 def _leave_out_known(session: Session, under_way: _Import, rows: Sequence[_Row]) -> list[NewAnnotation]:
     """Without those that say what holds already. One of the random queue is entered where the known one does not measure."""
     ids = {row.tweet_id for _, row in rows}
-    said, settled = (read(session, under_way.dataset_id, ids) for read in (read_said, read_settled))
+    said = read_said(session, under_way.dataset_id, ids)
+    settled = read_settled(session, under_way.dataset_id, ids)
     held: dict[_Question, tuple[int | None, bool]] = {
         (each.tweet_id, str(each.task), "" if each.is_decision else each.person or ""): (
             each.value,

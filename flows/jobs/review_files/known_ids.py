@@ -53,7 +53,7 @@ def find_similar(catalog: Catalog, dataset_id: int, unknown: Iterable[str]) -> s
     rounding = find_rounding(ids)
     if rounding is None:
         return ""
-    hints = []
+    hints: list[str] = []
     with catalog.session() as session:
         for tweet_id in [each for each in ids if is_long(each)][:TRIED]:
             start = tweet_id[:SPREADSHEET_DIGITS]
