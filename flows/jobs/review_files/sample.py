@@ -79,7 +79,7 @@ def draw_sample(
     """
     check_sample(number, folder)
     person, known = person or find_person(), find_data(platform.catalog, data or LANDING)
-    update_index(platform.catalog, platform.store, progress)
+    update_index(platform.catalog, platform.store, progress, dataset=known.dataset.name)
     with platform.catalog.session() as session:
         tweets = next_tweets(session, Queue(queue), known.dataset.id, person, people=people, limit=number)
     if not tweets:
