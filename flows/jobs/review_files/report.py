@@ -31,7 +31,7 @@ from itrp.labels import CLASS_NAMES, RELATIONS, Task
 from itrp.progress import Progress, ignore_progress
 from serving.files import local_file
 from serving.registry import MODEL_NAMES
-from serving.review.measured import HowGood, collect_sample, measure
+from serving.review.measured import HowGood, Sample, collect_sample, measure
 from serving.review.tweet_index import update_index
 
 FOLDER = "reports"
@@ -99,15 +99,17 @@ def write_report(
     update_index(platform.catalog, platform.store, progress, dataset=known.dataset.name)
     found = tally(platform, scored, seed=seed, shown=SHOWN)
     with platform.catalog.session() as session:
-        good = _measure(session, scored)
+        sample = _collect(session, scored)
         human = read_settled(
             session, known.dataset.id, {pick.tweet_id for picks in found.picks.values() for pick in picks}
         )
         undecided = session.scalar(select(func.count()).select_from(disagreements(known.dataset.id).subquery())) or 0
+    good = measure(sample) if sample else None
     rejected = list_quarantine(platform.catalog, QuarantineFilter(data=known.dataset.name), 0)
     situation = Situation(known.dataset.name, scored, good, sum(group.count for group in rejected), undecided)
     steps = suggest_steps(situation)
-    page = _render(platform, scored, found, good, human, rejected, steps, seed)
+    held_out = sample is not None and sample.held_out
+    page = _render(platform, scored, found, good, human, rejected, steps, seed, held_out)
     path = out or _default_path(platform, scored)
     with write_atomically(path) as draft:
         draft.write_text(page, encoding="utf-8", errors="replace")
@@ -129,12 +131,12 @@ def _default_path(platform: Platform, scored: ScoredData) -> Path:
     return platform.settings.work_dir / FOLDER / name
 
 
-def _measure(session: Session, scored: ScoredData) -> HowGood | None:
-    """By the random labels of the data set; None where the pair is not in the index."""
+def _collect(session: Session, scored: ScoredData) -> Sample | None:
+    """The random labels of the data set that measure the pair; None where the pair is not in the index."""
     wanted = (scored.text_version, scored.image_version)
     pairs = list_pairs(session, scored.known.dataset.id)
     pair = next((each for each in pairs if (each.text_version, each.image_version) == wanted), None)
-    return measure(collect_sample(session, scored.known.dataset.id, pair)) if pair else None
+    return collect_sample(session, scored.known.dataset.id, pair) if pair else None
 
 
 def _report(
@@ -175,6 +177,7 @@ def _render(
     rejected: Sequence[QuarantineGroup],
     steps: Sequence[Any],
     seed: int,
+    held_out: bool,
 ) -> str:
     first, last = scored.scored
     return render(
@@ -193,6 +196,7 @@ def _render(
         seed=seed,
         rejected=rejected,
         good=good,
+        held_out=held_out,
         codes=tuple(RELATIONS),
         meanings=RELATIONS,
         steps=steps,

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from flows.jobs.review_files.report import ScoringReport, write_report
+from flows.jobs.reviewed import refresh_reviewed
+from infra.catalog.queries import get_dataset
+from infra.catalog.tables import ModelRun
 from itrp.errors import WrongUseError
 from serving.errors import NotFoundError
 from tests.flows.labelled_zone import LabelledZone, open_zone
@@ -117,6 +120,25 @@ def test_with_random_labels_it_says_how_good(zone: LabelledZone, tmp_path: Path)
     assert "8 labels only: the 95 % interval of the accuracy is" in words
     assert f"Share of tweets where {of_image['of']}: {100 * of_image['share']:.0f} %" in words
     assert "itrp sample 92 --queue random" in words
+
+
+def test_a_model_that_learned_from_people_is_measured_by_the_other_half(zone: LabelledZone, tmp_path: Path) -> None:
+    for tweet_id in zone.ids[:10]:
+        zone.say(tweet_id, 1, 1)
+    held = refresh_reviewed(zone.platform)
+    with zone.platform.catalog.session() as session:
+        known = get_dataset(session, "reviewed")
+        assert known is not None
+        session.add(
+            ModelRun(
+                mlflow_run_id="run", experiment="labelled-head", task="text", seed=0, dataset_id=known.id, dataset_hash="0" * 64,
+                config={}, rounds=1, model_name="itrp-text-task", model_version="2",
+            )
+        )  # fmt: skip
+    report, _, words = make(zone, tmp_path / "a.html")
+    assert 0 < held.test["text"] < 10
+    assert report.random_labels == held.test["text"]
+    assert "One of these models has learned from half of the random labels" in words
 
 
 def test_one_pair_or_one_run_may_be_chosen(zone: LabelledZone, tmp_path: Path) -> None:
