@@ -111,7 +111,7 @@ def browse(
 
 def count_tweets(session: Session, wanted: TweetFilter, cap: int = COUNTED) -> Count:
     """How many tweets the filter leaves, up to the cap."""
-    found = plan_walk(session, wanted).count(cap + 1)
+    found = plan_walk(session, wanted, counting=True).count(cap + 1)
     return Count(min(found, cap), found > cap)
 
 

@@ -17,7 +17,7 @@ from infra.catalog.cursors import Place
 from infra.catalog.queries import is_one_of
 from infra.catalog.review_tables import UNDATED, IndexedTweet, TweetLabel, to_microseconds
 from infra.catalog.tweet_filter import ALL_PROBABILITIES, Human, Order, TweetFilter
-from infra.catalog.words import are_rare, has_words, matching_tweets
+from infra.catalog.words import are_rare, has_words, join_words, matching_tweets
 
 Condition = ColumnElement[bool]
 _KEYS = {Order.NEWEST: "created_us", Order.RANDOM: "random_key", Order.LEAST_CERTAIN: "certainty"}
@@ -86,13 +86,22 @@ class Walk:
 
 
 def plan_walk(
-    session: Session, wanted: TweetFilter, order: Order = Order.NEWEST, further: Sequence[Condition] = ()
+    session: Session,
+    wanted: TweetFilter,
+    order: Order = Order.NEWEST,
+    further: Sequence[Condition] = (),
+    *,
+    counting: bool = False,
 ) -> Walk:
-    """How to go through the tweets that a filter leaves; `further` conditions are about `tweet_of(wanted)`."""
+    """How to go through the tweets that a filter leaves; `further` conditions are about `tweet_of(wanted)`.
+
+    counting: thousands are wanted in any order, not a page: then it goes along the tweets with frequent words, and asks of each
+    what else is wanted.
+    """
     table = IndexedTweet if wanted.pair_id is None else TweetLabel
     rare = bool(wanted.words) and are_rare(session, wanted.words)
     few = _gather(session, wanted, rare)
-    asked = _other_conditions(session, wanted if not rare else replace(wanted, words=""))
+    asked = _other_conditions(session, wanted if not rare else replace(wanted, words=""), counting)
     conditions = [*_own_conditions(wanted, table), *asked, *further]
     if few is not None:
         some = [] if wanted.pair_id is None else [TweetLabel.relation.in_(sorted(wanted.relations))]
@@ -105,7 +114,8 @@ def plan_walk(
             [table.dataset_id == wanted.dataset_id, TweetLabel.relation == relation, *conditions]
             for relation in sorted(wanted.relations)
         ]
-    index = None if few is not None else f"ix_{table.__tablename__}_{_INDEXES[order]}"
+    joined = counting and bool(wanted.words) and not rare
+    index = None if few is not None or joined else f"ix_{table.__tablename__}_{_INDEXES[order]}"
     key = table.__table__.c[_KEYS[order]]
     return Walk(session, table, key, tweet_of(wanted), order is Order.NEWEST, index, branches)
 
@@ -142,14 +152,15 @@ def _label_conditions(wanted: TweetFilter, pair_id: int) -> list[Condition]:
     return conditions
 
 
-def _other_conditions(session: Session, wanted: TweetFilter) -> list[Condition]:
+def _other_conditions(session: Session, wanted: TweetFilter, counting: bool) -> list[Condition]:
     """What is asked tweet by tweet, having been left by the walk's index."""
     tweet = tweet_of(wanted)
     conditions: list[Condition] = []
     if wanted.human is Human.UNLABELLED:
         conditions.append(~has_label(tweet))
     if wanted.words:
-        conditions.append(has_words(session, wanted.words, tweet))
+        words = wanted.words
+        conditions += join_words(session, words, tweet) if counting else [has_words(session, words, tweet)]
     return conditions
 
 

@@ -62,6 +62,16 @@ def _wanted(words: str) -> frozenset[str]:
     return frozenset(split_words(words))
 
 
+def join_words(session: Session, words: str, tweet: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    """Conditions that join a query's rows to the tweets that hold every word of a non-empty text, the words' tweets first: for
+    whoever wants thousands in any order."""
+    matching = _select_matching(_is_sqlite(session), words)
+    held = matching.selected_columns[0]
+    # "+ 0" keeps SQLite from beginning a search anew for every row
+    joined = (held + 0 if _is_sqlite(session) else held) == tweet
+    return [joined, *(() if matching.whereclause is None else (matching.whereclause,))]
+
+
 def are_rare(session: Session, words: str) -> bool:
     """Whether at most RARE tweets hold every word."""
     some = matching_tweets(session, words).limit(RARE + 1).subquery()
