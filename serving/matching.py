@@ -12,7 +12,9 @@ from itrp.data.inputs import ShardFile
 from itrp.data.set_aside import read_set_aside
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.prediction import VectorModel, embed_shard
-from itrp.models.aligned_model import read_keys
+from itrp.inference.runtimes import Runtime
+from itrp.inference.shard_vectors import read_frozen_vectors
+from itrp.models.aligned_model import AlignedModel, read_keys
 
 REPRESENTED = 1
 """The class whose probability is the score: the text is represented."""
@@ -28,22 +30,36 @@ class MatchScores(NamedTuple):
 
 
 def score_matching(
-    model: VectorModel, mapping: tuple[int, ...], shards: Sequence[ShardFile], cache: EmbeddingCache, seed: int = 0
+    model: VectorModel,
+    mapping: tuple[int, ...],
+    shards: Sequence[ShardFile],
+    cache: EmbeddingCache,
+    seed: int = 0,
+    runtime: Runtime | None = None,
 ) -> MatchScores:
     """Probabilities that texts are represented, beside their own image and beside another; a pair without another is left out.
 
-    An aligned model judges a pair that it has learned from by the part of it that has not seen it.
+    An aligned model judges a pair that it has learned from by the part of it that has not seen it. runtime: on which such a
+    model's vectors were made, torch in fp32 by default; they are read where they are kept.
     """
-    parts = [_score_shard(model, mapping, shard, cache, seed) for shard in shards]
+    parts = [_score_shard(model, mapping, shard, cache, seed, runtime) for shard in shards]
     return MatchScores(*(np.concatenate(side) for side in zip(*parts, strict=True)))
 
 
 def _score_shard(
-    model: VectorModel, mapping: tuple[int, ...], shard: ShardFile, cache: EmbeddingCache, seed: int
+    model: VectorModel,
+    mapping: tuple[int, ...],
+    shard: ShardFile,
+    cache: EmbeddingCache,
+    seed: int,
+    runtime: Runtime | None,
 ) -> MatchScores:
     groups = find_groups(*read_keys(shard))
     others = draw_partners(groups, np.zeros(len(groups), dtype=np.uint8), seed)
-    text, image = embed_shard(model, shard, cache)
+    if isinstance(model, AlignedModel):
+        ((text, image),) = read_frozen_vectors(model, [shard], cache, runtime=runtime)
+    else:
+        text, image = embed_shard(model, shard, cache)
     usable = others >= 0
     usable[[each.row for each in read_set_aside(shard.hash, cache.folder) or ()]] = False
     images = np.where(others >= 0, others, np.arange(len(others)))

@@ -32,6 +32,7 @@ from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.inference.prediction import VECTOR_MODELS
+from itrp.inference.runtimes import choose_runtimes
 from itrp.labels import CLASS_NAMES, Task
 from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
@@ -260,13 +261,14 @@ def _decide_on_matching(
 ) -> GateDecision:
     shards = newest_shards(platform, find_unlabelled(platform, challenger))
     predictions = open_predictions(platform)
+    runtime = choose_runtimes(predictions.embeddings.device, platform.settings.precision)[0]  # as it was trained
 
     def score(version: ModelVersion) -> MatchScores | None:
         """None for a system of another kind, which cannot be asked for a text beside another image."""
         model, mapping = predictions.load(version), version.mapping
         if mapping is None or not isinstance(model, VECTOR_MODELS) or version.model_task is not Task.TEXT:
             return None
-        return score_matching(model, mapping, shards, predictions.embeddings)
+        return score_matching(model, mapping, shards, predictions.embeddings, runtime=runtime)
 
     own = score(challenger)
     assert own is not None  # an aligned model predicts from vectors

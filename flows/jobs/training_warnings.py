@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flows.jobs.seed_agreement import find_unlabelled, newest_shards, open_predictions
 from flows.platform import Platform
 from itrp.clustering.mapping import apply_mapping
+from itrp.inference.int8 import keep_rows
 from itrp.labels import Task
 from itrp.training.health import Finding, find_same_predictions
 from serving.assessment import Assessor, LabelledSet
@@ -80,6 +81,8 @@ def compare_unlabelled(platform: Platform, version: ModelVersion) -> Finding | N
         return None
     known = find_unlabelled(platform, version)
     shards, predictions = newest_shards(platform, known, COMPARED_PAIRS), open_predictions(platform)
+    if shards[0].pairs > COMPARED_PAIRS:  # the only one then
+        shards = [keep_rows(shards[0], 0, COMPARED_PAIRS, platform.settings.cache_dir / "compared")]
     groups = {each.task: _groups(each, predictions.clusters(each, shards)) for each in (version, partner)}
     return _compare(version, partner, groups, known.dataset.name)
 
