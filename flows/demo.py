@@ -213,6 +213,7 @@ def _describe(
         "  catalog.db mlflow.db prefect.db   what came from where, runs and models, flow runs",
         f"look: ITRP_WORK_DIR={settings.work_dir} itrp doctor",
         f"      mlflow ui --backend-store-uri sqlite:///{settings.work_dir}/mlflow.db",
+        f"look at the tweets, label them, see how good the labels are: itrp review --demo {settings.work_dir}",
     ]
     return "\n".join(lines)
 
