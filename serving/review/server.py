@@ -17,7 +17,7 @@ from serving.review.access import Access, AccountAccess, OwnAccess
 from serving.review.accounts import Accounts
 from serving.review.app import make_app
 from serving.review.desk import Desk
-from serving.review.index_keeper import IndexKeeper
+from serving.review.index_keeper import EVERY_SECONDS, IndexKeeper
 from serving.review.pictures import Pictures
 from serving.review.rendering import make_environment
 from serving.review.seal import Seal, keep_secret
@@ -102,6 +102,7 @@ def serve(settings: Settings, catalog: Catalog, store: ObjectStore, *, place: Pl
     # uvicorn raises the signal once more when it has ended, for whoever had it before: nobody, so that this is a clean end
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
+    logger.info("the index of tweets is brought up to date now and every %.0f s", EVERY_SECONDS)
     keeper.start()
     try:
         uvicorn.Server(config).run(sockets=[place.socket])
