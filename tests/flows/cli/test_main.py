@@ -318,7 +318,8 @@ def test_explain_prints_one_object_or_a_page(itrp: Callable[..., Any], trained: 
     report = json.loads(done.out)
     assert (report["id"], report["stored"][0]["dataset"]) == ("7", "unlabelled")
     page = itrp(trained.settings.work_dir, "explain", "7")
-    assert page.out.startswith("id: '7'\nstored:\n- dataset: unlabelled\n")
+    assert page.out.startswith(report["stored"][0]["text"].splitlines()[0])
+    assert "\ntweet 7 of an unknown time, in the data set unlabelled\n" in page.out
     assert page.err == ""
 
 
