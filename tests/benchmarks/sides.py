@@ -1,7 +1,6 @@
 """One run of Algorithm 1 as two implementations can tell it: what both are given, what is kept of each, and our side."""
 
 import csv
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.training.checkpoints import load_tuned
 from itrp.training.trainer import Trainer
 from itrp.training.training_set import prepare_training_set
+from tests.benchmarks.scaled_run import read_status
 
 CPU = torch.device("cpu")
 PICTURES_COMPARED = 64
@@ -135,8 +135,8 @@ def nudge(module: nn.Module) -> None:
 
 
 def peak_memory() -> float:
-    """Largest resident size of this process so far, in MiB (Linux counts in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest resident size of this process so far, in MiB; getrusage would begin with that of the one that started it."""
+    return read_status("VmHWM")
 
 
 def run_itrp(config: ExperimentConfig, tweets: ShardFile, labelled: ShardFile, switches: Switches, work: Path) -> Trace:
