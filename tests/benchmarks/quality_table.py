@@ -61,7 +61,9 @@ def measure_cells(test: TestSet, cells: Sequence[Cell]) -> dict[str, float]:
     }
     if test.ratings is not None:
         rated = np.array(test.ratings)[known]
-        figures["rho"] = fmean(float(spearmanr(rated, each).statistic) for each in probabilities)
+        ordered = [each for each in probabilities if np.ptp(each) > 0]  # one probability for all has no correlation
+        if ordered:
+            figures["rho"] = fmean(float(spearmanr(rated, each).statistic) for each in ordered)
     gates = [cell.gate for cell in cells if cell.gate is not None]
     costs = [cell.cost for cell in cells if cell.cost is not None]
     figures |= {name: fmean(cost[name] for cost in costs) for name in (costs[0] if costs else ())}
