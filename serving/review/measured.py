@@ -1,19 +1,18 @@
 """How good a pair of models' labels are, and how many tweets of each kind there are: from people's random labels alone."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.current_labels import settled_labels
 from infra.catalog.review_tables import REVIEWED_LAYOUT, IndexedTweet, ModelPair, TweetLabel
-from infra.catalog.tables import Dataset, LabelFile, ModelRun, Shard
+from infra.catalog.tables import Dataset, ModelRun
 from itrp.datasets.ltec import assign_split
 from itrp.evaluation.prediction_moments import PredictionMoments, moments_of_classes
 from itrp.evaluation.prediction_powered import EstimatedShare, estimate_share, estimate_shares, labels_to_halve
@@ -105,20 +104,14 @@ def _has_learned_from_people(session: Session, pair: ModelPair) -> bool:
 
 
 def _count_relations(session: Session, dataset_id: int, pair: ModelPair) -> tuple[int, ...]:
-    """Tweets by relation, of the ledger: no label file has to be read."""
+    """Tweets by relation, of the index, which holds the labelled ones too. A third of a second for a million."""
     query = (
-        select(LabelFile.counts)
-        .join(Shard, Shard.id == LabelFile.shard_id)
-        .where(
-            Shard.dataset_id == dataset_id,
-            LabelFile.text_version == pair.text_version,
-            LabelFile.image_version == pair.image_version,
-        )
+        select(TweetLabel.relation, func.count())
+        .where(TweetLabel.dataset_id == dataset_id, TweetLabel.pair_id == pair.id)
+        .group_by(TweetLabel.relation)
     )
-    total: Counter[str] = Counter()
-    for counts in session.scalars(query):
-        total.update({code: int(counts.get(code, 0)) for code in RELATIONS})
-    return tuple(total[code] for code in RELATIONS)
+    counts = {found[0]: found[1] for found in session.execute(query)}
+    return tuple(counts.get(relation, 0) for relation in range(len(RELATIONS)))
 
 
 @lru_cache(maxsize=32)

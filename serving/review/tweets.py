@@ -64,6 +64,18 @@ def find_own_answer(session: Session, dataset_id: int, tweet_id: str, person: st
     return OwnAnswer(answers, note or "", max((row.id for row in rows), default=0))
 
 
+def count_answered(session: Session, dataset_id: int, queue: str, person: str) -> int:
+    """Tweets that a person has answered or skipped in a queue and not taken back since."""
+    newest = (
+        select(func.max(Annotation.id).label("id"))
+        .where(Annotation.person == person, Annotation.dataset_id == dataset_id, Annotation.kind != Kind.DECISION)
+        .group_by(Annotation.tweet_id, Annotation.task)
+        .subquery()
+    )
+    held = select(func.count(Annotation.tweet_id.distinct())).join(newest, newest.c.id == Annotation.id)
+    return session.scalar(held.where(Annotation.queue == queue, Annotation.kind != Kind.WITHDRAWAL)) or 0
+
+
 def newest_of(session: Session, person: str) -> int:
     """Id of the person's newest annotation anywhere; 0 before the first."""
     return session.scalar(select(func.max(Annotation.id)).where(Annotation.person == person)) or 0

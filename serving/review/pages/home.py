@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from infra.catalog.annotations import AnnotationFilter
-from infra.catalog.current_labels import current_labels, waiting_decisions
+from infra.catalog.current_labels import current_labels, disagreements
 from infra.catalog.review_tables import IndexedLabelFile, IndexedShard
 from infra.catalog.tables import Dataset, LabelFile, Shard
 from serving.review.desk import DeskOf, VisitOf
@@ -65,6 +65,7 @@ def _count(session: Session, dataset: Dataset, person: str) -> Holding:
         .group_by(LabelFile.text_version, LabelFile.image_version)
         .subquery()
     )
+    disputed = disagreements(dataset.id)
     labels = current_labels(session, AnnotationFilter(dataset_id=dataset.id))
     return Holding(
         name=dataset.name,
@@ -75,7 +76,7 @@ def _count(session: Session, dataset: Dataset, person: str) -> Holding:
         random=len({each.tweet_id for each in labels if each.random}),
         mine=len({each.tweet_id for each in labels if each.person == person}),
         persons=len({each.person for each in labels}),
-        disagreements=len(waiting_decisions(session, dataset.id, limit=100)),
+        disagreements=session.scalar(select(func.count()).select_from(disputed.limit(100).subquery())) or 0,
     )
 
 

@@ -1,7 +1,7 @@
 """Label: a queue is chosen, one tweet at a time is asked, blind; the answer is entered once, and can be taken back."""
 
 import hashlib
-from typing import Any
+from dataclasses import dataclass
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.catalog.annotations import record_annotations, undo
-from infra.catalog.current_labels import count_work
 from infra.catalog.queues import count_waiting, next_tweets
 from infra.catalog.review_tables import Annotation, Queue
 from infra.catalog.tables import Dataset
@@ -20,13 +19,26 @@ from serving.review.desk import Desk, DeskOf, FormOf, VisitOf, go
 from serving.review.guidelines import ADVICE, EXAMPLES, QUESTIONS
 from serving.review.questions import BROWSED, QUEUES, QueueWords, ShownTweet, find_queue, read_answers, read_shown
 from serving.review.rendering import make_link
-from serving.review.tweets import choose_dataset, find_own_answer, newest_of, require_tweet
+from serving.review.tweets import choose_dataset, count_answered, find_own_answer, newest_of, require_tweet
 
 router = APIRouter()
 GOAL = 100
-"""Labels that one sets out for."""
+"""Labels that one sets out for: nobody is to look at a bar that does not move."""
 BESIDE = 4
 """Examples beside the questions; the page of the guidelines has all."""
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """A queue as it stands for a person."""
+
+    queue: QueueWords
+    done: int
+    """Tweets she has answered or skipped."""
+    left: int
+    """Tweets that wait for her, up to her next full hundred."""
+    more: bool
+    """Whether there may be more than those."""
 
 
 @router.get("/label")
@@ -62,17 +74,15 @@ def _find_next(session: Session, desk: Desk, dataset: Dataset, queue: QueueWords
     return make_link("/label", dataset.name, found[0].tweet_id, queue=queue.code) if found else None
 
 
-def _describe(session: Session, desk: Desk, dataset: Dataset, queue: QueueWords, visit: Visit) -> dict[str, Any] | None:
+def _describe(session: Session, desk: Desk, dataset: Dataset, queue: QueueWords, visit: Visit) -> QueueState | None:
     """A queue as it stands for this person; None where the models it needs have labelled nothing."""
+    done = count_answered(session, dataset.id, queue.code, visit.person)
+    cap = GOAL - done % GOAL  # what is behind the goal need not be counted
     try:
-        left = count_waiting(session, queue.code, dataset.id, visit.person, people=desk.people)
+        left = count_waiting(session, queue.code, dataset.id, visit.person, people=desk.people, cap=cap)
     except ReviewError:
         return None
-    return {"queue": queue, "left": left, "done": _count_done(session, dataset.id, queue.code, visit.person)}
-
-
-def _count_done(session: Session, dataset_id: int, queue: Queue, person: str) -> int:
-    return sum(each.tweets for each in count_work(session, dataset_id) if (each.person, each.queue) == (person, queue))
+    return QueueState(queue, done, left, left >= cap)
 
 
 @router.get("/label/{dataset}/{tweet_id}")
@@ -95,8 +105,8 @@ def ask(
         tweet_id=tweet_id,
         text=tweet.text,
         queue=words,
-        done=state["done"] if state else 0,
-        goal=_set_goal(state["done"], state["left"]) if state else 0,
+        done=state.done if state else 0,
+        goal=state.done + state.left if state else 0,
         own=own.answers,
         note=own.note,
         shown=shown.sign(desk.seal),
@@ -106,11 +116,6 @@ def ask(
         advice=ADVICE,
         examples=EXAMPLES[:BESIDE],
     )
-
-
-def _set_goal(done: int, left: int) -> int:
-    """The next full hundred of labels, or all there are: nobody is to look at a bar that does not move."""
-    return min((done // GOAL + 1) * GOAL, done + left)
 
 
 @router.post("/label/undo")
