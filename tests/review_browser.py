@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from flows.platform import Platform
@@ -24,6 +25,13 @@ def find_chromium() -> str | None:
     """The program: CHROMIUM's, Debian's Chromium, or Chrome; None when there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
+
+
+NEEDS_CHROMIUM = pytest.mark.skipif(
+    # continuous integration installs it (.ci/run): there its absence is a failure
+    find_chromium() is None and "CI" not in os.environ,
+    reason="needs Chromium (Debian's package chromium will do)",
+)
 
 
 @contextmanager

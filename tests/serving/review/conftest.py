@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
+from playwright.sync_api import Browser
 
 from flows.platform import Platform, open_platform
 from infra.catalog.people import find_or_add_person
@@ -24,6 +25,7 @@ from serving.review.pictures import Pictures
 from serving.review.rendering import make_environment
 from serving.review.seal import Seal
 from tests.infra.conftest import catalog, fresh_url, postgres_url  # noqa: F401
+from tests.review_browser import PageServer, open_browser
 from tests.review_stage import Stage, build_stage
 
 ADDRESS = "http://127.0.0.1:4400"
@@ -125,3 +127,25 @@ def team(stage: Stage) -> Callable[[], Reader]:
     accounts.add("ana", "a short sentence")
     app = make_app(make_desk(stage.platform, AccountAccess(accounts, SEAL, secure=False)), (ADDRESS,))
     return lambda: Reader(TestClient(app, base_url=ADDRESS))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as found:
+        yield found
+
+
+@pytest.fixture
+def serve(stage: Stage) -> Iterator[Callable[..., PageServer]]:
+    """`serve(person)`, or `serve(settings=TEAM)`: the page of the stage's work folder, started."""
+    servers: list[PageServer] = []
+
+    def start(person: str = "ana", settings: dict[str, str] | None = None) -> PageServer:
+        server = PageServer(stage.platform.settings.work_dir, person, settings)
+        server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.kill()

@@ -1,103 +1,18 @@
 """The review page before Chromium and with a server process: by keyboard, with kills, two tabs and a hostile tweet."""
 
-import os
-import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from infra.catalog.annotations import annotation_history
-from infra.catalog.current_labels import CurrentLabel, current_labels
 from serving.review.accounts import Accounts
-from tests.review_axe import find_faults, install_axe
-from tests.review_browser import PageServer, find_chromium, open_browser
+from tests.review_browser import NEEDS_CHROMIUM, PageServer
+from tests.review_hands import PASSWORD, TEAM, labels_of, log_in, open_queue, open_tab, press_answer, tweet_of
 from tests.review_stage import HOSTILE_ID, NO_PICTURE_ID, Stage, add_hostile_tweets
 
-pytestmark = [
-    pytest.mark.e2e,
-    # continuous integration installs it (.ci/run): there its absence is a failure
-    pytest.mark.skipif(
-        find_chromium() is None and "CI" not in os.environ,
-        reason="needs Chromium (Debian's package chromium will do)",
-    ),
-]
-PASSWORD = "a short sentence"
-TEAM = {"ITRP_REVIEW_SECRET": "a secret of tests that is long enough", "ITRP_REVIEW_PEOPLE": "2"}
-KEYS = {("text", 1): "f", ("text", 0): "d", ("image", 1): "j", ("image", 0): "k"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as found:
-        yield found
-
-
-@pytest.fixture
-def serve(stage: Stage) -> Iterator[Callable[..., PageServer]]:
-    """`serve(person)`, or `serve(settings=TEAM)`: the page of the stage's work folder, started."""
-    servers: list[PageServer] = []
-
-    def start(person: str = "ana", settings: dict[str, str] | None = None) -> PageServer:
-        server = PageServer(stage.platform.settings.work_dir, person, settings)
-        server.start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.kill()
-
-
-@contextmanager
-def open_tab(browser: Browser, address: str, **options: object) -> Iterator[Page]:
-    """A browser of its own, which fails the test when a page asks anybody else, opens a dialog or breaks the page's rules."""
-    context = browser.new_context(base_url=address, **options)  # type: ignore[arg-type]
-    page = context.new_page()
-    strange: list[str] = []
-    page.on("request", lambda request: request.url.startswith(address) or strange.append(request.url))
-    page.on("dialog", lambda dialog: (strange.append(dialog.message), dialog.dismiss()))
-    page.on("pageerror", lambda error: strange.append(str(error)))
-    page.on("console", lambda message: "Content Security" in message.text and strange.append(message.text))
-    try:
-        yield page
-        assert strange == []
-    finally:
-        context.close()
-
-
-def log_in(page: Page, person: str) -> None:
-    page.goto("/login")
-    page.get_by_label("Name").fill(person)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    expect(page.get_by_text(f"You are {person}")).to_be_visible()
-
-
-def open_queue(page: Page) -> str:
-    """The next random tweet's id."""
-    page.goto("/label?queue=random")
-    return tweet_of(page)
-
-
-def tweet_of(page: Page) -> str:
-    return page.url.partition("?")[0].rpartition("/")[2]
-
-
-def press_answer(page: Page, text: int, image: int) -> None:
-    """Both questions by their keys; the second one saves, and the next page comes."""
-    before = page.url
-    page.keyboard.press(KEYS["text", text])
-    page.keyboard.press(KEYS["image", image])
-    page.wait_for_url(lambda url: url != before)
-
-
-def labels_of(stage: Stage) -> list[CurrentLabel]:
-    with stage.platform.catalog.session() as session:
-        return current_labels(session)
+pytestmark = [pytest.mark.e2e, NEEDS_CHROMIUM]
 
 
 def count_entries(stage: Stage) -> int:
@@ -318,61 +233,3 @@ def test_the_page_ends_cleanly_when_it_is_asked_to(serve: Callable[..., PageServ
         assert "the review page is at http://127.0.0.1:" in server.log
         assert "the review page has ended" in server.log
         assert "Traceback" not in server.log
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, installed by npm and never part of this repository."""
-    return install_axe(tmp_path_factory.mktemp("axe"))
-
-
-@pytest.mark.skipif(
-    not shutil.which("npm") and "CI" not in os.environ,  # there it is a failure too
-    reason="needs npm (Debian's package npm), which installs axe-core",
-)
-def test_no_page_has_a_serious_fault_of_accessibility(
-    stage: Stage, serve: Callable[..., PageServer], browser: Browser, axe: str
-) -> None:
-    add_hostile_tweets(stage.platform)
-    Accounts(stage.platform.catalog).add("ana", PASSWORD)
-    server = serve(settings=TEAM)
-    faults: list[str] = []
-    with open_tab(browser, server.address) as page:
-        page.goto("/login")
-        faults += find_faults(page, axe)
-        log_in(page, "ana")
-        for number in range(6):
-            open_queue(page)
-            press_answer(page, number % 2, int(number < 3))
-        tweet = labels_of(stage)[0].tweet_id
-        addresses = [
-            *(
-                "/",
-                "/browse",
-                "/browse?words=script&labels=1&models=none",
-                "/browse?words=nowhere",
-                "/browse?since=x",
-                "/label",
-            ),
-            *("/label?queue=random", f"/label/landing/{tweet}", f"/tweets/landing/{tweet}", "/agree", "/how-good"),
-            *("/guidelines", f"/tweets/landing/{HOSTILE_ID}?people=1", "/nowhere"),
-        ]
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            for address in addresses:
-                page.goto(address)
-                page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-                faults += [f"{scheme}: {fault}" for fault in find_faults(page, axe)]
-        page.set_viewport_size({"width": 360, "height": 640})
-        for address in addresses:
-            page.goto(address)
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            faults += [f"{address} is {wide} pixels wider than a phone"] if wide > 0 else []
-            faults += [f"phone: {fault}" for fault in find_faults(page, axe)]
-    assert faults == []
-
-
-def test_nothing_of_axe_is_in_the_repository() -> None:
-    root = Path(__file__).parents[3]
-    for room in ("serving", "tests", "docs"):
-        assert [*(root / room).rglob("axe*.js")] == []
