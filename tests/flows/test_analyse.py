@@ -233,7 +233,8 @@ def test_a_data_set_without_controversial_samples(platform: "Platform", built: A
 
     folder = built.drawn / "labelled"
     ingest_folder(platform.store, platform.catalog, "plain", ItrFolder(folder / "labels.csv", folder, None, None))
-    (note,) = analyse_errors(platform, "plain", BOTH).notes
+    queued, note = analyse_errors(platform, "plain", BOTH).notes
+    assert "tweets with doubtful labels wait in the queue errors: itrp review, or itrp sample" in queued
     assert note.startswith(
         "the data set 'plain' has no controversial samples, so candidates are ranked but compared with"
     )
