@@ -101,8 +101,8 @@ def test_the_commands_run_in_order_on_synthetic_tweets(
         status, out, err = run_in_shell(command, tmp_path) if typed else run_here(command, capfd)
         assert status == 0, f"{command}\n{err[-2000:]}"
         assert out.strip(), command
-    assert f"id: '{tweet}'" in out
-    assert "means: text" in out
+    assert f"tweet {tweet} of " in out
+    assert "models say:\n" in out
 
 
 @pytest.mark.e2e
