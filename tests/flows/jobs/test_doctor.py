@@ -299,7 +299,7 @@ def test_when_nothing_is_scheduled_the_night_shift_is_wrong(platform: "Platform"
                 due = now() + timedelta(hours=3)
                 client.create_flow_run_from_deployment(deployed["score-tweets"], state=Scheduled(scheduled_time=due))
                 found = by_part(examine(platform.settings))["schedules"]
-                assert found == Check("schedules", True, f"8 deployments, next run at {due:%Y-%m-%d %H:%M} UTC")
+                assert found == Check("schedules", True, f"9 deployments, next run at {due:%Y-%m-%d %H:%M} UTC")
             finally:
                 for number in deployed.values():
                     client.delete_deployment(number)
