@@ -6,7 +6,7 @@ from flows.jobs.datasets import find_data
 from flows.jobs.trained_run import TrainedRun, identify_run, open_embeddings
 from flows.platform import Platform
 from flows.tracking.runs import TrackedData, track_run
-from itrp.alignment.config import AnyAlignedConfig
+from itrp.alignment.config import AlignedConfig, AnyAlignedConfig
 from itrp.inference.runtimes import choose_runtimes
 from itrp.progress import ProgressBar
 from itrp.training.alignment import build_untrained, train_aligned
@@ -32,7 +32,7 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
         shards = local_shards(platform.store, known.shards, settings.cache_dir)
         result = train_aligned(model, shards, cache, progress, runtime)
         tracker.log_alignment(config, tracked, result)
-    fitted, findings = result.fitted, result.findings()
+    fitted, findings, on_cpu = result.fitted, result.findings(), cache.device.type == "cpu"
     logger.info(
         "aligned %d pairs: area of true against shuffled held-out pairs %.3f, %.0f %% of the pairs match, %.1f s",
         result.pairs, fitted.area, 100 * fitted.share, sum(result.seconds.values()),
@@ -51,7 +51,8 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
             ALIGNED_TAG: "yes",
             AREA_TAG: f"{fitted.area:.4f}",
             "itrp.matched_share": f"{fitted.share:.4f}",
-            "itrp.runtime": runtime.name,
+            # a dual encoder's vectors, and all on a GPU, are the cache's own
+            "itrp.runtime": runtime.name if isinstance(config, AlignedConfig) and on_cpu else cache.device.type,
         },
         findings=findings,
     )
