@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from flows.jobs.seed_agreement import find_unlabelled, newest_shards, open_predictions
 from flows.platform import Platform
 from itrp.clustering.mapping import apply_mapping
-from itrp.inference.int8 import keep_rows
+from itrp.data.shard_part import keep_rows
 from itrp.labels import Task
 from itrp.training.health import Finding, find_same_predictions
 from serving.assessment import Assessor, LabelledSet

@@ -1,11 +1,11 @@
 """Labels as they hold now: each person's, what a tweet is taken to be, who has done how much, and where people disagree."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
@@ -17,7 +17,6 @@ from infra.catalog.annotations import (
     held_answers,
     holds,
     of_tweet,
-    same_answer,
     same_question,
 )
 from infra.catalog.review_tables import TASKS, Annotation, IndexedTweet, Kind, Queue
@@ -90,35 +89,34 @@ def current_labels(
 
     The filter's queues are those of the answers that hold, not of former ones.
     """
-    earlier = aliased(Annotation)
-    first = select(func.min(earlier.id)).where(*same_answer(earlier, Annotation)).scalar_subquery()
-    drawn = exists().where(*same_answer(earlier, Annotation), earlier.queue == Queue.RANDOM)
-    query = (
-        select(Annotation, first, drawn, IndexedTweet.random_key)
-        .outerjoin(IndexedTweet, and_(*of_tweet(IndexedTweet, Annotation)))
-        .where(Annotation.kind == Kind.LABEL, *wanted.conditions(), holds(Annotation))
-        .order_by(Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
-    )
-    rows = session.execute(query).all()
-    chosen = {row.person for row, _, was_drawn, _ in rows if not was_drawn}
+    rows = session.execute(_held_labels(wanted)).all()
+    chosen = {row.person for row in rows if not row.drawn}
     walks = _follow_walks(session, replace(wanted, people=chosen)) if chosen else {}
     labels = []
-    for row, first_id, was_drawn, key in rows:
+    for row in rows:
         walk = walks.get((row.dataset_id, row.person), _NOWHERE)
-        labels.append(_as_label(row, bool(was_drawn) or walk.passes(key, first_id)))
-    return [label for label in labels if label.random] if random else labels
+        by_lot = bool(row.drawn) or walk.passes(row.random_key, row.first)
+        if by_lot or not random:
+            labels.append(CurrentLabel._make((*row[:_BEFORE_RANDOM], by_lot, *row[_BEFORE_RANDOM : len(_READ)])))
+    return labels
 
 
 def settled_labels(
-    session: Session, wanted: AnnotationFilter = EVERYTHING, *, random: bool = False
+    session: Session,
+    wanted: AnnotationFilter = EVERYTHING,
+    *,
+    random: bool = False,
+    labels: Iterable[CurrentLabel] | None = None,
 ) -> list[SettledLabel]:
     """What each labelled tweet is taken to be: the newest decision, else the majority of the labels that are asked for.
 
     None on a tie. Without any restriction to queues, people or random, a tweet that only a decision speaks of is among them.
+    labels: what `current_labels` says of this filter, where it has been asked already.
     """
     votes: dict[_Question, list[CurrentLabel]] = {}
-    for label in current_labels(session, wanted, random=random):
-        votes.setdefault((label.dataset_id, label.tweet_id, label.task), []).append(label)
+    for label in current_labels(session, wanted) if labels is None else labels:
+        if label.random or not random:
+            votes.setdefault((label.dataset_id, label.tweet_id, label.task), []).append(label)
     decisions = _decisions(session, replace(wanted, queues=None, people=None))
     if wanted.queues is None and wanted.people is None and not random:
         votes |= {question: [] for question in decisions if question not in votes}
@@ -223,6 +221,38 @@ def waiting_decisions(
 
 
 _Question = tuple[int, str, str]
+_READ = [name for name in CurrentLabel._fields if name != "random"]
+_BEFORE_RANDOM = CurrentLabel._fields.index("random")
+
+
+def _held_labels(wanted: AnnotationFilter) -> Select[Any]:
+    """Rows with the columns of `_READ`, then whether an answer to the question came from the random queue, the person's first
+    answer to it, and the tweet's `random_key` (None before it is indexed).
+
+    One pass over the answers, in the order of their index. The filter's queues are asked of the answers that hold.
+    """
+    question = (Annotation.dataset_id, Annotation.tweet_id, Annotation.task, Annotation.person)
+    by_lot = case((Annotation.queue == Queue.RANDOM, 1), else_=0)
+    said = (
+        select(
+            *(getattr(Annotation, name) for name in _READ),
+            Annotation.kind,
+            func.max(by_lot).over(partition_by=question).label("drawn"),
+            func.min(Annotation.id).over(partition_by=question).label("first"),
+            func.max(Annotation.id).over(partition_by=question).label("newest"),
+        )
+        .where(Annotation.kind != Kind.DECISION, *replace(wanted, queues=None).conditions())
+        .subquery()
+    )
+    held = [said.c.id == said.c.newest, said.c.kind == Kind.LABEL]
+    if wanted.queues is not None:
+        held.append(said.c.queue.in_(wanted.queues))
+    return (
+        select(*(said.c[name] for name in (*_READ, "drawn", "first")), IndexedTweet.random_key)
+        .outerjoin(IndexedTweet, and_(*of_tweet(IndexedTweet, said.c)))
+        .where(*held)
+        .order_by(said.c.dataset_id, said.c.tweet_id, said.c.task, said.c.person)
+    )
 
 
 class _Walk(NamedTuple):
@@ -258,14 +288,6 @@ def _follow_walks(session: Session, wanted: AnnotationFilter) -> dict[tuple[int,
         who: _Walk([id_ for id_, _ in taken], [*accumulate((key for _, key in reversed(taken)), max)][::-1])
         for who, taken in steps.items()
     }
-
-
-def _as_label(row: Annotation, random: bool) -> CurrentLabel:
-    assert row.value is not None  # of a label, says `NewAnnotation`
-    return CurrentLabel(
-        row.id, row.dataset_id, row.tweet_id, row.task, row.value, row.person, row.queue, random,
-        row.seconds, row.note, row.guideline, row.created_at,
-    )  # fmt: skip
 
 
 def _decisions(session: Session, wanted: AnnotationFilter) -> dict[_Question, int | None]:

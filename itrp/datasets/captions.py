@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from itrp.data.rejections import MissingImageError, RejectedError
+from itrp.data.splits import assign_split
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.folders import read_image
-from itrp.datasets.ltec import assign_split
 from itrp.datasets.media import resolve_key
 from itrp.datasets.table_files import read_table_file
 from itrp.errors import DataError

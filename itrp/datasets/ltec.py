@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError
+from itrp.data.splits import assign_split
 from itrp.datasets.folders import read_image
 from itrp.errors import DataError
 from itrp.labels import UNLABELLED
@@ -97,15 +97,6 @@ class LtecFolder:
         )
         split = np.array([assign_split(id_) for id_ in ids], dtype=np.str_)
         return Annotations(ids, split, text, image, np.zeros(len(ids), dtype=bool), text, image)
-
-
-def assign_split(tweet_id: str) -> str:
-    """ "train" or "test", one half each: the lowest bit of the id's SHA-256.
-
-    The published set has no split. The id alone decides, so a tweet stays on its side in every excerpt of the set (the
-    later balanced 350 share its ids), and no label is looked at.
-    """
-    return ("train", "test")[sha256(tweet_id.encode()).digest()[-1] & 1]
 
 
 def read_ltec_rows(path: Path) -> tuple[LtecRow, ...]:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rounded_ids import find_rounding
+from itrp.data.splits import assign_split
 from itrp.data.texts import is_utf8
 from itrp.data.times import parse_time
 from itrp.data.validation import describe_id
 from itrp.datasets.delimited import restore_bytes
 from itrp.datasets.folders import find_contradictions, read_image
-from itrp.datasets.ltec import assign_split
 from itrp.datasets.table_columns import NEEDED, choose_column, find_candidates
 from itrp.datasets.table_files import Columns, read_frame, read_table_file, unwrap_id
 from itrp.errors import DataError

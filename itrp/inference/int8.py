@@ -14,13 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
-from itrp.data.shards import iter_batches
-from itrp.files import sync, write_atomically
+from itrp.data.shard_part import keep_rows
+from itrp.files import sync
 
 logger = logging.getLogger(__name__)
 
@@ -55,17 +53,6 @@ def draw_calibration(shard: ShardFile, folder: Path) -> Calibration | None:
         return None
     cut = max(1, few * CALIBRATED // (CALIBRATED + TRIED))
     return Calibration(keep_rows(shard, 0, cut, folder), keep_rows(shard, cut, few, folder), folder)
-
-
-def keep_rows(shard: ShardFile, start: int, end: int, folder: Path) -> ShardFile:
-    """The rows from `start` to before `end` as a shard of their own in a folder, written when they are first asked for."""
-    name = sha256(f"{shard.hash} {start} {end}".encode()).hexdigest()
-    path = folder / f"{name}.parquet"
-    if not path.exists():
-        rows = pa.Table.from_batches([next(iter_batches(shard.path, batch_size=end))])
-        with write_atomically(path) as draft:
-            pq.write_table(rows.slice(start), draft)
-    return ShardFile(name, path, end - start)
 
 
 def find_int8(

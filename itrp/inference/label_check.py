@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
+from itrp.data.shard_part import keep_rows
 from itrp.data.shards import encode_shard, shard_hash
 from itrp.files import write_atomically
 from itrp.inference.embedders import prepare_image, prepare_text
-from itrp.inference.int8 import keep_rows
 from itrp.inference.made_up_pairs import make_up_pairs
 from itrp.inference.pipeline import EmbeddingStream, Job
 from itrp.inference.prepared_model import PreparedModel

@@ -1,6 +1,6 @@
 """How good a pair of models' labels are, and how many tweets of each kind there are: from people's random labels alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,10 +10,10 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from infra.catalog.annotations import AnnotationFilter
-from infra.catalog.current_labels import settled_labels
+from infra.catalog.current_labels import CurrentLabel, settled_labels
 from infra.catalog.review_tables import REVIEWED_LAYOUT, IndexedTweet, ModelPair, TweetLabel
 from infra.catalog.tables import Dataset, ModelRun
-from itrp.datasets.ltec import assign_split
+from itrp.data.splits import assign_split
 from itrp.evaluation.prediction_moments import PredictionMoments, moments_of_classes
 from itrp.evaluation.prediction_powered import EstimatedShare, estimate_share, estimate_shares, labels_to_halve
 from itrp.evaluation.reliability import ReliabilityBin, bin_reliability
@@ -67,15 +67,17 @@ class HowGood:
     """Tweets that the models have labelled."""
 
 
-def collect_sample(session: Session, dataset_id: int, pair: ModelPair) -> Sample:
-    """The random labels of a data set and the pair's predictions.
+def collect_sample(
+    session: Session, dataset_id: int, pair: ModelPair, labels: Iterable[CurrentLabel] | None = None
+) -> Sample:
+    """The random labels of a data set and the pair's predictions. labels: all that hold, where they have been read already.
 
     Tweets that the pair has not labelled are left out; so is, where one of the models has learned from the data set `reviewed`,
     that data set's train split.
     """
     held_out = _has_learned_from_people(session, pair)
     said: dict[str, dict[str, int]] = {}
-    for each in settled_labels(session, AnnotationFilter(dataset_id=dataset_id), random=True):
+    for each in settled_labels(session, AnnotationFilter(dataset_id=dataset_id), random=True, labels=labels):
         if not held_out or assign_split(each.tweet_id) == "test":
             said.setdefault(each.tweet_id, {})[each.task] = each.value
     rows = []

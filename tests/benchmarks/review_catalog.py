@@ -22,6 +22,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.browse import (
     Human,
     Order,
@@ -32,7 +33,7 @@ from infra.catalog.browse import (
     list_languages,
     list_pairs,
 )
-from infra.catalog.current_labels import count_work, waiting_decisions
+from infra.catalog.current_labels import count_work, current_labels, settled_labels, waiting_decisions
 from infra.catalog.database import Catalog, open_catalog
 from infra.catalog.queues import count_waiting, next_tweets
 from infra.catalog.review_tables import Queue
@@ -202,12 +203,15 @@ def _label_views(wanted: TweetFilter, catalog: Catalog) -> dict[str, View]:
 
 
 def _people_views(wanted: TweetFilter, filled: Filled) -> dict[str, View]:
+    labels = AnnotationFilter(dataset_id=filled.dataset_id)
     return {
         "people: labelled": _page(replace(wanted, human=Human.LABELLED)),
         "people: labelled, random": _page(replace(wanted, human=Human.LABELLED), Order.RANDOM),
         "people: not labelled, random": _page(replace(wanted, human=Human.UNLABELLED), Order.RANDOM),
         "people: disagreements": _page(replace(wanted, human=Human.DISAGREEMENT)),
         "people: disagreements that wait": lambda session: waiting_decisions(session, filled.dataset_id),
+        "people: all labels": lambda session: current_labels(session, labels),
+        "people: what random labels say": lambda session: settled_labels(session, labels, random=True),
         "people: who did what": lambda session: count_work(session, filled.dataset_id),
         "one tweet": lambda session: get_tweet(session, filled.dataset_id, "500000", filled.first),
         "pairs": lambda session: list_pairs(session, filled.dataset_id),

@@ -25,7 +25,7 @@ from infra.catalog.review_tables import REVIEWED_LAYOUT
 from infra.catalog.tables import Dataset, LandingObject, Shard, StoredTweet
 from itrp.data.annotations import Annotations
 from itrp.data.pairs import Pair
-from itrp.datasets.ltec import assign_split
+from itrp.data.splits import assign_split
 from itrp.labels import UNLABELLED, Task
 from serving.errors import NotFoundError
 from serving.files import local_file

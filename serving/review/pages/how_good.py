@@ -29,8 +29,8 @@ def show_figures(request: Request, desk: DeskOf, visit: VisitOf, dataset: str = 
             return desk.show(request, visit, "empty.html.jinja")
         pairs = list_pairs(session, chosen.id)
         pair = next((each for each in pairs if str(each.id) == models), pairs[0] if pairs else None)
-        sample = collect_sample(session, chosen.id, pair) if pair else None
         labels = current_labels(session, AnnotationFilter(dataset_id=chosen.id))
+        sample = collect_sample(session, chosen.id, pair, labels) if pair else None
         skips = sum(each.skips for each in count_work(session, chosen.id) if each.queue == Queue.RANDOM)
     labelled, random = {each.tweet_id for each in labels}, {each.tweet_id for each in labels if each.random}
     found = measure(sample) if sample else None

@@ -14,7 +14,7 @@ from infra.catalog.review_tables import Kind
 from itrp.data.annotations import Annotations
 from itrp.data.inputs import read_ids
 from itrp.data.shards import read_shard
-from itrp.datasets.ltec import assign_split
+from itrp.data.splits import assign_split
 from itrp.datasets.table import TableSource
 from itrp.errors import WrongUseError
 from serving.assessment import load_labelled_set

@@ -9,7 +9,8 @@ import pytest
 
 from itrp.data.pairs import Candidate, Rejection
 from itrp.data.rejections import MissingImageError
-from itrp.datasets.ltec import LtecFolder, assign_split, read_ltec_rows
+from itrp.data.splits import assign_split
+from itrp.datasets.ltec import LtecFolder, read_ltec_rows
 from itrp.errors import DataError
 from itrp.labels import Task
 from tests.itrp.datasets.itr_files import count_relations

@@ -10,7 +10,7 @@ from infra.catalog.queries import get_dataset
 from infra.catalog.queues import next_tweets
 from infra.catalog.review_tables import TASKS, Kind, Queue
 from infra.catalog.tables import Dataset, ModelRun
-from itrp.datasets.ltec import assign_split
+from itrp.data.splits import assign_split
 from itrp.labels import GUIDELINE_VERSION
 from serving.review.measured import collect_sample, measure
 from tests.review_stage import Stage
