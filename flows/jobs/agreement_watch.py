@@ -3,6 +3,7 @@
 import re
 import time
 
+from flows.jobs.reviewed import refresh_if_reviewed
 from flows.jobs.seed_agreement import SeedAgreement, choose_watched, measure_agreement
 from flows.platform import Platform
 from flows.tracking.runs import log_figures
@@ -26,6 +27,7 @@ def list_watched(registry: Registry, task: str) -> list[Task]:
 def watch_task(platform: Platform, task: Task, data: str | None) -> SeedAgreement:
     """Measure one task's agreement and log it on the run of the version that scores."""
     version = choose_watched(platform, task)
+    refresh_if_reviewed(platform, data)
     found = measure_agreement(platform, version, data)
     _log(platform.settings, version, found)
     return found

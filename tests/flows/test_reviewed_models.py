@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flows.jobs.agreement_watch import watch_task
 from flows.jobs.analysis import run_analysis
 from flows.jobs.evaluation import run_evaluation
 from flows.jobs.promotion import run_promotion
@@ -64,6 +65,12 @@ def test_reviewed_names_judges_teaches_and_doubts(labelled: "Platform") -> None:
     trained = run_training(labelled, "labelled-head", "reviewed", ["labels=null"])
     assert {model.partition("/")[0] for model in trained.models} == {"itrp-text-task", "itrp-image-task"}
     assert any(note.startswith("text: ") and f"{held.train['text']} labels" in note for note in trained.notes)
+
+
+def test_agreement_looks_at_the_labels_that_there_are_now(labelled: "Platform") -> None:
+    assert watch_task(labelled, Task.TEXT, "reviewed").data == "reviewed"
+    with labelled.catalog.session() as session:
+        assert sum(shard.pairs for shard in list_shards(session, "reviewed")) == 50
 
 
 def test_a_new_hundred_is_told_once(labelled: "Platform") -> None:
