@@ -7,7 +7,7 @@ from flows.jobs.trained_run import TrainedRun, identify_run, open_embeddings
 from flows.platform import Platform
 from flows.tracking.runs import TrackedData, track_run
 from itrp.alignment.config import AlignedConfig, AnyAlignedConfig
-from itrp.inference.runtimes import choose_runtimes
+from itrp.inference.runtimes import choose_runtime
 from itrp.progress import ProgressBar
 from itrp.training.alignment import build_untrained, train_aligned
 from serving.files import local_shards
@@ -28,7 +28,7 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
         ProgressBar() as progress,
     ):
         model = build_untrained(config).to(cache.device)
-        runtime = choose_runtimes(cache.device, settings.precision)[0]
+        runtime = choose_runtime(cache.device, settings.precision)
         shards = local_shards(platform.store, known.shards, settings.cache_dir)
         result = train_aligned(model, shards, cache, progress, runtime)
         tracker.log_alignment(config, tracked, result)

@@ -32,7 +32,7 @@ from itrp.clustering.mapping import apply_mapping
 from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.inference.prediction import VECTOR_MODELS
-from itrp.inference.runtimes import choose_runtimes
+from itrp.inference.runtimes import choose_runtime
 from itrp.labels import CLASS_NAMES, Task
 from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
@@ -261,7 +261,7 @@ def _decide_on_matching(
 ) -> GateDecision:
     shards = newest_shards(platform, find_unlabelled(platform, challenger))
     predictions = open_predictions(platform)
-    runtime = choose_runtimes(predictions.embeddings.device, platform.settings.precision)[0]  # as it was trained
+    runtime = choose_runtime(predictions.embeddings.device, platform.settings.precision)  # as it was trained
 
     def score(version: ModelVersion) -> MatchScores | None:
         """None for a system of another kind, which cannot be asked for a text beside another image."""

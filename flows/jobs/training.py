@@ -9,9 +9,10 @@ from pathlib import Path
 
 from flows.jobs.alignment import run_alignment
 from flows.jobs.datasets import KnownData, find_data
+from flows.jobs.labelled_head import compare_with_champions, run_labelled_head
 from flows.jobs.reviewed import refresh_if_reviewed
 from flows.jobs.seed_agreement import record_agreement
-from flows.jobs.supervised import compare_with_champions, run_labelled_head, train_supervised
+from flows.jobs.supervised import train_supervised
 from flows.jobs.trained_run import TrainedRun, open_embeddings, register_trained
 from flows.jobs.training_warnings import warn_of_same_answers
 from flows.platform import Platform

@@ -87,13 +87,14 @@ def _describe_aligned(config: AnyAlignedConfig) -> tuple[dict[str, str], str]:
 
 def write_head_card(config: LabelledHeadConfig, result: HeadResult, *, data: str, data_hash: str, commit: str) -> str:
     """The same of a head that has learned from a few labels."""
-    area = f"{result.alignment.fitted.area:.3f}" if result.alignment is not None else "not fitted"
+    learned = f"of {result.pairs:,} pairs" if result.given is None else f"that of {result.given.told}"
+    area = "not fitted" if result.area is None else f"area of true against shuffled pairs {result.area:.3f}, {learned}"
     settings = {
         "method": "logistic regression on frozen features, from a few human labels",
         "features": ", ".join(FEATURE_NAMES[block] for block in result.blocks),
         "text encoder": f"{config.text.name}, {config.text.pooling} pooling, frozen",
         "image encoder": f"{config.image.name}, {config.image.size} x {config.image.size}, frozen",
-        "alignment, which looks at no label": f"area of true against shuffled pairs {area}, of {result.pairs:,} pairs",
+        "alignment, which looks at no label": area,
     }
     for task, head in result.heads.items():
         figures, (zeros, ones) = dict(head.figures()), head.counts

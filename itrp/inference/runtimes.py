@@ -91,6 +91,11 @@ def choose_runtimes(
     return [Runtime(device, "bf16" if quick else "fp32", "openvino" if precision == "openvino" else "torch")]
 
 
+def choose_runtime(device: torch.device, precision: Precision) -> Runtime:
+    """The one that training and the gate embed in: never int8, which pairs have to be tried on. Raises as `choose_runtimes`."""
+    return choose_runtimes(device, precision)[0]
+
+
 def _check_installed(precision: Precision) -> None:
     """Raises WrongUseError without OpenVINO, or without NNCF where the precision is int8."""
     try:

@@ -23,6 +23,8 @@ Block = Literal["text", "image", "products", "score", "look"]
 BLOCKS: tuple[Block, ...] = ("text", "image", "products", "score", "look")
 """The text's vector and the image's, the products a * b of an alignment and its score z, and statistics of the image."""
 OF_ALIGNMENT: tuple[Block, ...] = ("products", "score")
+NEWEST, OWN = "newest", "own"
+"""Where an alignment comes from, beside a model's name: a registered one that fits, or the data set's own pairs."""
 
 
 class HeadConfig(FrozenConfig):
@@ -31,8 +33,12 @@ class HeadConfig(FrozenConfig):
     blocks: tuple[Block, ...] = BLOCKS
     folds: Whole = Field(5, ge=2, le=100)
     """Of the cross-validation that chooses the regularisation and calibrates; pairs that share a text or an image share one."""
+    alignment_from: Words = Field(NEWEST, min_length=1)
+    """Whose alignment of texts and images gives a * b and z. `newest`: the text task's champion, or else its newest version, that
+    is an aligned model of the same encoders, and the data set's own pairs where there is none; `own`: these pairs anyway; or a
+    registered aligned model, as itrp-text-task/3. A few labelled tweets alone hardly teach what goes with what."""
     alignment: AlignmentConfig = AlignmentConfig()
-    """Of texts and images, fitted on all pairs of the data set; it looks at no label."""
+    """Of texts and images, fitted on all pairs of the data set where theirs is wanted; it looks at no label."""
 
     @field_validator("blocks")
     @classmethod

@@ -34,6 +34,17 @@ NO_LABELS_NEEDED = "`itrp train small-aligned`, for the text task, needs no labe
 
 
 @dataclass(frozen=True, eq=False)
+class GivenAlignment:
+    """An alignment that other pairs have taught."""
+
+    aligner: Aligner
+    told: str
+    """Whose it is, for a reader."""
+    area: float
+    """Of true against shuffled pairs that were held out where it learned."""
+
+
+@dataclass(frozen=True, eq=False)
 class HeadResult:
     """What a training run has learned, and how long it took."""
 
@@ -42,16 +53,24 @@ class HeadResult:
     """The features they were fitted on."""
     pairs: int
     alignment: AlignmentResult | None
-    """None where it was not asked for, or there were too few pairs for one."""
+    """Fitted on these pairs. None where another was given or none was asked for, or there were too few pairs for one."""
+    given: GivenAlignment | None = None
     notes: list[str] = field(default_factory=list)
     """What was left out, and why: sentences."""
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def area(self) -> float | None:
+        """Of true against shuffled held-out pairs, by the alignment that gives features; None without one."""
+        if self.given is not None:
+            return self.given.area
+        return self.alignment.fitted.area if self.alignment is not None else None
+
     def figures(self) -> Iterable[tuple[str, float]]:
         """(name, value) to log; those of a head under its task's name."""
         yield "pairs", float(self.pairs)
-        if self.alignment is not None:
-            yield "gate_auc", self.alignment.fitted.area
+        if self.area is not None:
+            yield "gate_auc", self.area
         for task, head in self.heads.items():
             yield from ((f"{task}/{name}", value) for name, value in head.figures())
         for stage, seconds in self.seconds.items():
@@ -64,16 +83,22 @@ def train_labelled_head(
     annotations: Annotations,
     cache: EmbeddingCache,
     progress: Progress = ignore_progress,
+    given: GivenAlignment | None = None,
 ) -> HeadResult:
     """Fit the model's heads on the labels of the train split. annotations: of all pairs of the shards, in their order.
 
-    A task with too few labels is left out and noted. Raises DataError, saying what to do, where all of them are.
+    given: an alignment of the same encoders' vectors; by default one is fitted on these pairs. A task with too few labels is
+    left out and noted. Raises DataError, saying what to do, where all of them are.
     """
     chosen, notes = choose_labels(model.config, annotations)
     model.kept_in = cache.folder
     began = time.perf_counter()
-    alignment, missing = _align(model, shards, cache, progress)
-    notes += missing
+    alignment = None
+    if given is not None:
+        model.aligner = given.aligner.to(cache.device)
+    else:
+        alignment, missing = _align(model, shards, cache, progress)
+        notes += missing
     aligned = time.perf_counter()
     features, model.standardiser = _read_features(model, shards, cache, chosen, progress)
     keys = tuple(np.concatenate(side) for side in zip(*map(read_keys, shards), strict=True))
@@ -86,7 +111,7 @@ def train_labelled_head(
     model.heads = torch.nn.ModuleDict({str(task): _hold(head) for task, head in fitted.items()}).to(cache.device)
     model.answers = model.tasks[0]
     seconds = {"aligning": aligned - began, "reading": read - aligned, "fitting": time.perf_counter() - read}
-    return HeadResult(fitted, model.blocks, sum(shard.pairs for shard in shards), alignment, notes, seconds)
+    return HeadResult(fitted, model.blocks, sum(shard.pairs for shard in shards), alignment, given, notes, seconds)
 
 
 def _group(labels: NDArray[np.int64], text_keys: Keys, image_keys: Keys) -> NDArray[np.int64]:

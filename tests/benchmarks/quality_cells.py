@@ -23,6 +23,8 @@ class QualitySystem:
     experiments: dict[Task, tuple[str, ...]]
     """By task: the experiment's name and the settings to change."""
     learns_from: str = UNLABELLED_NAME
+    stands_on: str | None = None
+    """An experiment that is trained on the unlabelled tweets before, as their owner has done; its cost is its own row's."""
 
     def experiment(self, task: Task) -> tuple[str, ...] | None:
         """None where it does not answer the task, or this version does not know the experiment."""
@@ -41,14 +43,15 @@ def _of_both(experiment: str, *settings: str) -> dict[Task, tuple[str, ...]]:
     return {task: (experiment, f"task={task}", *settings) for task in (Task.TEXT, Task.IMAGE)}
 
 
+_ON_ALIGNED = (LABELLED_NAME, "small-aligned")
 SYSTEMS = (
     # on the vectors that small-aligned has: images of 224 x 224
     QualitySystem("kmeans", "vanilla k-means", _of_both("small-vanilla-kmeans", "k=2", "image.size=224")),
     QualitySystem("itrp", "ITRp", {Task.TEXT: ("small-text",), Task.IMAGE: ("small-image",)}),
     QualitySystem("aligned", "aligned", {Task.TEXT: ("small-aligned",)}),
     QualitySystem("picture", "images alone", {Task.IMAGE: ("small-picture",)}),
-    QualitySystem("head20", "labelled head, 20 labels", _of_both("labelled-head", "labels=20"), LABELLED_NAME),
-    QualitySystem("head100", "labelled head, 100 labels", _of_both("labelled-head", "labels=100"), LABELLED_NAME),
+    QualitySystem("head20", "labelled head, 20 labels", _of_both("labelled-head", "labels=20"), *_ON_ALIGNED),
+    QualitySystem("head100", "labelled head, 100 labels", _of_both("labelled-head", "labels=100"), *_ON_ALIGNED),
 )
 
 
@@ -169,13 +172,16 @@ def run_cell(
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(book.platform(chosen), work)
     arguments = (str(task), experiment[0], system.learns_from, *experiment[1:], f"seed={seed}")
+    if not cold:
+        drafts = shutil.ignore_patterns("*.draft")
+        shutil.copytree(book.vectors, work / "cache" / "embeddings", dirs_exist_ok=True, ignore=drafts)
+    if system.stands_on is not None:
+        run_step("train", work, str(Task.TEXT), system.stands_on, UNLABELLED_NAME, f"seed={seed}")
     if cold:
         trained = run_step("train", work, *arguments)
         named: dict[str, Any] = trained if trained["named"] else run_step("name", work, trained["model"])
         scored = run_step("score", work, named["model"], COLD)
     else:
-        drafts = shutil.ignore_patterns("*.draft")
-        shutil.copytree(book.vectors, work / "cache" / "embeddings", dirs_exist_ok=True, ignore=drafts)
         trained, scored = run_step("all", work, *arguments).values()
     for cache in (work / EARLIER_CACHE, work / "cache"):
         if (cache / "embeddings").is_dir():

@@ -12,21 +12,24 @@ import torch
 from flows.jobs.datasets import find_data
 from flows.jobs.evaluation import run_evaluation
 from flows.jobs.ingestion import ingest_folder
+from flows.jobs.ingestion.run import run_ingestion
 from flows.jobs.promotion import run_promotion
 from flows.jobs.training import run_training
 from infra.settings import Settings
 from itrp.data.inputs import ShardFile
 from itrp.datasets.twitter100k import Twitter100kFolder
-from itrp.errors import UnmappedModelError
+from itrp.errors import DataError, UnmappedModelError
 from itrp.inference.embeddings import vector_file
 from itrp.inference.pipeline import Job
 from itrp.inference.prepared_model import PreparedModel
-from itrp.inference.runtimes import choose_runtimes
+from itrp.inference.runtimes import choose_runtime
 from itrp.inference.shard_vectors import ShardVectors
 from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel
 from itrp.models.encoder_pair import fingerprint
+from itrp.models.head_config import NEWEST, OWN
 from itrp.systems import load_system
+from serving.errors import NotFoundError
 from serving.files import local_shards
 from serving.registry import ALIGNED_TAG, ModelVersion, connect_mlflow
 from tests.coloured_pairs import write_coloured_pairs
@@ -79,7 +82,7 @@ def test_it_registers_with_class_names_and_says_what_it_learned(colours: "Platfo
 def test_it_reads_the_vectors_that_scoring_in_the_same_arithmetic_would_make(
     colours: "Platform", challenger: ModelVersion
 ) -> None:
-    runtime = choose_runtimes(torch.device("cpu"), colours.settings.precision)[0]
+    runtime = choose_runtime(torch.device("cpu"), colours.settings.precision)
     assert challenger.tags["itrp.runtime"] == runtime.name
     model, _ = load_system(colours.registry.fetch(challenger))
     assert isinstance(model, AlignedModel)
@@ -150,6 +153,54 @@ def fork_colours(colours: "Platform", tmp_path: Path) -> "Platform":
 
     shutil.copytree(colours.settings.work_dir, tmp_path / "work")
     return open_platform(Settings(work_dir=tmp_path / "work", device="cpu"))
+
+
+HEAD = ["task=text", "image.size=64", "head.alignment.image_directions=64"]
+LABELS = 60
+
+
+@pytest.fixture
+def few_labels(fork_colours: "Platform", tmp_path: Path) -> "Platform":
+    """Other coloured tweets in it, half of which match, with labels: 60 to learn from and 20 more."""
+    folder = tmp_path / "drawn"
+    truth = write_coloured_pairs(folder, LABELS + 20, seed=3, matching=0.5)
+    rows = [
+        f"{number},{text},images/{number}.jpg,{int(matches)},{'train' if number <= LABELS else 'test'}"
+        for number, (text, matches) in enumerate(
+            zip((folder / "text.txt").read_text().splitlines(), truth, strict=True), 1
+        )
+    ]
+    table = folder / "table.csv"
+    table.write_text("\n".join(["tweet_id,text,image,text_is_represented,split", *rows]))
+    run_ingestion(fork_colours.store, fork_colours.catalog, "csv", str(table), "few")
+    return fork_colours
+
+
+def test_a_head_from_few_labels_stands_on_what_unlabelled_tweets_have_taught(few_labels: "Platform") -> None:
+    """80 pairs, half of which do not match, tell hardly anything of what goes with what; those of before do."""
+    areas, told = {}, {}
+    for source in (NEWEST, OWN):
+        report = run_training(few_labels, "labelled-head", "few", [*HEAD, f"head.alignment_from={source}"])
+        version = few_labels.registry.resolve(f"{report.model}/{report.version}")
+        areas[source] = few_labels.registry.client.get_run(report.run_id).data.metrics["text/cv_auc"]
+        told[source] = version.tags.get("itrp.alignment")
+        stated = any("a * b and z are those of itrp-text-task/1" in note for note in report.notes)
+        assert stated is (source == NEWEST)
+    assert told == {NEWEST: "itrp-text-task/1, learned from colours", OWN: None}
+    assert areas[NEWEST] > max(0.8, areas[OWN])
+
+
+def test_an_alignment_of_other_encoders_is_said_and_not_taken(few_labels: "Platform") -> None:
+    larger = [*HEAD, "image.size=96"]
+    report = run_training(few_labels, "labelled-head", "few", larger)
+    assert report.notes[0] == (
+        "itrp-text-task/1 has no alignment of minilm and efficientnet-lite0 at 96 x 96: "
+        "a * b and z are learned from the labelled data set's own pairs"
+    )
+    with pytest.raises(DataError, match=r"itrp-text-task/1 has no alignment of .* or set it to own"):
+        run_training(few_labels, "labelled-head", "few", [*larger, "head.alignment_from=itrp-text-task/1"])
+    with pytest.raises(NotFoundError, match="no model is registered as itrp-text-task/9"):
+        run_training(few_labels, "labelled-head", "few", [*HEAD, "head.alignment_from=itrp-text-task/9"])
 
 
 def test_beside_an_itrp_image_model_it_labels_every_tweet_and_a_backfill_computes_nothing(
