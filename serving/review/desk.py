@@ -1,7 +1,7 @@
 """What every page works with: the catalog, pictures, who is here, and a way to show a template."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from infra.catalog.database import Catalog
 from serving.review.access import Access, Visit
 from serving.review.forms import TOKEN, make_token, read_form
+from serving.review.held_labels import HeldLabels
 from serving.review.index_keeper import IndexKeeper
 from serving.review.pictures import Pictures
 from serving.review.seal import Seal
@@ -61,6 +62,7 @@ class Desk:
     keeper: IndexKeeper
     people: int
     """How many people label a tweet of a queue before it is left to others."""
+    labels: HeldLabels = field(default_factory=HeldLabels)
 
     def show(
         self, request: Request, visit: Visit | None, template: str, *, status: int = 200, **values: Any

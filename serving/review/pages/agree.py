@@ -9,9 +9,9 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
-from infra.catalog.annotations import AnnotationFilter, NewAnnotation, newest_annotation, record_annotations
+from infra.catalog.annotations import NewAnnotation, newest_annotation, record_annotations
 from infra.catalog.browse import get_tweet
-from infra.catalog.current_labels import CurrentLabel, Work, count_work, current_labels, waiting_decisions
+from infra.catalog.current_labels import CurrentLabel, Work, count_work, waiting_decisions
 from infra.catalog.review_tables import TASKS, Kind, Queue
 from infra.catalog.tables import Dataset
 from itrp.evaluation.annotator_agreement import Grade, PeopleAgreement, grade_alpha, measure_agreement
@@ -46,7 +46,7 @@ def show_agreement(
         datasets, chosen = choose_dataset(session, dataset)
         if chosen is None:
             return desk.show(request, visit, "empty.html.jinja")
-        labels = current_labels(session, AnnotationFilter(dataset_id=chosen.id), random=True)
+        labels = [each for each in desk.labels.read(session, chosen.id) if each.random]
         work = count_work(session, chosen.id)
         waiting = waiting_decisions(session, chosen.id, after=place, limit=PAGE + 1)
         cases = [_describe_case(session, chosen, each) for each in waiting[:PAGE]]

@@ -1,5 +1,6 @@
 """Home: what there is, and what to do next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -7,8 +8,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from infra.catalog.annotations import AnnotationFilter
-from infra.catalog.current_labels import current_labels, disagreements
+from infra.catalog.current_labels import CurrentLabel, disagreements
 from infra.catalog.review_tables import IndexedLabelFile, IndexedShard
 from infra.catalog.tables import Dataset, LabelFile, Shard
 from serving.review.desk import DeskOf, VisitOf
@@ -41,7 +41,9 @@ class Holding:
 def show_home(request: Request, desk: DeskOf, visit: VisitOf) -> HTMLResponse:
     """Data sets with their counts, the next step, and how far the index is."""
     with desk.catalog.session() as session:
-        holdings = [_count(session, each, visit.person) for each in list_datasets(session)]
+        holdings = [
+            _count(session, each, visit.person, desk.labels.read(session, each.id)) for each in list_datasets(session)
+        ]
         waiting = _count_waiting(session)
     return desk.show(
         request,
@@ -55,7 +57,7 @@ def show_home(request: Request, desk: DeskOf, visit: VisitOf) -> HTMLResponse:
     )
 
 
-def _count(session: Session, dataset: Dataset, person: str) -> Holding:
+def _count(session: Session, dataset: Dataset, person: str, labels: Sequence[CurrentLabel]) -> Holding:
     shards = select(func.sum(Shard.pairs)).where(Shard.dataset_id == dataset.id)
     indexed = select(func.sum(IndexedShard.tweets)).join(Shard).where(Shard.dataset_id == dataset.id)
     by_pair = (
@@ -66,7 +68,6 @@ def _count(session: Session, dataset: Dataset, person: str) -> Holding:
         .subquery()
     )
     disputed = disagreements(dataset.id)
-    labels = current_labels(session, AnnotationFilter(dataset_id=dataset.id))
     return Holding(
         name=dataset.name,
         tweets=session.scalar(shards) or 0,

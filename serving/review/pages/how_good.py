@@ -3,9 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from infra.catalog.annotations import AnnotationFilter
 from infra.catalog.browse import list_pairs
-from infra.catalog.current_labels import count_work, current_labels
+from infra.catalog.current_labels import count_work
 from infra.catalog.review_tables import Queue
 from itrp.evaluation.prediction_powered import IMBALANCED
 from itrp.labels import RELATIONS
@@ -29,7 +28,7 @@ def show_figures(request: Request, desk: DeskOf, visit: VisitOf, dataset: str = 
             return desk.show(request, visit, "empty.html.jinja")
         pairs = list_pairs(session, chosen.id)
         pair = next((each for each in pairs if str(each.id) == models), pairs[0] if pairs else None)
-        labels = current_labels(session, AnnotationFilter(dataset_id=chosen.id))
+        labels = desk.labels.read(session, chosen.id)
         sample = collect_sample(session, chosen.id, pair, labels) if pair else None
         skips = sum(each.skips for each in count_work(session, chosen.id) if each.queue == Queue.RANDOM)
     labelled, random = {each.tweet_id for each in labels}, {each.tweet_id for each in labels if each.random}
