@@ -2,8 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
-# Tests wait for servers most of the time: two processes of pytest, which take whole files, keep two cores busy.
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20
+# Processes of pytest that take whole files: two keep two cores busy. Tests with servers wait for them much of the time, so that
+# one takes the stack's, one after the other, and two the rest.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest --dist loadfile --no-loadscope-reorder --durations=20
 
 .PHONY: demo test test-e2e lint stack stack-test bench bench-gpu clean
 
@@ -12,11 +13,11 @@ demo: $(INSTALLED)
 
 # Code, types, import rules, and every test that needs no server, kills nothing and starts no program: within ten minutes
 test: $(INSTALLED) lint
-	$(PYTEST) -m "not e2e"
+	$(PYTEST) -n 2 -m "not e2e"
 
 # The others: real servers, kills, README and demo as processes, Ray, torchrun, int8, real tweets
 test-e2e: $(INSTALLED)
-	$(PYTEST) -m e2e
+	$(PYTEST) -n 3 -m e2e
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

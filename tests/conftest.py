@@ -50,14 +50,19 @@ LONGEST = [
     f"{STACK}test_stack.py",
     f"{STACK}test_stack_schedules.py",  # before the archive grows, all of which a moved alias labels again
     STACK,
+    "tests/serving/test_ray_scorer.py",
     "tests/flows/test_demo.py",
-    "tests/test_readme.py",
-    "tests/flows/deployment/test_prefect_plugin.py",
-    "tests/flows/test_reproduction.py",
+    "tests/infra/docker/test_mlflow_server.py",
     "tests/flows/test_scoring_kills.py",
+    "tests/test_readme.py",
     "tests/itrp/training/test_distributed.py",
+    "tests/flows/test_reproduction.py",
+    "tests/itrp/training/test_training_set.py",
+    "tests/flows/test_distributed.py",
+    "tests/flows/test_night_shift.py",
+    "tests/flows/deployment/test_prefect_plugin.py",
 ]
-"""Files that take minutes, in their order: of two processes of pytest none is left alone with one at the end."""
+"""Files that take minutes, in their order: no process of pytest is left alone with one at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)
