@@ -37,7 +37,7 @@ stack: $(INSTALLED)
 stack-test: $(INSTALLED)
 	$(VENV)/bin/pytest tests/stack --durations=20
 
-BENCHMARKS := clustering decoding start_up growth memory scoring aligned alignment_growth
+BENCHMARKS := clustering decoding start_up growth memory scoring runtimes aligned alignment_growth
 # Whole training beside the public reference implementation needs a checkout of it and tweets:
 # make bench REFERENCE=CHECKOUT TWEETS=TWITTER100K_LAYOUT LABELLED=CAPTIONS_MATCH; without them its row stays as it is
 bench: $(INSTALLED)

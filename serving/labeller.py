@@ -19,6 +19,7 @@ from itrp.inference.pipeline import Embedded, Job, count_workers
 from itrp.inference.prepared_model import PreparedModel, prepare_model
 from itrp.inference.runtimes import Precision, Runtime, choose_runtimes
 from itrp.inference.shard_vectors import ShardVectors, predict_exactly
+from itrp.inference.speed import NetworkSpeed
 from itrp.inference.timings import PipelineTimings
 from itrp.labels import Task
 from itrp.models.device import Vectors, choose_device
@@ -57,8 +58,8 @@ class ShardLabeller:
     """The two task models on one device.
 
     precision: what `itrp.inference.runtimes.choose_runtimes` takes; the runtime is torch in fp32 where the models' labels on
-    examples would not stay what they are. examples: finds pairs of the data the models were trained on; a runtime that is not
-    exact is tried on them, once, and int8 is made from others of them. runtime: one to take as it is, untried.
+    examples would not stay what they are. examples: finds pairs of the data the models were trained on; runtimes are measured and
+    tried on them, once, and int8 is made from others of them. runtime: one to take as it is, untried.
     Raises UnmappedModelError for a model without class names, and WrongUseError for a precision that cannot be had here.
     """
 
@@ -83,8 +84,9 @@ class ShardLabeller:
             shard = examples() if examples is not None else None
             return draw_calibration(shard, cache / "int8") if shard is not None else None
 
+        speed = NetworkSpeed(quick, cache / "checks", examples)
         self.runtime = runtime or settle_runtime(
-            quick, choose_runtimes(chosen, precision, calibrate), cache / "checks", examples
+            quick, choose_runtimes(chosen, precision, speed, calibrate), cache / "checks", examples
         )
         self.times = times or PipelineTimings()
         self.cache = EmbeddingCache(cache / "embeddings", chosen)

@@ -8,6 +8,8 @@ from flows.platform import Platform
 from flows.tracking.runs import TrackedData, track_run
 from itrp.alignment.config import AlignedConfig, AnyAlignedConfig
 from itrp.inference.runtimes import choose_runtime
+from itrp.inference.speed import NetworkSpeed
+from itrp.models.aligned_model import AlignedModel
 from itrp.progress import ProgressBar
 from itrp.training.alignment import build_untrained, train_aligned
 from serving.files import local_shards
@@ -28,8 +30,10 @@ def run_alignment(platform: Platform, config: AnyAlignedConfig, data: str, *, fl
         ProgressBar() as progress,
     ):
         model = build_untrained(config).to(cache.device)
-        runtime = choose_runtime(cache.device, settings.precision)
         shards = local_shards(platform.store, known.shards, settings.cache_dir)
+        measured = [model] if isinstance(model, AlignedModel) else []  # a dual encoder computes its vectors itself
+        speed = NetworkSpeed(measured, settings.cache_dir / "checks", lambda: shards[0])
+        runtime = choose_runtime(cache.device, settings.precision, speed)
         result = train_aligned(model, shards, cache, progress, runtime)
         tracker.log_alignment(config, tracked, result)
     fitted, findings, on_cpu = result.fitted, result.findings(), cache.device.type == "cpu"

@@ -33,7 +33,9 @@ from itrp.data.annotations import select_set
 from itrp.errors import UnmappedModelError, WrongUseError
 from itrp.inference.prediction import VECTOR_MODELS
 from itrp.inference.runtimes import choose_runtime
+from itrp.inference.speed import NetworkSpeed
 from itrp.labels import CLASS_NAMES, Task
+from itrp.models.encoder_pair import EncoderPair
 from itrp.training.health import Finding
 from serving.assessment import Assessor, LabelledSet, load_labelled_set
 from serving.gate import (
@@ -261,11 +263,13 @@ def _decide_on_matching(
 ) -> GateDecision:
     shards = newest_shards(platform, find_unlabelled(platform, challenger))
     predictions = open_predictions(platform)
-    runtime = choose_runtime(predictions.embeddings.device, platform.settings.precision)  # as it was trained
+    aligned, checks = predictions.load(challenger), platform.settings.cache_dir / "checks"
+    speed = NetworkSpeed([aligned] if isinstance(aligned, EncoderPair) else [], checks, lambda: shards[0])
+    runtime = choose_runtime(predictions.embeddings.device, platform.settings.precision, speed)  # as it was trained
 
     def score(version: ModelVersion) -> MatchScores | None:
         """None for a system of another kind, which cannot be asked for a text beside another image."""
-        model, mapping = predictions.load(version), version.mapping
+        model, mapping = aligned if version == challenger else predictions.load(version), version.mapping
         if mapping is None or not isinstance(model, VECTOR_MODELS) or version.model_task is not Task.TEXT:
             return None
         return score_matching(model, mapping, shards, predictions.embeddings, runtime=runtime)

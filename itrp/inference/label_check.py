@@ -2,25 +2,20 @@
 
 import json
 import logging
-import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from itrp.data.inputs import ShardFile
-from itrp.data.shard_part import keep_rows
-from itrp.data.shards import encode_shard, shard_hash
 from itrp.files import write_atomically
 from itrp.inference.embedders import prepare_image, prepare_text
-from itrp.inference.made_up_pairs import make_up_pairs
+from itrp.inference.examples import FindExamples, choose_examples, describe_machine
 from itrp.inference.pipeline import EmbeddingStream, Job
 from itrp.inference.prepared_model import PreparedModel
 from itrp.inference.runtimes import Runtime, exact_runtime
@@ -31,12 +26,6 @@ logger = logging.getLogger(__name__)
 
 EXAMPLES = 100
 """Pairs tried, at most: half a minute of one core with BERT-base and ResNet-101."""
-FEWEST = 20
-"""Of the model's own pairs. With fewer than EXAMPLES a single other label is one too many, which errs towards fp32; made-up
-pairs lie far from the boundary between clusters that real ones crowd, so that they take no more than the place of nothing."""
-FindExamples: TypeAlias = Callable[[], ShardFile | None]
-"""Finds a shard of the data that models were trained on; None where that is not here."""
-SEED = 0
 AGREEMENT = 0.99
 """Share of equal labels from which on a runtime may be used."""
 
@@ -110,7 +99,7 @@ def _find_verdict(model: EncoderPair, runtime: Runtime, folder: Path, find_examp
             fingerprint(model.image),
             model.head_digest(),
             runtime.name,
-            *_describe_machine(runtime),
+            *describe_machine(runtime),
         ]
     )
     path = folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
@@ -126,24 +115,10 @@ def _find_verdict(model: EncoderPair, runtime: Runtime, folder: Path, find_examp
     return verdict
 
 
-def _describe_machine(runtime: Runtime) -> list[str]:
-    if runtime.device.type == "cuda":
-        return [torch.cuda.get_device_name(runtime.device), torch.__version__]
-    libraries = [version("openvino")] if runtime.library == "openvino" else [torch.__version__]
-    libraries += [version("nncf")] if runtime.precision == "int8" else []
-    return [platform.machine(), str(torch.cpu.get_capabilities().get("cpu_name", "")), *libraries]
-
-
 def _choose_examples(
     model: EncoderPair, runtime: Runtime, find_examples: FindExamples | None, folder: Path
 ) -> ShardFile:
     """What int8 was not made from; else the model's own data, whose labels are what it is about; else made-up pairs."""
     if runtime.calibration is not None:
         return runtime.calibration.trial
-    own = find_examples() if find_examples is not None else None
-    if own is not None and own.pairs >= FEWEST:
-        return keep_rows(own, 0, min(own.pairs, EXAMPLES), folder)
-    data = encode_shard(make_up_pairs(model.text.tokenizer, EXAMPLES, SEED))
-    path = folder / "examples.parquet"
-    path.write_bytes(data)
-    return ShardFile(shard_hash(data), path, EXAMPLES)
+    return choose_examples(model.text.tokenizer, find_examples, folder, EXAMPLES)

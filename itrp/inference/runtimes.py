@@ -5,31 +5,24 @@ mixed.
 """
 
 import logging
-import math
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 import torch
-from torch import nn
 
 from itrp.errors import WrongUseError
 from itrp.inference.embeddings import IMAGES_TOGETHER
 from itrp.inference.int8 import Calibration
 
-logger = logging.getLogger(__name__)
-
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "openvino", "int8"]
-"""auto: bf16 where it is quicker on this processor, else fp32. openvino: the same by OpenVINO. int8: by OpenVINO too, about
-twice as quick as fp32, with some per cent of error in the vectors."""
+"""auto: the quickest of what is installed, fp32 and bf16 by torch and by OpenVINO. openvino: the quicker of its two. int8: by
+OpenVINO too, about twice as quick as fp32, with some per cent of error in the vectors."""
 
 WORTHWHILE_GAIN = 1.2
-"""How much quicker bf16 must be to be worth its rounding."""
-MEASURED_TURNS = 15
-"""Products of 3 ms each."""
+"""How much quicker a runtime must be than every simpler one to be worth its rounding."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +60,21 @@ def exact_runtime(device: torch.device) -> Runtime:
     return Runtime(device, "fp32")
 
 
-def choose_runtimes(
-    device: torch.device, precision: Precision, calibrate: Callable[[], Calibration | None] | None = None
-) -> list[Runtime]:
-    """What a setting asks for on this machine, and for int8 what auto would take, should it not do.
+Measure: TypeAlias = Callable[[Runtime], float]
+"""Seconds that a pair takes on a runtime (`itrp.inference.speed`)."""
 
-    calibrate: finds pairs to make int8 from; asked only for it. Raises WrongUseError for bf16 where the processor would only
-    imitate it, and for OpenVINO where it is not installed or the device is no CPU.
+
+def choose_runtimes(
+    device: torch.device,
+    precision: Precision,
+    measure: Measure,
+    calibrate: Callable[[], Calibration | None] | None = None,
+) -> list[Runtime]:
+    """What a setting asks for on this machine, and what to take, should that not do; the last one is torch in fp32, or what was
+    asked for by name.
+
+    measure: is asked where there is a choice. calibrate: finds pairs to make int8 from; asked only for it. Raises WrongUseError
+    for bf16 where the processor would only imitate it, and for OpenVINO where it is not installed or the device is no CPU.
     """
     if precision in ("openvino", "int8"):
         if device.type != "cpu":
@@ -82,18 +83,52 @@ def choose_runtimes(
     if precision == "int8":
         calibration = calibrate() if calibrate is not None else None
         int8 = [Runtime(device, "int8", "openvino", calibration)] if calibration is not None else []
-        return [*int8, *choose_runtimes(device, "auto")]
+        return [*int8, *choose_runtimes(device, "auto", measure)]
     if precision == "bf16" and not multiplies_bf16(device):
         raise WrongUseError(
             f"precision=bf16: expected a {device.type} that multiplies in bf16 (AVX512-BF16 or AMX), found none: use auto or fp32"
         )
-    quick = precision == "bf16" or (precision != "fp32" and gains_by_bf16(device))
-    return [Runtime(device, "bf16" if quick else "fp32", "openvino" if precision == "openvino" else "torch")]
+    if precision in ("fp32", "bf16"):
+        return [Runtime(device, precision)]
+    if device.type != "cpu":
+        return [Runtime(device, "bf16" if multiplies_bf16(device) else "fp32")]
+    installed = list_runtimes()
+    return _rank([each for each in installed if precision == "auto" or each.library == "openvino"], measure)
 
 
-def choose_runtime(device: torch.device, precision: Precision) -> Runtime:
-    """The one that training and the gate embed in: never int8, which pairs have to be tried on. Raises as `choose_runtimes`."""
-    return choose_runtimes(device, precision)[0]
+def choose_runtime(device: torch.device, precision: Precision, measure: Measure) -> Runtime:
+    """The one that training and the gate embed in: int8 is not among them. Raises as `choose_runtimes`."""
+    return choose_runtimes(device, "auto" if precision == "int8" else precision, measure)[0]
+
+
+def list_runtimes() -> list[Runtime]:
+    """What the CPU can compute with, the simplest first; int8, which needs pairs to be made from, is not among them."""
+    cpu = torch.device("cpu")
+    kinds: list[Literal["fp32", "bf16"]] = ["fp32", "bf16"] if multiplies_bf16(cpu) else ["fp32"]
+    libraries: list[Literal["torch", "openvino"]] = ["torch", "openvino"] if _has_openvino() else ["torch"]
+    return [Runtime(cpu, kind, library) for library in libraries for kind in kinds]
+
+
+def _rank(candidates: Sequence[Runtime], measure: Measure) -> list[Runtime]:
+    """Those that beat every simpler one by WORTHWHILE_GAIN, the best of them first; the simplest of all is the last."""
+    if len(candidates) == 1:
+        return [*candidates]
+    best = [candidates[0]]
+    least = measure(candidates[0])
+    for candidate in candidates[1:]:
+        seconds = measure(candidate)
+        if least / seconds >= WORTHWHILE_GAIN:
+            best.append(candidate)
+            least = seconds
+    return best[::-1]
+
+
+def _has_openvino() -> bool:
+    """Without importing it, which takes half a second."""
+    try:
+        return find_spec("openvino") is not None
+    except ValueError:  # of a module that somebody has put there by hand
+        return True
 
 
 def _check_installed(precision: Precision) -> None:
@@ -127,27 +162,3 @@ def multiplies_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-
-
-def gains_by_bf16(device: torch.device) -> bool:
-    """Whether products in bf16 are quicker there. Instructions alone do not tell: an Intel Xeon whose AMX is hidden from a
-    virtual machine takes nearly twice as long for them as for fp32, an AMD EPYC half as long."""
-    return multiplies_bf16(device) and (device.type == "cuda" or _measure_bf16_gain() >= WORTHWHILE_GAIN)
-
-
-@lru_cache(maxsize=1)
-def _measure_bf16_gain() -> float:
-    """How much quicker a product of BERT-base's size is in bf16 than in fp32 on this CPU: least of some tries, in turns."""
-    shape = torch.Generator().manual_seed(0)
-    sides = [torch.randn(size, 768, generator=shape) for size in (256, 768)]
-    operands = {dtype: [side.to(dtype) for side in sides] for dtype in (torch.float32, torch.bfloat16)}
-    least = dict.fromkeys(operands, math.inf)
-    with torch.inference_mode():
-        for _ in range(MEASURED_TURNS):
-            for dtype, (left, right) in operands.items():
-                start = time.perf_counter()
-                nn.functional.linear(left, right)
-                least[dtype] = min(least[dtype], time.perf_counter() - start)
-    gain = least[torch.float32] / least[torch.bfloat16]
-    logger.debug("products in bf16 are %.2f times as fast as in fp32", gain)
-    return gain

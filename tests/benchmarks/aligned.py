@@ -25,7 +25,8 @@ from itrp.config import ExperimentConfig
 from itrp.data.inputs import ShardFile
 from itrp.experiments import paper_aligned, small_aligned, small_picture
 from itrp.inference.embeddings import EmbeddingCache
-from itrp.inference.runtimes import Precision, choose_runtimes, exact_runtime
+from itrp.inference.runtimes import Precision, choose_runtime, exact_runtime
+from itrp.inference.speed import NetworkSpeed
 from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel, build_aligned_model
 from itrp.models.aligner import build_aligner
@@ -47,7 +48,6 @@ PAIRS = 64
 
 def train_ours(config: ExperimentConfig, tweets: ShardFile, precision: Precision, work: Path) -> float:
     """small-aligned on the encoders and pixels of `config`; its area of true against shuffled pairs."""
-    runtime = choose_runtimes(CPU, precision)[0]
     aligned = small_aligned().model_copy(
         update={
             "text": config.text.model_copy(update={"finetune": False}),
@@ -55,8 +55,9 @@ def train_ours(config: ExperimentConfig, tweets: ShardFile, precision: Precision
             "pairs": config.pairs,
         }
     )
-    cache = EmbeddingCache(work / "cache", CPU)
-    return train_aligned(build_aligned_model(aligned), [tweets], cache, runtime=runtime).fitted.area
+    cache, model = EmbeddingCache(work / "cache", CPU), build_aligned_model(aligned)
+    runtime = choose_runtime(CPU, precision, NetworkSpeed([model], work / "checks", lambda: tweets))
+    return train_aligned(model, [tweets], cache, runtime=runtime).fitted.area
 
 
 def training_rows(bench: Bench, seeds: int, pixels: int) -> list[Row]:

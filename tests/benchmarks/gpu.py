@@ -28,9 +28,11 @@ from itrp.inference.embedders import prepare_image
 from itrp.inference.embeddings import EmbeddingCache
 from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.prepared_model import PreparedModel, prepare_model
-from itrp.inference.runtimes import Runtime, choose_runtimes
+from itrp.inference.runtimes import Runtime, choose_runtime
+from itrp.inference.speed import NetworkSpeed
 from itrp.inference.timings import PipelineTimings
 from itrp.models.device import choose_device
+from itrp.models.itrp_model import ItrpModel
 from itrp.training.trainer import RoundResult, Trainer
 from itrp.training.training_set import prepare_training_set
 from tests.benchmarks.clustering import SEED, K, draw_features, responsibilities
@@ -131,7 +133,7 @@ class Bench:
         floor = self.sizes.pairs * flops / self.rates.convolution
         images = model.config.image.pixels
         parts = [find_pixels(shard, images, self.folder) for shard in self.shards]
-        embedder = prepare_image(model.image, choose_runtimes(self.device, "auto")[0])
+        embedder = prepare_image(model.image, self._choose_runtime(model))
         cache = EmbeddingCache(self.folder, self.device, self.sizes.batch)
 
         def embed_folded() -> None:
@@ -204,10 +206,14 @@ class Bench:
             met=None if (met := self.judge(MIXTURE_GPU, seconds)) is None else met and right,
         )
 
+    def _choose_runtime(self, model: ItrpModel) -> Runtime:
+        """Of scoring."""
+        return choose_runtime(self.device, "auto", NetworkSpeed([model], self.folder))
+
     def measure_scoring(self) -> Iterator[Row]:
         """Shards on the local disk to both models' probabilities: decode, tokenise, four passes, two heads."""
         shards = write_scored_shards(self.work / "scored", self.sizes)
-        runtime = choose_runtimes(self.device, "auto")[0]
+        runtime = self._choose_runtime(draw_model("text", self.sizes))
         flops = sum(2 * side for side in flops_of(draw_model("text", self.sizes), self.sizes, self.device))
         models = [
             prepare_model(draw_model(task, self.sizes, seed), runtime, count_workers(runtime))

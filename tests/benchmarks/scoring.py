@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from itrp.data.inputs import ShardFile
 from itrp.inference.pipeline import Embedded
-from itrp.inference.runtimes import Precision, gains_by_bf16
+from itrp.inference.runtimes import Precision, multiplies_bf16
 from itrp.labels import Task
 from serving.labeller import ShardLabeller
 from serving.labels import build_labels, encode_labels
@@ -95,7 +95,7 @@ def rows(
 
 def _precisions() -> list[Precision]:
     found: list[Precision] = ["fp32"]
-    found += ["bf16"] if gains_by_bf16(CPU) else []
+    found += ["bf16"] if multiplies_bf16(CPU) else []
     found += ["openvino"] if importlib.util.find_spec("openvino") else []
     return [*found, "int8"] if importlib.util.find_spec("nncf") else found
 

@@ -24,6 +24,7 @@ from itrp.inference.pipeline import Job
 from itrp.inference.prepared_model import PreparedModel
 from itrp.inference.runtimes import choose_runtime
 from itrp.inference.shard_vectors import ShardVectors
+from itrp.inference.speed import NetworkSpeed
 from itrp.labels import Task
 from itrp.models.aligned_model import AlignedModel
 from itrp.models.encoder_pair import fingerprint
@@ -82,10 +83,11 @@ def test_it_registers_with_class_names_and_says_what_it_learned(colours: "Platfo
 def test_it_reads_the_vectors_that_scoring_in_the_same_arithmetic_would_make(
     colours: "Platform", challenger: ModelVersion
 ) -> None:
-    runtime = choose_runtime(torch.device("cpu"), colours.settings.precision)
-    assert challenger.tags["itrp.runtime"] == runtime.name
     model, _ = load_system(colours.registry.fetch(challenger))
     assert isinstance(model, AlignedModel)
+    speed = NetworkSpeed([model], colours.settings.cache_dir / "checks")
+    runtime = choose_runtime(torch.device("cpu"), colours.settings.precision, speed)
+    assert challenger.tags["itrp.runtime"] == runtime.name
     (shard,) = local_shards(colours.store, find_data(colours.catalog, "colours").shards, colours.settings.cache_dir)
     for encoder in (model.text, model.image):
         kept = vector_file(colours.settings.cache_dir / "embeddings", fingerprint(encoder), runtime.name, shard)

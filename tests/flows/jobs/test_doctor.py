@@ -245,6 +245,17 @@ def test_a_misspelt_variable_is_told(platform: "Platform", monkeypatch: pytest.M
     )
 
 
+def test_a_quicker_library_that_is_missing_is_named(platform: "Platform", monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not by_part(examine(platform.settings))["device"].note
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "openvino" else find_spec(name))
+    monkeypatch.setattr(doctor, "machine", lambda: "x86_64")
+    check = by_part(examine(platform.settings))["device"]
+    assert (check.ok, check.note) == (True, True)
+    assert "pip install 'itrp[openvino]'" in check.told
+    monkeypatch.setattr(doctor, "machine", lambda: "aarch64")
+    assert not by_part(examine(platform.settings))["device"].note
+
+
 def test_a_missing_device(platform: "Platform") -> None:
     told = failing(examine(platform.settings.model_copy(update={"device": "cuda:99"})))
     assert told.keys() == {"device"}

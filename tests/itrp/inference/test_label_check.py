@@ -19,10 +19,9 @@ from itrp.data.shards import encode_shard, shard_hash
 from itrp.data.texts import check_text
 from itrp.errors import DataError
 from itrp.inference.embedders import prepare_image, prepare_text
+from itrp.inference.examples import FEWEST, SEED
 from itrp.inference.label_check import (
     EXAMPLES,
-    FEWEST,
-    SEED,
     measure_agreement,
     predict_examples,
     settle_runtime,

@@ -19,7 +19,7 @@ from itrp.inference import runtimes as inference
 from itrp.inference.embedders import prepare_image, prepare_text
 from itrp.inference.embeddings import embed_pixels, embed_tokens
 from itrp.inference.int8 import Calibration
-from itrp.inference.runtimes import Runtime, choose_runtimes, exact_runtime, gains_by_bf16, multiplies_bf16
+from itrp.inference.runtimes import Runtime, choose_runtime, choose_runtimes, exact_runtime
 from itrp.models.encoder_pair import fingerprint
 from itrp.models.itrp_model import ItrpModel, build_model
 from itrp.pixel_format import PixelFormat
@@ -57,31 +57,43 @@ def test_every_runtime_has_its_own_name() -> None:
     assert "cuda" not in names  # evaluation's autocast there is another arithmetic
 
 
+def alike(runtime: Runtime) -> float:
+    """A pair takes a second, whatever computes it."""
+    return 1.0
+
+
 @pytest.mark.parametrize(
-    ("found", "gain", "expected"),
+    ("bf16", "openvino", "seconds", "expected"),
     [
-        ({"avx512_bf16": True}, 2.0, "bf16"),
-        ({"amx_bf16": True}, 7.0, "bf16"),
-        ({"avx512_bf16": True}, 0.6, "fp32"),  # an Intel Xeon whose AMX is hidden
-        ({"avx512_f": True}, 2.0, "fp32"),
-        ({}, 2.0, "fp32"),
+        (False, False, {}, ["cpu"]),  # nothing to choose
+        (True, False, {"cpu": 0.1, "cpu-bf16": 0.05}, ["cpu-bf16", "cpu"]),
+        (True, False, {"cpu": 0.1, "cpu-bf16": 0.09}, ["cpu"]),  # an Intel Xeon whose AMX is hidden
+        (True, True, {"cpu": 1.0, "cpu-bf16": 0.4, "cpu-openvino-fp32": 0.9, "cpu-openvino-bf16": 0.2},
+         ["cpu-openvino-bf16", "cpu-bf16", "cpu"]),
+        (True, True, {"cpu": 1.0, "cpu-bf16": 0.4, "cpu-openvino-fp32": 0.39, "cpu-openvino-bf16": 0.38},
+         ["cpu-bf16", "cpu"]),  # not worth another library
+        (False, True, {"cpu": 1.0, "cpu-openvino-fp32": 0.5}, ["cpu-openvino-fp32", "cpu"]),
     ],
-)
-def test_auto_is_bf16_where_the_processor_gains_by_it(
-    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], gain: float, expected: str
+)  # fmt: skip
+def test_auto_is_what_beats_everything_simpler(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, openvino: bool, seconds: dict[str, float], expected: list[str]
 ) -> None:
-    have_capabilities(monkeypatch, **found)
-    monkeypatch.setattr(inference, "_measure_bf16_gain", lambda: gain)
-    assert [runtime.precision for runtime in choose_runtimes(CPU, "auto")] == [expected]
-    assert choose_runtimes(CPU, "fp32") == [EXACT]
-    if found.get("avx512_bf16"):
-        assert choose_runtimes(CPU, "bf16") == [QUICK]  # whoever asks for it gets it
+    have_capabilities(monkeypatch, avx512_bf16=bf16)
+    monkeypatch.setattr(inference, "find_spec", lambda name: name if openvino else None)
+    found = choose_runtimes(CPU, "auto", lambda runtime: seconds[runtime.name])
+    assert [runtime.name for runtime in found] == expected
+    assert choose_runtime(CPU, "int8", lambda runtime: seconds[runtime.name]) == found[0]
+    assert choose_runtimes(CPU, "fp32", alike) == [EXACT]
+    if bf16:
+        assert choose_runtimes(CPU, "bf16", alike) == [QUICK]  # whoever asks for it gets it
 
 
-def test_the_gain_of_this_processor_is_measured() -> None:
-    gain = inference._measure_bf16_gain()
-    assert 0.01 < gain < 100
-    assert gains_by_bf16(CPU) == (multiplies_bf16(CPU) and gain >= inference.WORTHWHILE_GAIN)
+def test_openvino_is_the_quicker_of_its_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_capabilities(monkeypatch, amx_bf16=True)
+    monkeypatch.setitem(sys.modules, "openvino", ModuleType("openvino"))
+    seconds = {"cpu-openvino-fp32": 1.0, "cpu-openvino-bf16": 0.3}
+    found = choose_runtimes(CPU, "openvino", lambda runtime: seconds[runtime.name])
+    assert [runtime.name for runtime in found] == ["cpu-openvino-bf16", "cpu-openvino-fp32"]
 
 
 def test_imitated_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,38 +101,38 @@ def test_imitated_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         WrongUseError, match=r"precision=bf16: expected a cpu that multiplies in bf16 .*: use auto or fp32"
     ):
-        choose_runtimes(CPU, "bf16")
+        choose_runtimes(CPU, "bf16", alike)
 
 
 def test_openvino_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(WrongUseError, match=r"precision=openvino: expected OpenVINO, found none .*'itrp\[openvino\]'"):
-        choose_runtimes(CPU, "openvino")
+        choose_runtimes(CPU, "openvino", alike)
 
 
 def test_openvino_is_for_cpus() -> None:
     with pytest.raises(WrongUseError, match="precision=openvino: expected the device cpu, found cuda"):
-        choose_runtimes(torch.device("cuda"), "openvino")
+        choose_runtimes(torch.device("cuda"), "openvino", alike)
 
 
 def test_int8_is_for_cpus_with_both_packages_and_pairs_to_make_it_from(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(WrongUseError, match="precision=int8: expected the device cpu, found cuda"):
-        choose_runtimes(torch.device("cuda"), "int8")
+        choose_runtimes(torch.device("cuda"), "int8", alike)
     monkeypatch.setitem(sys.modules, "openvino", ModuleType("openvino"))
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(
         WrongUseError, match=r"precision=int8: expected OpenVINO and NNCF, found not both .*nncf.*: pip"
     ):
-        choose_runtimes(CPU, "int8")
+        choose_runtimes(CPU, "int8", alike)
     monkeypatch.setitem(sys.modules, "nncf", ModuleType("nncf"))
     pairs = ShardFile("0123456789abcdef", tmp_path / "pairs.parquet", 2)
-    found, *next_best = choose_runtimes(CPU, "int8", lambda: Calibration(pairs, pairs, tmp_path))
+    found, *next_best = choose_runtimes(CPU, "int8", alike, lambda: Calibration(pairs, pairs, tmp_path))
     assert found.name == "cpu-openvino-int8-01234567"
-    assert next_best == choose_runtimes(CPU, "auto")
+    assert next_best == choose_runtimes(CPU, "auto", alike)
     for no_pairs in (None, lambda: None):
-        assert choose_runtimes(CPU, "int8", no_pairs) == next_best
+        assert choose_runtimes(CPU, "int8", alike, no_pairs) == next_best
 
 
 def test_exact_vectors_are_those_of_training(model: ItrpModel, texts: list[str], pixels: np.ndarray) -> None:
