@@ -183,9 +183,15 @@ def labelled_tweets(session: Session, dataset_id: int, *, disagreed: bool = Fals
     if disagreed:
         chosen = disagreements(dataset_id).subquery()
     else:
-        wanted = AnnotationFilter(dataset_id=dataset_id).conditions()
-        held = select(Annotation.tweet_id).where(*wanted, Annotation.kind == Kind.LABEL, holds(Annotation))
-        chosen = held.distinct().subquery()
+        label = case((Annotation.kind == Kind.LABEL, Annotation.id))
+        held = (  # an answer's newest row is a label: asked of the groups, where `holds` would be asked of every row
+            select(Annotation.tweet_id)
+            .where(*AnnotationFilter(dataset_id=dataset_id).conditions(), Annotation.kind != Kind.DECISION)
+            .group_by(Annotation.tweet_id, Annotation.task, Annotation.person)
+            .having(func.max(Annotation.id) == func.max(label))
+            .subquery()
+        )
+        chosen = select(held.c.tweet_id).distinct().subquery()
     place = and_(IndexedTweet.dataset_id == dataset_id, IndexedTweet.tweet_id == chosen.c.tweet_id)
     return {*session.scalars(select(IndexedTweet.id).join(chosen, place))}
 
