@@ -31,7 +31,8 @@ k-means (on the vectors that aligned has, two clusters) and ITRp: clusters named
 of the train split, as `itrp evaluate` does (protocol dev). Aligned sees no label at all and names its classes itself, except
 where a cell is marked † (its own gate gave no names in a run, and labels of the train split did). All three learn from unlabelled
 pairs: 2,000 captions, about half of them another photograph's, or 1,500 synthetic tweets. A labelled head learns from so many
-labels of the train split, and its alignment from all pairs of the labelled set without their labels.
+labels of the train split; a * b and z are those of an aligned model that was trained on the unlabelled pairs before, whose cost
+is not in the head's.
 `python -m tests.benchmarks.quality --data FOLDER` measures."""
 
 
