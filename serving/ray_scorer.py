@@ -206,8 +206,9 @@ def _import_ray() -> None:
             f"expected Ray Data for the engine ray, found none ({error}): pip install 'itrp[ray]', or score with the engine local"
         ) from None
     for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.ERROR)  # its files, in Ray's session folder, keep telling everything
+        # Ray's own console: neither its files in the session folder, which keep telling everything, nor anybody else's handler
+        if isinstance(handler, logging.StreamHandler) and type(handler).__module__.startswith("ray."):
+            handler.setLevel(logging.ERROR)
 
 
 def _knock(address: str | None) -> None:

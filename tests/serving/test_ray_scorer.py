@@ -1,5 +1,6 @@
 """Scoring on Ray: two worker processes write what one process writes, also when one of them is killed."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from serving.labels import decode_labels, label_key
 from serving.ray_scorer import (
     ShardsFailedError,
     _check_reach,
+    _import_ray,
     connect_ray,
     decode_row,
     encode_row,
@@ -264,6 +266,19 @@ def test_without_ray_the_next_step_is_told(scoring: "Platform", monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(WrongUseError, match=r"expected Ray Data .* found none .*: pip install 'itrp\[ray\]'"):
         list(score_on_ray(scoring.settings, scoring.registry.champions(), landed(scoring)))
+
+
+def test_rays_own_console_is_quiet_and_nobody_elses_handler() -> None:
+    """A handler of others, such as pytest's, whose level it once raised for all tests to come."""
+    log, other = logging.getLogger("ray.data"), logging.StreamHandler()
+    _import_ray()
+    log.addHandler(other)
+    try:
+        _import_ray()
+    finally:
+        log.removeHandler(other)
+    assert other.level == logging.NOTSET
+    assert {each.level for each in log.handlers if type(each).__name__ == "PlainRayHandler"} == {logging.ERROR}
 
 
 def test_other_machines_reach_no_folder_of_this_one(tmp_path: Path) -> None:
