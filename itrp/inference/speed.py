@@ -10,6 +10,7 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from itrp.data.inputs import ShardFile
 from itrp.files import write_atomically
 from itrp.inference.embedders import ImageEmbedder, TextEmbedder, prepare_image, prepare_text
 from itrp.inference.examples import FindExamples, choose_examples, describe_machine
-from itrp.inference.pipeline import EmbeddingStream, Job
+from itrp.inference.pipeline import EmbeddingStream, Job, count_workers
 from itrp.inference.runtimes import Runtime
 from itrp.inference.timings import PipelineTimings
 from itrp.models.encoder_pair import EncoderPair, fingerprint
@@ -43,10 +44,14 @@ class NetworkSpeed:
     """
 
     def __init__(self, models: Sequence[EncoderPair], folder: Path, find_examples: FindExamples | None = None) -> None:
-        self.encoders = list_encoders(models)
-        self.tokenizers = [model.text.tokenizer for model in models]
+        self.models = models
         self.folder = folder
         self.find_examples = find_examples
+
+    @cached_property
+    def encoders(self) -> list[TextEncoder | ImageEncoder]:
+        """Told apart by their weights, which are read only where there is something to choose."""
+        return list_encoders(self.models)
 
     def __call__(self, runtime: Runtime) -> float:
         """The sum over the networks, each of which is asked once for a pair; without any, all runtimes are alike."""
@@ -70,7 +75,7 @@ class NetworkSpeed:
 
     def _measure(self, encoder: TextEncoder | ImageEncoder, runtime: Runtime) -> float:
         with tempfile.TemporaryDirectory() as folder:
-            examples = choose_examples(self.tokenizers[0], self.find_examples, Path(folder), PAIRS)
+            examples = choose_examples(self.models[0].text.tokenizer, self.find_examples, Path(folder), PAIRS)
             seconds = measure_seconds(encoder, runtime, examples)
         kind = "texts" if isinstance(encoder, TextEncoder) else "images"
         logger.info("%s: %.1f %s a second by %s", runtime.name, 1 / seconds, kind, encoder.config.name)
@@ -111,6 +116,5 @@ def _name(encoder: TextEncoder | ImageEncoder, runtime: Runtime) -> str:
     """32 hex digits: of the network's shape, what computes, and with how many threads."""
     shape = [(name, list(tensor.shape)) for name, tensor in sorted(encoder.state_dict().items())]
     settings = encoder.config.model_dump(mode="json", exclude={"finetune", "optimizer", "name", "weights"})
-    workers = EmbeddingStream(runtime, PipelineTimings()).workers
-    told = [type(encoder).__name__, settings, shape, runtime.name, workers, *describe_machine(runtime)]
+    told = [type(encoder).__name__, settings, shape, runtime.name, count_workers(runtime), *describe_machine(runtime)]
     return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
